@@ -1,0 +1,11 @@
+"""The one exception that a user can cause.
+
+Commands turn it into a single line on stderr and exit code 2; everything else is a bug and keeps its traceback.
+"""
+
+
+class UserError(Exception):
+    """Something in the user's input, files or configuration is wrong.
+
+    Its message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` where a value helps.
+    """

@@ -1,0 +1,42 @@
+"""Finding or making the tokenizer that a configuration names."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from kaleido.errors import UserError
+from kaleido.text.sentencepiece import MODEL_FILE, SentencePieceTokenizer
+from kaleido.text.tokenizer import Tokenizer
+from kaleido.text.wordpiece import VOCABULARY_FILE, WordPieceTokenizer
+
+CATALOG = "catalog"
+
+
+def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+    """Trains a tokenizer on a catalogue's texts, or loads one.
+
+    Args:
+        spec: `catalog` to train one, or the path of a `vocab.txt`, a SentencePiece `.model`, or a folder with either.
+        texts: The texts to train on; not touched where one is loaded.
+        vocabulary_size: Size of a trained vocabulary.
+    """
+    if spec == CATALOG:
+        return SentencePieceTokenizer.train(texts, vocabulary_size)
+    return load_tokenizer(Path(spec))
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Loads the tokenizer of a folder (a model's, the records', a BERT's) or of a vocabulary file.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(path)
+    candidates = [path / MODEL_FILE, path / VOCABULARY_FILE] if path.is_dir() else [path]
+    for candidate in candidates:
+        if candidate.is_file():
+            loader = SentencePieceTokenizer if candidate.suffix == ".model" else WordPieceTokenizer
+            return loader.load(candidate)
+    raise UserError(
+        f"no vocabulary: {' or '.join(str(c) for c in candidates)} does not exist; name a vocab.txt, a SentencePiece "
+        f"model, a folder with either, or `{CATALOG}` to train one"
+    )

@@ -42,7 +42,7 @@ class SelfAttention(keras.layers.Layer):
         query = self._heads(self.query(values)) * (self.head_size**-0.5)
         scores = ops.matmul(query, ops.transpose(self._heads(self.key(values)), (0, 1, 3, 2)))
         # bfloat16 has too few digits for a sum of a hundred exponentials.
-        probabilities = ops.softmax(ops.cast(scores, "float32") + bias)
+        probabilities = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
         probabilities = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
         mixed = ops.transpose(ops.matmul(probabilities, self._heads(self.value(values))), (0, 2, 1, 3))
         return self.output_projection(ops.reshape(mixed, ops.shape(values)))

@@ -5,43 +5,14 @@ accumulated parts divides by the weight of the whole and gives the same loss and
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 
 from keras import ops
 
-from kaleido.model.config import Compatibility
+from kaleido.model.config import Compatibility, LossConfig
 from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 
 CROSS_MODAL_TASKS = ("mlm", "grey", "blank")
 """Completed from the other modality: on a pair of different products there is no right answer to find there."""
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """The weight of each task in the total; 1 for all in the paper. A task of weight 0 is not computed.
-
-    Args:
-        mlm: Masked words.
-        itm: Image-text matching.
-        rotation: Level 1, which quarter turn.
-        jigsaw: Level 2, which permutation.
-        camouflage: Level 3, which patch is another product's.
-        grey: Level 4, grey to colour.
-        blank: Level 5, blank to colour.
-    """
-
-    mlm: float = 1.0
-    itm: float = 1.0
-    rotation: float = 1.0
-    jigsaw: float = 1.0
-    camouflage: float = 1.0
-    grey: float = 1.0
-    blank: float = 1.0
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks that count."""
-        return tuple(task for task, weight in asdict(self).items() if weight)
 
 
 def item_weights(task: str, batch: Mapping, compatibility: Compatibility):

@@ -1,0 +1,47 @@
+"""`python -m kaleido VERB`: the verbs, each imported only when it is called."""
+
+import importlib
+import os
+import sys
+
+from kaleido.errors import UserError
+
+VERBS = {
+    "catalog": "import, generate or show a catalogue of products",
+    "prepare": "turn a catalogue into records: patches, features, token ids",
+    "pretrain": "pre-train a model on records",
+    "evaluate": "evaluate a pre-trained model on held-out products",
+    "bench": "measure speed: reading, preparing, training",
+}
+USER_ERROR = 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one verb; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    verb = argv[0]
+    # TensorFlow's start-up notes would drown the one line that matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        if verb not in VERBS:
+            raise UserError(f"no such verb; there are {', '.join(VERBS)}. Received: {verb}")
+        return importlib.import_module(f"kaleido.commands.{verb}").main(argv[1:])
+    except UserError as error:
+        print(f"kaleido {verb}: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"kaleido {verb}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _help():
+    width = max(map(len, VERBS))
+    lines = "\n".join(f"  {verb:<{width}}  {purpose}" for verb, purpose in VERBS.items())
+    return f"usage: python -m kaleido VERB ...\n\n{lines}\n\n`python -m kaleido VERB --help` tells more."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The sections of an application's configuration, named as in EasyTransfer."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kaleido.errors import UserError
+from kaleido.model.config import SIZES, Compatibility, LossConfig, ModelConfig
+from kaleido.records.config import PipelineConfig
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """Which architecture to build; vocabulary and feature size come with the records.
+
+    Args:
+        size: `tiny` (2 layers, 128 wide), `small` (6, 384) or `base` (12, 768, the paper's).
+        num_layers: Instead of the size's.
+        hidden_size: Instead of the size's.
+        num_heads: Instead of the size's.
+        intermediate_size: Instead of the size's.
+        dropout: After embeddings, attention outputs and feed-forward outputs.
+        attention_dropout: On attention probabilities.
+        initial_weights: A BERT in the Hugging Face safetensors layout, or a model saved here; random if empty.
+        compatibility: Quirks of the original release, each off by default.
+    """
+
+    size: Literal["tiny", "small", "base"] = "base"
+    num_layers: int | None = None
+    hidden_size: int | None = None
+    num_heads: int | None = None
+    intermediate_size: int | None = None
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    initial_weights: str = ""
+    compatibility: Compatibility = field(default_factory=Compatibility)
+
+    def resolve(self, vocab_size: int, feature_size: int) -> ModelConfig:
+        """The architecture for some records."""
+        sizes = {name: getattr(self, name) or default for name, default in SIZES[self.size].items()}
+        return ModelConfig(
+            vocab_size=vocab_size,
+            feature_size=feature_size,
+            dropout=self.dropout,
+            attention_dropout=self.attention_dropout,
+            compatibility=self.compatibility,
+            **sizes,
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The update rule (paper section 4.1).
+
+    Args:
+        name: `adam`, or `adamw` with decoupled weight decay.
+        learning_rate: The highest, at the end of the warm-up.
+        warmup_ratio: Share of the steps during which the rate climbs from 0.
+        weight_decay: Of `adamw`; not applied to biases and LayerNorm.
+        beta_1: Decay of the first moment.
+        beta_2: Decay of the second moment.
+        epsilon: Added to the root of the second moment.
+        clip_norm: Largest global norm of the gradient; 0 for no clipping.
+    """
+
+    name: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = 1e-4
+    warmup_ratio: float = 0.1
+    weight_decay: float = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.98
+    epsilon: float = 1e-6
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class DistributionConfig:
+    """On which devices a step runs.
+
+    Args:
+        strategy: `auto` uses every visible GPU, or the CPU if there is none; `one` a single device.
+    """
+
+    strategy: Literal["auto", "one"] = "auto"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how to train.
+
+    Args:
+        batch_size: Examples a step, over all devices.
+        steps: Training steps; 0 to go by `epochs`.
+        epochs: Passes over the training examples; only where `steps` is 0.
+        accumulation: Parts into which a batch is cut so that it fits into memory; the update is the same.
+        precision: `float32`, or `mixed_bfloat16` with float32 weights.
+        jit_compile: Compile the step with XLA.
+        deterministic: Bit for bit the same result at every run, at some cost in speed.
+        log_every: Steps between two points of the training curves.
+        save_every: Steps between two checkpoints.
+        keep_checkpoints: How many of the latest to keep; the best one is kept besides.
+        tensorboard: Also write the curves as TensorBoard events.
+        optimizer_config: The update rule.
+        distribution_config: The devices.
+        loss_config: The weight of each task; 0 leaves it out.
+    """
+
+    batch_size: int = 64
+    steps: int = 0
+    epochs: float = 25
+    accumulation: int = 1
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    jit_compile: bool = False
+    deterministic: bool = False
+    log_every: int = 20
+    save_every: int = 500
+    keep_checkpoints: int = 2
+    tensorboard: bool = True
+    optimizer_config: OptimizerConfig = field(default_factory=OptimizerConfig)
+    distribution_config: DistributionConfig = field(default_factory=DistributionConfig)
+    loss_config: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self):
+        for name in ("batch_size", "accumulation", "log_every", "save_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise UserError(f"train_config.{name} must be at least 1. Received: {getattr(self, name)}")
+        if self.batch_size % self.accumulation:
+            raise UserError(
+                f"train_config.batch_size must be a multiple of accumulation. Received: {self.batch_size} and "
+                f"{self.accumulation}"
+            )
+        if not self.loss_config.tasks:
+            raise UserError("train_config.loss_config leaves no task: give at least one a weight above 0")
+
+    def total_steps(self, examples: int) -> int:
+        """Steps of the whole training on so many examples."""
+        return self.steps or max(1, round(self.epochs * examples / self.batch_size))
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How to evaluate.
+
+    Args:
+        split: `validation`, `test` or `train`.
+        batch_size: Examples a step.
+        every: Training steps between two evaluations in `train_and_evaluate`.
+    """
+
+    split: Literal["validation", "test", "train"] = "validation"
+    batch_size: int = 64
+    every: int = 500
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Pre-training on prepared records.
+
+    Args:
+        records: Folder that `prepare` wrote.
+        output: Folder of the run: model, checkpoints, logs.
+        mode: `train`, `train_and_evaluate`, or `evaluate` (the model of `output`).
+        seed: Of initialisation, order, masking, corruption and dropout.
+        preprocess_config: From records to batches.
+        model_config: The architecture.
+        train_config: Training.
+        evaluate_config: Evaluation.
+    """
+
+    records: str
+    output: str
+    mode: Literal["train", "train_and_evaluate", "evaluate"] = "train_and_evaluate"
+    seed: int = 0
+    preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)
+    model_config: ModelSection = field(default_factory=ModelSection)
+    train_config: TrainConfig = field(default_factory=TrainConfig)
+    evaluate_config: EvaluateConfig = field(default_factory=EvaluateConfig)

@@ -1,0 +1,187 @@
+"""Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from kaleido import configuration
+from kaleido.app.application import TRAIN, Application
+from kaleido.app.config import PretrainConfig
+from kaleido.app.engine import Engine, evaluate
+from kaleido.app.model_directory import is_model_directory, load_weights, save_model
+from kaleido.app.step import Step, create_step
+from kaleido.errors import UserError
+from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
+from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
+from kaleido.records.pipeline import Pipeline
+from kaleido.records.reader import Records
+from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.weights.bert import load_bert
+
+CONFIG_FILE, METRICS_FILE = "config.yaml", "metrics.json"
+
+# These may change between the runs of one training; everything else would make it another training.
+_FREE_KEYS = (
+    "output",
+    "mode",
+    "preprocess_config.workers",
+    "preprocess_config.prefetch",
+    "train_config.keep_checkpoints",
+    "train_config.save_every",
+    "train_config.tensorboard",
+    "evaluate_config.batch_size",
+)
+
+
+class Pretraining(Application):
+    """Kaleido-BERT with its seven heads.
+
+    Args:
+        config: Records, folder of the run, architecture, training.
+    """
+
+    def __init__(self, config: PretrainConfig):
+        self.config = config
+        self.directory = Path(config.output)
+        self.tasks = config.train_config.loss_config.tasks
+        self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
+        self.model: KaleidoBert | None = None
+
+    @property
+    def metric_tags(self) -> tuple[str, ...]:
+        accuracies = [f"accuracy/{task}" for task in self.tasks if task in CLASSIFICATION_TASKS]
+        return tuple(f"loss/{task}" for task in self.tasks) + tuple(accuracies)
+
+    def build_model(self) -> keras.Model:
+        keras.utils.set_random_seed(self.config.seed)
+        section = self.config.model_config
+        feature_size = self._records("train").feature_size
+        self.model = KaleidoBert(section.resolve(self.tokenizer.vocab_size, feature_size), self.tasks)
+        if section.initial_weights:
+            initialize = load_weights if is_model_directory(Path(section.initial_weights)) else load_bert
+            initialize(self.model, Path(section.initial_weights))
+        return self.model
+
+    def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
+        return self.model(features, training=mode == TRAIN)
+
+    def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
+        return {task: ops.sum(item_weights(task, labels, self._compatibility)) for task in self.tasks}
+
+    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
+        loss_config = self.config.train_config.loss_config
+        return total_loss(logits, labels, loss_config, self._compatibility, weights)[0]
+
+    def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
+        metrics = {}
+        for task in self.tasks:
+            weights = item_weights(task, labels, self._compatibility)
+            whole = ops.sum(weights)
+            losses = item_losses(task, logits[task], labels, self._compatibility)
+            metrics[f"loss/{task}"] = (ops.sum(losses * weights), whole)
+            if task in CLASSIFICATION_TASKS:
+                metrics[f"accuracy/{task}"] = (ops.sum(item_hits(task, logits[task], labels) * weights), whole)
+        return metrics
+
+    def build_predictions(self, output: Mapping) -> dict[str, Any]:
+        return {
+            task: logits if task in RECONSTRUCTION_TASKS else ops.softmax(ops.cast(logits, "float32"))
+            for task, logits in output.items()
+        }
+
+    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
+        loss_config = self.config.train_config.loss_config
+        total = sum(getattr(loss_config, task) * means[f"loss/{task}"] for task in self.tasks)
+        return {"loss/total": total, **means}
+
+    def run_train(self, evaluate_every: int | None = None) -> int:
+        """Trains to the last step and saves the model; goes on from the latest checkpoint.
+
+        Args:
+            evaluate_every: Steps between evaluations; None for none at all.
+
+        Returns:
+            The training steps that the whole run has.
+        """
+        self._claim_directory()
+        train_config = self.config.train_config
+        records = self._records("train")
+        total_steps = train_config.total_steps(len(records))
+        step = create_step(self, train_config, total_steps)
+        pipeline = self._pipeline(records, train_config.batch_size, step, training=True)
+        engine = Engine(step, self.directory, train_config, total_steps)
+        if evaluate_every is None:
+            engine.train(pipeline)
+        else:
+            engine.train(pipeline, lambda: self._evaluate(step), evaluate_every)
+        self.export_model(self.directory / "model")
+        return total_steps
+
+    def run_train_and_evaluate(self) -> int:
+        """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end."""
+        return self.run_train(self.config.evaluate_config.every)
+
+    def run_evaluate(self) -> dict[str, float]:
+        """Evaluates the saved model of the run and writes `metrics.json`."""
+        step = create_step(self, self.config.train_config, total_steps=0)
+        load_weights(self.model, self.directory / "model")
+        metrics = self._evaluate(step)
+        content = {
+            "records": self.config.records,
+            "split": self.config.evaluate_config.split,
+            "metrics": metrics,
+        }
+        temporary = self.metrics_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, self.metrics_path)
+        return metrics
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where `run_evaluate` writes."""
+        return self.directory / METRICS_FILE
+
+    def export_model(self, directory: Path) -> None:
+        """Saves the model with all that is needed to use it: config, weights, vocabulary, labels, preparation."""
+        metadata = self._records("train").metadata
+        save_model(directory, self.model, self.tokenizer, metadata)
+
+    @property
+    def _compatibility(self):
+        return self.config.model_config.compatibility
+
+    def _evaluate(self, step: Step) -> dict[str, float]:
+        config = self.config.evaluate_config
+        pipeline = self._pipeline(self._records(config.split), config.batch_size, step, training=False)
+        return evaluate(step, pipeline, f"evaluate on {config.split}")
+
+    def _records(self, split: str) -> Records:
+        return Records.open(Path(self.config.records), split)
+
+    def _pipeline(self, records: Records, batch_size: int, step: Step, training: bool) -> Pipeline:
+        config = replace(self.config.preprocess_config, tasks=self.tasks)
+        return Pipeline(
+            records, config, self.tokenizer, batch_size, self.config.seed, training, step.rank, step.workers
+        )
+
+    def _claim_directory(self) -> None:
+        """Saves the resolved configuration, or checks that the run in this folder is the same training."""
+        path = self.directory / CONFIG_FILE
+        if path.exists():
+            before = configuration.flatten(configuration.load(PretrainConfig, path))
+            now = configuration.flatten(self.config)
+            changed = [key for key in now if key not in _FREE_KEYS and now[key] != before.get(key)]
+            if changed:
+                raise UserError(
+                    f"{self.directory} holds a run with another {changed[0]} ({before.get(changed[0])}); name another "
+                    f"output folder or remove this one. Received: {now[changed[0]]}"
+                )
+        self.directory.mkdir(parents=True, exist_ok=True)
+        configuration.save(self.config, path)

@@ -1,0 +1,92 @@
+"""What the engine asks of a framework: one training step, one evaluation step, and the state as named arrays."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kaleido.app.application import Application
+from kaleido.errors import UserError
+
+SHOWN = 8
+"""Names in an error; a model of another size would fill the screen."""
+
+
+class Step(ABC):
+    """A model, its optimizer and the devices they run on.
+
+    Attributes:
+        application: Whose model it is.
+        optimizer: None where the step only evaluates.
+        rank, workers: Which share of each batch this process takes.
+    """
+
+    application: Application
+    optimizer: keras.optimizers.Optimizer | None
+    rank: int = 0
+    workers: int = 1
+
+    @abstractmethod
+    def train(self, batch: Mapping[str, np.ndarray]) -> Any:
+        """Takes one step; returns a handle that `fetch` turns into values, so that the device is not waited for."""
+
+    @abstractmethod
+    def fetch(self, handle: Any) -> np.ndarray:
+        """float64 [values]: the mean of each of the application's metrics, then the gradient's global norm."""
+
+    @abstractmethod
+    def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        """float64 [metrics, 2]: sum and weight of each of the application's metrics."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything that a step changes: weights, optimizer slots, states of the random generators."""
+        return {name: np.asarray(keras.ops.convert_to_numpy(variable)) for name, variable in self._variables().items()}
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restores what `arrays` gave, on this backend or another.
+
+        Raises:
+            UserError: with the names that are missing, not known or of another shape; nothing is then changed.
+        """
+        variables = self._variables()
+        problems = [f"{name} is missing" for name in sorted(set(variables) - set(arrays))]
+        problems += [f"{name} is not known" for name in sorted(set(arrays) - set(variables))]
+        problems += [
+            f"{name} is {arrays[name].shape}, the model wants {tuple(variable.shape)}"
+            for name, variable in variables.items()
+            if name in arrays and tuple(variable.shape) != arrays[name].shape
+        ]
+        if problems:
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            raise UserError(f"the checkpoint does not fit the model: {'; '.join(problems[:SHOWN])}{more}")
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        model = self.application.model
+        weights = {f"model/{variable.path}": variable for variable in model.weights}
+        known = {id(variable) for variable in model.weights}
+        # Paths of generators hold counters of the process, their order in the model does not.
+        generators = [variable for variable in model.variables if id(variable) not in known]
+        weights |= {f"random/{index}": variable for index, variable in enumerate(generators)}
+        if self.optimizer:
+            weights |= {variable.path: variable for variable in self.optimizer.variables}
+        return weights
+
+
+def create_step(application: Application, config, total_steps: int) -> Step:
+    """The step of the backend in use.
+
+    Args:
+        application: Whose model to build.
+        config: A `TrainConfig`.
+        total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
+    """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise UserError(f"training needs KERAS_BACKEND=tensorflow. Received: {backend}")
+    from kaleido.app.step_tensorflow import StepTensorflow
+
+    return StepTensorflow(application, config, total_steps)

@@ -1,0 +1,134 @@
+"""The step on TensorFlow: `tf.distribute`, `tf.function`, gradient accumulation."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaleido.app.application import EVALUATE, TRAIN, Application
+from kaleido.app.config import TrainConfig
+from kaleido.app.optimizer import create_optimizer
+from kaleido.app.step import Step
+
+
+class StepTensorflow(Step):
+    """Runs on one device, or on every visible GPU with the batch cut over them.
+
+    Args:
+        application: Whose model to build.
+        config: Precision, devices, accumulation, optimizer.
+        total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
+    """
+
+    def __init__(self, application: Application, config: TrainConfig, total_steps: int):
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        self.application = application
+        self.config = config
+        self.strategy = _strategy(config)
+        self.replicas = self.strategy.num_replicas_in_sync
+        keras.config.set_dtype_policy(config.precision)
+        with self.strategy.scope():
+            self.model = application.build_model()
+            self.optimizer = (
+                create_optimizer(config.optimizer_config, total_steps, self.model.trainable_variables)
+                if total_steps
+                else None
+            )
+        self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
+        self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
+
+    def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
+        return self._train(self._distribute(batch))
+
+    def fetch(self, handle: tf.Tensor) -> np.ndarray:
+        return handle.numpy().astype(np.float64)
+
+    def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        rows = len(batch["token_ids"])
+        if rows % self.replicas:
+            # A last batch that does not divide runs on each device whole; every device then sees the same.
+            return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.replicas
+        return self._evaluate(self._distribute(batch)).numpy().astype(np.float64)
+
+    def _distribute(self, batch):
+        if self.replicas == 1:
+            return _tensors(batch)
+        rows = len(batch["token_ids"]) // self.replicas
+
+        def part(context):
+            start = context.replica_id_in_sync_group * rows
+            return _tensors({name: values[start : start + rows] for name, values in batch.items()})
+
+        return self.strategy.experimental_distribute_values_from_function(part)
+
+    def _train_on_devices(self, batch):
+        values = self.strategy.run(self._train_replica, (batch,))
+        return self.strategy.experimental_local_results(values)[0]
+
+    def _evaluate_on_devices(self, batch):
+        sums = self.strategy.run(lambda part: self._metric_sums(self._logits(part, EVALUATE), part), (batch,))
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _train_replica(self, batch):
+        weights = self._all_reduce(self.application.build_loss_weights(batch))
+        gradients, sums = self._accumulate(batch, weights)
+        gradients, sums = self._all_reduce(gradients), self._all_reduce(sums)
+        norm = tf.linalg.global_norm(gradients)
+        clip_norm = self.config.optimizer_config.clip_norm
+        if clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+        # The optimizer sums over devices once more; every device already holds the sum.
+        self.optimizer.apply([gradient / self.replicas for gradient in gradients], self.model.trainable_variables)
+        return tf.concat([sums[:, 0] / tf.maximum(sums[:, 1], 1e-5), norm[None]], axis=0)
+
+    def _accumulate(self, batch, weights):
+        """Sums gradients and metrics over the parts of a batch, one part in memory at a time."""
+        parts = self.config.accumulation
+        if parts == 1:
+            return self._gradients(batch, weights)
+        stacked = {name: tf.reshape(values, (parts, -1, *values.shape[1:])) for name, values in batch.items()}
+        zeros = (
+            [tf.zeros(variable.shape) for variable in self.model.trainable_variables],
+            tf.zeros((len(self.application.metric_tags), 2)),
+        )
+
+        def add(index, total):
+            part = self._gradients({name: values[index] for name, values in stacked.items()}, weights)
+            return index + 1, tf.nest.map_structure(tf.add, total, part)
+
+        return tf.while_loop(lambda index, total: index < parts, add, (0, zeros), parallel_iterations=1)[1]
+
+    def _gradients(self, batch, weights):
+        with tf.GradientTape() as tape:
+            logits = self._logits(batch, TRAIN)
+            loss = self.application.build_loss(logits, batch, weights)
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(
+            loss, [variable.value for variable in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], self._metric_sums(logits, batch)
+
+    def _logits(self, batch, mode):
+        return self.application.build_logits(batch, mode)
+
+    def _metric_sums(self, logits, batch):
+        metrics = self.application.build_eval_metrics(logits, batch)
+        return tf.stack([tf.stack(metrics[tag]) for tag in self.application.metric_tags])
+
+    def _all_reduce(self, values):
+        if self.replicas == 1:
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def _strategy(config):
+    gpus = tf.config.list_logical_devices("GPU")
+    if config.distribution_config.strategy == "auto" and len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _tensors(batch):
+    return {name: tf.convert_to_tensor(values) for name, values in batch.items()}

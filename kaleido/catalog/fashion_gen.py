@@ -1,0 +1,111 @@
+"""Import of Fashion-Gen as published: two HDF5 files of tens of GB, one row a photo (paper notes, section 5)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from kaleido.catalog.imported import Imported
+from kaleido.catalog.product import Photo, Product
+from kaleido.catalog.rejects import Rejects, RowError
+from kaleido.catalog.sources import IMAGES, Hdf5Source
+from kaleido.catalog.table import nearest
+from kaleido.errors import UserError
+
+PRODUCT_ID = "input_productID"
+TEXTS = {
+    "title": "input_name",
+    "description": "input_description",
+    "category": "input_category",
+    "subcategory": "input_subcategory",
+}
+POSE = "input_pose"
+ATTRIBUTES = ("brand", "composition", "department", "gender", "season")
+ROWS_AT_ONCE = 4096
+
+
+def import_fashion_gen(paths: Mapping[str, str | Path], rejects: Rejects) -> Imported:
+    """Groups the rows of the files by product; the photos themselves are not read.
+
+    A product's text is that of its first row. The paper trains on the train file and tests on the validation file.
+
+    Args:
+        paths: HDF5 files by split: `train`, `test`.
+        rejects: Takes the rows that cannot be used.
+
+    Raises:
+        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+    """
+    sources = {split: Hdf5Source(path) for split, path in paths.items()}
+    products: dict[str, Product] = {}
+    for split, source in sources.items():
+        for row, values in _rows(source):
+            with rejects.row(str(source.path), row):
+                product = _product(values, row, split)
+                known = products.get(product.id)
+                if known and known.split != split:
+                    raise RowError(f"product {product.id!r} is also in {sources[known.split].path}")
+                products[product.id] = _joined(known, product) if known else product
+    return Imported(sources, list(products.values()))
+
+
+def _rows(source: Hdf5Source) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields index and text columns of every row, several rows read at a time."""
+    columns = {name: _column(source, name) for name in (PRODUCT_ID, *TEXTS.values(), POSE)}
+    columns |= {key: source.file[f"input_{key}"] for key in ATTRIBUTES if f"input_{key}" in source.file}
+    count = len(source.file[IMAGES])
+    for name, column in columns.items():
+        if len(column) != count:
+            raise UserError(f"{source.path}: {name} has {len(column)} rows and {IMAGES} {count}; fetch the file again.")
+    with tqdm(total=count, desc=source.path.name, unit="row") as progress:
+        for start in range(0, count, ROWS_AT_ONCE):
+            try:
+                chunk = {name: column[start : start + ROWS_AT_ONCE].reshape(-1) for name, column in columns.items()}
+            except OSError as error:
+                raise UserError(
+                    f"{source.path}, row {start}: cannot be read ({error}); fetch the file again."
+                ) from error
+            for offset, values in enumerate(zip(*chunk.values())):
+                yield start + offset, {name: _decoded(value) for name, value in zip(chunk, values)}
+            progress.update(min(ROWS_AT_ONCE, count - start))
+
+
+def _column(source: Hdf5Source, name: str):
+    if name not in source.file:
+        names = tuple(source.file)
+        raise UserError(
+            f"{source.path} has no column {name!r}{nearest(name, names)}; give a file of Fashion-Gen as published. "
+            f"Received: {', '.join(names)}."
+        )
+    return source.file[name]
+
+
+def _decoded(value: object) -> str:
+    """Text of a cell: bytes as UTF-8 where they are, else as Windows' superset of Latin-1, else as Latin-1."""
+    if not isinstance(value, bytes):
+        return str(value)
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return value.decode(encoding).strip()
+        except UnicodeDecodeError:
+            continue
+    return value.decode("latin-1").strip()
+
+
+def _product(values: Mapping[str, str], row: int, split: str) -> Product:
+    product = Product(
+        id=values[PRODUCT_ID],
+        photos=(Photo(id=f"{values[PRODUCT_ID]}-1", uri=f"{split}/{row}", view=values[POSE]),),
+        split=split,
+        attributes={key: values[key] for key in ATTRIBUTES if values.get(key)},
+        **{field: values[column] for field, column in TEXTS.items()},
+    )
+    if not product.text:
+        raise RowError(f"product {product.id!r} has neither {TEXTS['title']} nor {TEXTS['description']}")
+    return product
+
+
+def _joined(known: Product, more: Product) -> Product:
+    photo = replace(more.photos[0], id=f"{known.id}-{len(known.photos) + 1}")
+    return replace(known, photos=(*known.photos, photo))

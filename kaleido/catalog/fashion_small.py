@@ -1,0 +1,59 @@
+"""Import of the public "Fashion Product Images (Small)": `styles.csv` and `images/ID.jpg`, one photo a product."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kaleido.catalog.imported import Imported
+from kaleido.catalog.product import Photo, Product
+from kaleido.catalog.rejects import Rejects, RowError
+from kaleido.catalog.sources import Source, open_source
+from kaleido.catalog.table import Row, read_table
+from kaleido.errors import UserError
+
+TABLE = "styles.csv"
+COLUMNS = {"id": "id", "title": "productDisplayName", "category": "masterCategory", "subcategory": "subCategory"}
+
+
+def import_fashion_small(paths: Mapping[str, str | Path], rejects: Rejects) -> Imported:
+    """Reads one or more copies of the layout.
+
+    Args:
+        paths: Zips or unpacked folders by split: `train`, `validation`, `test`, or the empty split where preparation
+            may choose.
+        rejects: Takes the rows that cannot be used, those whose photo is missing among them.
+
+    Raises:
+        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+    """
+    sources = {split or "photos": open_source(path) for split, path in paths.items()}
+    products: dict[str, Product] = {}
+    for (name, source), split in zip(sources.items(), paths):
+        if problem := source.problem(TABLE):
+            raise UserError(
+                f"{source.path}: {problem}; give the zip or folder that has {TABLE} and images/ at its top."
+            )
+        # The published table leaves the commas of product names, its last column, unquoted.
+        table = read_table(source.read(TABLE), f"{source.path}/{TABLE}", rejects, join_surplus=True)
+        for column in COLUMNS.values():
+            table.require(column, "this is not the layout of fashion-small; try `catalog import folder`")
+        for row in table.rows:
+            with rejects.row(table.file, row.number):
+                product = _read(row, name, source, split)
+                if product.id in products:
+                    raise RowError(f"product {product.id!r} is in {products[product.id].photos[0].uri!r} already")
+                products[product.id] = product
+    return Imported(sources, list(products.values()))
+
+
+def _read(row: Row, name: str, source: Source, split: str) -> Product:
+    fields = {field: row.values[column] for field, column in COLUMNS.items()}
+    if not fields["id"]:
+        raise RowError("the id is empty")
+    if not fields["title"]:
+        raise RowError(f"product {fields['id']!r} has no {COLUMNS['title']}")
+    path = f"images/{fields['id']}.jpg"
+    if problem := source.problem(path):
+        raise RowError(f"photo {problem}")
+    attributes = {key: value for key, value in row.values.items() if value and key not in COLUMNS.values()}
+    photo = Photo(id=fields["id"], uri=f"{name}/{path}")
+    return Product(**fields, photos=(photo,), split=split, attributes=attributes)

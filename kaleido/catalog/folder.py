@@ -1,0 +1,163 @@
+"""Import of the common case: a table of products and a folder or zip of photos."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kaleido.catalog.imported import Imported
+from kaleido.catalog.product import SPLITS, Photo, Product
+from kaleido.catalog.rejects import Rejects, RowError
+from kaleido.catalog.sources import Source, open_source
+from kaleido.catalog.table import Row, Table, nearest, read_table
+from kaleido.errors import UserError
+
+TEXT_FIELDS = ("id", "title", "description", "category", "subcategory", "split")
+FIELDS = (*TEXT_FIELDS, "photos")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def import_folder(
+    source: str | Path,
+    table: str | Path,
+    rejects: Rejects,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    separators: str = "|;",
+) -> Imported:
+    """Reads a table of products and finds their photos.
+
+    A product may have several photos: in several columns, in one column with a separator, in a JSON list, or on
+    several rows with the same id, whose other fields are equal or empty; attributes are those of its first row. Photo
+    paths are relative to `source`. Without a column of photos a product's only photo is `images/ID.jpg` (or .jpeg,
+    .png, .webp). A row is used whole or rejected.
+
+    Args:
+        source: The folder or zip with the photos.
+        table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
+        rejects: Takes the rows that cannot be used.
+        columns: The columns that hold `id`, `title`, `description`, `category`, `subcategory`, `split` and `photos`
+            (several, if need be); a field that is not given is in the column of its own name, if there is one.
+        separators: Characters that divide the photos of one column.
+
+    Raises:
+        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+    """
+    photos = open_source(source)
+    rows = _open_table(photos, Path(table), rejects)
+    reader = _RowReader(photos, _resolve(columns or {}, rows), separators)
+    products: dict[str, Product] = {}
+    for row in rows.rows:
+        with rejects.row(rows.file, row.number):
+            product = reader.read(row)
+            known = products.get(product.id)
+            products[product.id] = _joined(known, product) if known else _numbered(product)
+    return Imported({"photos": photos}, list(products.values()))
+
+
+def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:
+    problem = photos.problem(table.as_posix())
+    if not problem:
+        return read_table(photos.read(table.as_posix()), f"{photos.path}/{table.as_posix()}", rejects)
+    if not table.is_file():
+        raise UserError(f"{photos.path}: the table {problem}, nor is it a file elsewhere; name it with --table.")
+    try:
+        return read_table(table.read_bytes(), str(table), rejects)
+    except OSError as error:
+        raise UserError(f"{table} cannot be read: {error.strerror}.") from error
+
+
+def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tuple[str, ...]]:
+    """The columns of every field: those given, which must exist, and else the field's own name where it exists."""
+    for field, names in columns.items():
+        if field not in FIELDS:
+            raise UserError(
+                f"--columns: there is no field {field!r}{nearest(field, FIELDS)}; the fields are {', '.join(FIELDS)}."
+            )
+        if field != "photos" and len(names) > 1:
+            raise UserError(f"--columns: only photos may have several columns. Received: {field}={','.join(names)}.")
+        for name in names:
+            table.require(name, f"correct --columns {field}=COLUMN")
+    own = {field: (field,) for field in FIELDS if field in table.columns}
+    resolved = {field: () for field in FIELDS} | own | {field: tuple(names) for field, names in columns.items()}
+    if not resolved["id"]:
+        table.require("id", "say which it is by --columns id=COLUMN")
+    if not resolved["title"] and not resolved["description"]:
+        table.require("title", "say which it is by --columns title=COLUMN or description=COLUMN")
+    return resolved
+
+
+class _RowReader:
+    """Makes a product of one row; raises RowError."""
+
+    def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
+        self._source = source
+        self._columns = columns
+        self._separator = re.compile(f"[{re.escape(separators)}]") if separators else None
+        self._used = {name for names in columns.values() for name in names}
+
+    def read(self, row: Row) -> Product:
+        fields = {field: self._text(row, field) for field in TEXT_FIELDS}
+        if not fields["id"]:
+            raise RowError("the id is empty")
+        if fields["split"] and fields["split"] not in SPLITS:
+            raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {fields['split']!r}")
+        attributes = {name: _as_text(value) for name, value in row.values.items() if name not in self._used and value}
+        paths = self._photo_paths(row) if self._columns["photos"] else [self._photo_named(fields["id"])]
+        for path in paths:
+            if problem := self._source.problem(path):
+                raise RowError(f"photo {problem}")
+        photos = tuple(Photo(id="", uri=f"photos/{path}") for path in paths)
+        return Product(**fields, photos=photos, attributes=attributes)
+
+    def _text(self, row: Row, field: str) -> str:
+        for column in self._columns[field]:
+            value = row.values.get(column, "")
+            if not isinstance(value, str):
+                raise RowError(f"column {column!r} must hold text. Received: a {type(value).__name__}")
+            return value
+        return ""
+
+    def _photo_paths(self, row: Row) -> list[str]:
+        paths = []
+        for column in self._columns["photos"]:
+            value = row.values.get(column, "")
+            if isinstance(value, str):
+                paths += self._separator.split(value) if self._separator else [value]
+            elif isinstance(value, list) and all(isinstance(path, str) for path in value):
+                paths += value
+            else:
+                raise RowError(f"column {column!r} must hold a path or a list of paths")
+        paths = [str(PurePosixPath(path.strip())) for path in paths if path.strip()]
+        if not paths:
+            raise RowError(f"no photo in {', '.join(self._columns['photos'])}")
+        return paths
+
+    def _photo_named(self, product_id: str) -> str:
+        candidates = [f"images/{product_id}{suffix}" for suffix in PHOTO_SUFFIXES]
+        problems = [self._source.problem(path) for path in candidates]
+        # Where none is there, the first says so when it is checked.
+        return next((path for path, problem in zip(candidates, problems) if not problem), candidates[0])
+
+
+def _joined(known: Product, more: Product) -> Product:
+    for field in TEXT_FIELDS:
+        if getattr(more, field) not in ("", getattr(known, field)):
+            raise RowError(f"product {known.id!r} is in an earlier row with another {field}")
+    return _numbered(replace(known, photos=known.photos + more.photos))
+
+
+def _numbered(product: Product) -> Product:
+    """Checks what several rows make up together, and gives the photos their ids."""
+    if not product.text:
+        raise RowError(f"product {product.id!r} has neither a title nor a description")
+    uris = [photo.uri for photo in product.photos]
+    if len(set(uris)) < len(uris):
+        raise RowError(f"product {product.id!r} has a photo twice")
+    photos = tuple(replace(photo, id=f"{product.id}-{n}") for n, photo in enumerate(product.photos, start=1))
+    return replace(product, photos=photos)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,148 @@
+"""CSV and JSONL tables, row by row: every row is read or rejected, none is dropped."""
+
+import csv
+import difflib
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from kaleido.catalog.rejects import Rejects
+from kaleido.errors import UserError
+
+# What is not UTF-8 is decoded to lone surrogates, so that its row, not the file, is refused.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        number: The line of the file on which it begins, from 1.
+        values: By column. Scalars are stripped text; lists and objects occur in JSONL alone.
+    """
+
+    number: int
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The readable rows of a table.
+
+    Attributes:
+        file: What to call it in messages.
+        columns: CSV: the heading. JSONL: every key of any row.
+        rows: In the file's order.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def require(self, column: str, advice: str) -> None:
+        """Raises a `UserError` that names the nearest column and ends in `advice` where `column` does not exist."""
+        if column not in self.columns:
+            raise UserError(
+                f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. "
+                f"Received: {', '.join(self.columns)}."
+            )
+
+
+def nearest(name: str, names: tuple[str, ...]) -> str:
+    """` (the nearest is 'NAME')`, or nothing where no name is near."""
+    by_lower_case = {candidate.lower(): candidate for candidate in names}
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f" (the nearest is {by_lower_case[close[0]]!r})" if close else ""
+
+
+def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = False) -> Table:
+    """Reads a whole table; blank rows are passed over.
+
+    Args:
+        data: UTF-8, with or without a byte order mark.
+        file: Its name, `.csv` or `.jsonl`, used in messages.
+        rejects: Takes the rows that cannot be read.
+        join_surplus: Whether fields beyond the heading belong to the last column, whose commas were not quoted.
+
+    Raises:
+        UserError: Where the heading cannot be used or the file is of another kind.
+    """
+    suffix = PurePosixPath(file).suffix.lower()
+    if suffix == ".csv":
+        return _read_csv(data, file, rejects, join_surplus)
+    if suffix == ".jsonl":
+        rows = tuple(_jsonl_rows(data, file, rejects))
+        return Table(file, tuple(dict.fromkeys(key for row in rows for key in row.values)), rows)
+    raise UserError(f"{file} must be a .csv or a .jsonl file.")
+
+
+def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> Table:
+    # `strict` makes a quotation mark that is never closed an error instead of a field that swallows all that follows.
+    lines = io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline="")
+    reader = csv.reader(lines, strict=True)
+    try:
+        heading = [column.strip() for column in next(reader, [])]
+    except csv.Error as error:
+        raise UserError(f"{file}, row 1: is not CSV ({error}); correct the heading.") from error
+    if _SURROGATE.search("".join(heading)):
+        raise UserError(f"{file}, row 1: is not UTF-8; save the table as UTF-8.")
+    if twice := sorted({column for column in heading if column and heading.count(column) > 1}):
+        raise UserError(f"{file}, row 1: the column {twice[0]!r} occurs twice; rename one.")
+
+    rows = []
+    for number, fields in _csv_records(reader, file, rejects):
+        if join_surplus and len(fields) > len(heading):
+            fields[len(heading) - 1 :] = [",".join(fields[len(heading) - 1 :])]
+        if not any(field.strip() for field in fields):
+            continue
+        if len(fields) < len(heading) or any(fields[len(heading) :]):
+            extent = f" (it ends on line {reader.line_num})" if reader.line_num > number else ""
+            rejects.add(file, number, f"has {len(fields)} fields where the heading has {len(heading)}{extent}")
+        elif wrong := next((column for column, field in zip(heading, fields) if _SURROGATE.search(field)), None):
+            rejects.add(file, number, f"column {wrong!r} is not UTF-8")
+        else:
+            rows.append(Row(number, {column: field.strip() for column, field in zip(heading, fields) if column}))
+    return Table(file, tuple(filter(None, heading)), tuple(rows))
+
+
+def _csv_records(reader: Any, file: str, rejects: Rejects) -> Iterator[tuple[int, list[str]]]:
+    while True:
+        number = reader.line_num + 1
+        try:
+            yield number, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            rejects.add(file, number, f"is not CSV ({error}; it ends on line {reader.line_num})")
+
+
+def _jsonl_rows(data: bytes, file: str, rejects: Rejects) -> Iterator[Row]:
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line.decode())
+            # An escape such as \ud800 alone is JSON, but no text that a file could hold.
+            json.dumps(values, ensure_ascii=False).encode()
+        except UnicodeError:
+            rejects.add(file, number, "is not UTF-8")
+        except (ValueError, RecursionError) as error:
+            rejects.add(file, number, f"is not JSON ({error})")
+        else:
+            if isinstance(values, dict):
+                yield Row(number, {key: _scalar_as_text(value) for key, value in values.items()})
+            else:
+                rejects.add(file, number, f"is not a JSON object. Received: {type(values).__name__}")
+
+
+def _scalar_as_text(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    return json.dumps(value) if isinstance(value, bool | int | float) else value

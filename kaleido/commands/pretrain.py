@@ -1,0 +1,37 @@
+"""`python -m kaleido pretrain`: trains a model on prepared records."""
+
+import sys
+from pathlib import Path
+
+from kaleido import configuration
+from kaleido.app.config import PretrainConfig
+from kaleido.commands.backend import import_backend
+
+
+def main(argv: list[str]) -> int:
+    """Runs the verb; returns the exit code."""
+    config = configuration.parse(
+        PretrainConfig, argv, "python -m kaleido pretrain", "Pre-trains Kaleido-BERT on records that `prepare` wrote."
+    )
+    # After the arguments were checked: it takes seconds, which a mistyped key should not cost.
+    import_backend()
+    from kaleido.app.engine import Interrupted
+    from kaleido.app.pretraining import Pretraining
+    from kaleido.report.curves import save_curves
+    from kaleido.report.pretraining import pretraining_table
+
+    application = Pretraining(config)
+    directory = Path(config.output)
+    try:
+        if config.mode == "train":
+            application.run_train()
+        elif config.mode == "train_and_evaluate":
+            application.run_train_and_evaluate()
+    except Interrupted as interruption:
+        print(f"kaleido pretrain: {interruption}", file=sys.stderr)
+        return 128 + interruption.signal_number
+    if config.mode != "train":
+        print(pretraining_table(application.run_evaluate()))
+    save_curves(directory)
+    print(f"everything is in {directory}")
+    return 0

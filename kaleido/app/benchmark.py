@@ -1,0 +1,107 @@
+"""How fast a training step is here."""
+
+import time
+
+import numpy as np
+
+from kaleido.app.config import ModelSection, PretrainConfig, TrainConfig
+from kaleido.app.pretraining import Pretraining
+from kaleido.app.step import create_step
+from kaleido.model.config import ModelConfig
+from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.tasks import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES
+
+
+def benchmark_step(
+    model: ModelSection,
+    train: TrainConfig,
+    vocab_size: int,
+    feature_size: int,
+    text_length: int,
+    seconds: float,
+    masked_words: int = 10,
+) -> dict[str, float]:
+    """Times training steps on one random batch, reading left out.
+
+    Args:
+        model: Architecture.
+        train: Batch size, precision, XLA, accumulation.
+        vocab_size: Word pieces.
+        feature_size: Length D of a patch feature.
+        text_length: Text positions T.
+        seconds: Time to measure for, after two uncounted steps.
+        masked_words: Slots M.
+
+    Returns:
+        `examples_per_second`, `step_ms`, `gflop_per_example` (forward and backward, matrix products alone),
+        `gflop_per_second`.
+    """
+    application = _RandomPretraining(model.resolve(vocab_size, feature_size), train)
+    step = create_step(application, train, total_steps=1_000_000)
+    batch = random_batch(train.batch_size, text_length, vocab_size, feature_size, masked_words)
+    for _ in range(2):
+        step.fetch(step.train(batch))
+    begun, steps = time.monotonic(), 0
+    while time.monotonic() - begun < seconds:
+        step.fetch(step.train(batch))
+        steps += 1
+    elapsed = time.monotonic() - begun
+    gflop = 3 * forward_flop(application.model_config, text_length, masked_words) / 1e9
+    rate = steps * train.batch_size / elapsed
+    return {
+        "examples_per_second": rate,
+        "step_ms": 1000 * elapsed / steps,
+        "gflop_per_example": gflop,
+        "gflop_per_second": rate * gflop,
+    }
+
+
+def forward_flop(config: ModelConfig, text_length: int, masked_words: int) -> float:
+    """Floating-point operations of the matrix products of one example's forward pass."""
+    length, hidden = text_length + PATCHES, config.hidden_size
+    per_token = 8 * hidden**2 + 4 * hidden * config.intermediate_size + 4 * length * hidden
+    patches = 2 * PATCHES * (config.feature_size + 5) * hidden
+    words = 2 * masked_words * hidden * (hidden + config.vocab_size)
+    reconstruction = 2 * (2 + 3) * hidden * config.feature_size
+    return config.num_layers * length * per_token + patches + words + reconstruction + 2 * hidden**2
+
+
+def random_batch(
+    rows: int, text_length: int, vocab_size: int, feature_size: int, masked_words: int
+) -> dict[str, np.ndarray]:
+    """A batch as `docs/design.md` defines it, of random content."""
+    random = np.random.default_rng(0)
+
+    def integers(high: int, *shape: int) -> np.ndarray:
+        return random.integers(0, high, shape).astype(np.int32)
+
+    batch = {
+        "token_ids": integers(vocab_size, rows, text_length),
+        "token_mask": np.ones((rows, text_length), np.int32),
+        "positions": random.random((rows, PATCHES, 5), np.float32),
+        "mlm_positions": integers(text_length, rows, masked_words),
+        "mlm_ids": integers(vocab_size, rows, masked_words),
+        "mlm_weights": np.ones((rows, masked_words), np.float32),
+        "paired": (np.arange(rows) % 2).astype(np.float32),
+    }
+    for level, count in zip(LEVELS, PATCH_COUNTS):
+        batch[f"level{level}"] = random.random((rows, count, feature_size), np.float32).astype(np.float16)
+    for task, classes in CLASSES.items():
+        batch[f"{task}_label"] = integers(classes, rows)
+    for task, masked in (("grey", 2), ("blank", 3)):
+        batch[f"{task}_positions"] = integers(PATCH_COUNTS[LEVELS.index(LEVEL_OF_TASK[task])], rows, masked)
+        batch[f"{task}_targets"] = random.random((rows, masked, feature_size), np.float32).astype(np.float16)
+    return batch
+
+
+class _RandomPretraining(Pretraining):
+    """Pre-training without records."""
+
+    def __init__(self, model_config: ModelConfig, train: TrainConfig):
+        self.config = PretrainConfig(records="", output="", train_config=train)
+        self.tasks = train.loss_config.tasks
+        self.model_config = model_config
+
+    def build_model(self):
+        self.model = KaleidoBert(self.model_config, self.tasks)
+        return self.model

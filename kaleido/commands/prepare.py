@@ -1,0 +1,80 @@
+"""`python -m kaleido prepare`: from a catalogue to records."""
+
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+from kaleido import configuration
+from kaleido.catalog.atomic import write_atomically
+from kaleido.catalog.catalog import Catalog
+from kaleido.commands.backend import import_backend
+from kaleido.records.config import PrepareConfig
+
+SHEET_FILE = "patches.png"
+SHEET_PRODUCTS = 8
+
+
+@dataclass(frozen=True)
+class PrepareRun:
+    """Preparation of one catalogue.
+
+    Args:
+        catalog: Folder of the catalogue.
+        records: Folder to write.
+        overwrite: Replace records of another catalogue or configuration.
+        prepare_config: How.
+    """
+
+    catalog: str
+    records: str
+    overwrite: bool = False
+    prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the verb; returns the exit code."""
+    run = configuration.parse(
+        PrepareRun,
+        argv,
+        "python -m kaleido prepare",
+        "Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids.",
+    )
+    catalog = Catalog.open(Path(run.catalog))
+    import_backend()
+    from kaleido.records.prepare import prepare
+
+    summary = prepare(catalog, Path(run.records), run.prepare_config, run.overwrite)
+    counts = ", ".join(f"{count:,} {split}" for split, count in summary.photos.items())
+    rejected = f", {summary.rejected:,} rejected (rejects.jsonl)" if summary.rejected else ""
+    done = sum(summary.photos.values())
+    rate = (
+        f" in {summary.seconds:.0f} s, {done / summary.seconds:.1f} a second" if summary.seconds else ", there already"
+    )
+    print(f"{summary.directory}: photos {counts}{rejected}{rate}")
+    sheet = Path(run.records) / SHEET_FILE
+    if not sheet.exists():
+        _write_sheet(catalog, run.prepare_config.saliency, sheet)
+    print(f"kaleido patches of some products: {sheet}")
+    return 0
+
+
+def _write_sheet(catalog: Catalog, saliency_name: str, path: Path) -> None:
+    from kaleido.errors import UserError
+    from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
+    from kaleido.vision.photo import decode
+    from kaleido.vision.saliency import box_of, create_saliency
+
+    saliency = create_saliency(saliency_name)
+    sheets = []
+    for product in catalog.products[:: max(1, len(catalog.products) // SHEET_PRODUCTS)][:SHEET_PRODUCTS]:
+        try:
+            photo = decode(catalog.read(product.photos[0].uri))
+        except UserError:
+            # Already among the rejects, or preparation would have stopped.
+            continue
+        mask = saliency.mask(photo)
+        sheets.append(kaleido_sheet(photo, mask, box_of(mask)))
+    if sheets:
+        png = BytesIO()
+        kaleido_sheets(sheets).save(png, format="PNG")
+        write_atomically(path, png.getvalue())

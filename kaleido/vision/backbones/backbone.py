@@ -1,0 +1,33 @@
+"""The interface that all feature networks share."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+
+class Backbone(ABC):
+    """Encodes square crops; preprocessing is its own affair.
+
+    `encode` is a function of the crop alone as long as batch and crop size stay the same: the same crop gives the same
+    bits at whatever place of whatever batch. Another batch size or another processor may change the last bits.
+
+    Attributes:
+        name: As `create_backbone` knows it.
+        feature_size: D, the length of a feature vector.
+        crop_sizes: The sides of the crops of levels 1 to 5, in pixels, that suit it.
+    """
+
+    name: str
+    feature_size: int
+    crop_sizes: tuple[int, int, int, int, int]
+
+    @abstractmethod
+    def encode(self, crops: np.ndarray) -> np.ndarray:
+        """Encodes a batch.
+
+        Args:
+            crops: uint8 [n, s, s, 3], RGB.
+
+        Returns:
+            float32 [n, feature_size].
+        """

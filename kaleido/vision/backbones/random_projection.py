@@ -1,0 +1,36 @@
+"""Features without a trained network, for tests and dry runs."""
+
+import numpy as np
+
+from kaleido.vision.backbones.backbone import Backbone
+
+
+class RandomProjection(Backbone):
+    """A fixed random layer on a thumbnail of the crop: rough, but alike for alike crops and unlike for others.
+
+    Args:
+        feature_size: D.
+        seed: Of the layer's weights.
+    """
+
+    name = "random"
+    crop_sizes = (16, 16, 16, 16, 16)
+
+    THUMBNAIL = 8
+    """Pixels a side; crops must not be smaller."""
+
+    def __init__(self, feature_size: int = 64, seed: int = 0):
+        inputs = 3 * self.THUMBNAIL**2
+        random = np.random.default_rng(seed)
+        self.feature_size = feature_size
+        # Uniform draws, unlike normal ones, are the same bits on every machine.
+        self._kernel = (random.uniform(-1, 1, (inputs, feature_size)) * np.sqrt(3 / inputs)).astype(np.float32)
+        self._bias = random.uniform(-1, 1, feature_size).astype(np.float32)
+
+    def encode(self, crops: np.ndarray) -> np.ndarray:
+        size = crops.shape[1]
+        starts = np.arange(self.THUMBNAIL) * size // self.THUMBNAIL
+        counts = np.diff(starts, append=size).astype(np.float32)
+        sums = np.add.reduceat(np.add.reduceat(crops, starts, 1, np.float32), starts, 2)
+        thumbnails = sums / (counts[:, None, None] * counts[:, None]) / 127.5 - 1
+        return np.maximum(thumbnails.reshape(len(crops), -1) @ self._kernel + self._bias, 0)

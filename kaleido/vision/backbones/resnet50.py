@@ -1,0 +1,51 @@
+"""ResNet-50, the paper's backbone."""
+
+from pathlib import Path
+
+import keras
+
+from kaleido.errors import UserError
+from kaleido.vision.backbones.keras_backbone import KerasBackbone
+
+SUFFIXES = (".h5", ".keras")
+
+
+class ResNet50(KerasBackbone):
+    """2048 features, averaged over the last feature map.
+
+    Args:
+        weights: `.h5`, `.weights.h5` or `.keras` file of the network without its classifier; by default ImageNet's,
+            which Keras downloads once.
+
+    Raises:
+        UserError: The download failed, or the file has not the weights of this network.
+    """
+
+    name = "resnet50"
+    crop_sizes = (224, 224, 224, 224, 224)
+
+    def __init__(self, weights: str | None = None):
+        pixels = keras.Input((None, None, 3))
+        network = _imagenet() if weights is None else _from_file(Path(weights))
+        super().__init__(keras.Model(pixels, network(keras.applications.resnet50.preprocess_input(pixels))))
+
+
+def _imagenet() -> keras.Model:
+    try:
+        return keras.applications.ResNet50(include_top=False, pooling="avg", weights="imagenet")
+    except Exception as error:  # Keras' downloader raises bare exceptions
+        raise UserError(
+            "cannot download the ImageNet weights of resnet50; pass --weights PATH, "
+            "a resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 fetched elsewhere"
+        ) from error
+
+
+def _from_file(path: Path) -> keras.Model:
+    if path.suffix not in SUFFIXES or not path.is_file():
+        raise UserError(f"weights of resnet50 must be a .h5, .weights.h5 or .keras file. Received: {path}")
+    network = keras.applications.ResNet50(include_top=False, pooling="avg", weights=None)
+    try:
+        network.load_weights(path)  # from a .keras file too it takes the arrays alone: nothing in it is executed
+    except Exception as error:  # h5py, zipfile and Keras each have their own
+        raise UserError(f"{path} has not the weights of resnet50 without its classifier (include_top=False)") from error
+    return network

@@ -1,0 +1,67 @@
+"""Photo and box -> the 74 pictures that are encoded: the 55 patches, level 1 turned, and level 4 also in grey.
+
+Encoding these variants once lets every corruption of the pre-training tasks be drawn anew at each epoch.
+"""
+
+import numpy as np
+from PIL import Image
+
+from kaleido.vision.patches import LEVEL_SLICES, cells
+
+ROTATIONS = slice(0, 4)
+"""Level 1 turned by 0, 90, 180 and 270 degrees counter-clockwise."""
+
+LEVEL2 = slice(4, 8)
+LEVEL3 = slice(8, 17)
+COLOUR = slice(17, 33)
+"""Level 4 as it is."""
+
+GREY = slice(33, 49)
+"""Level 4 without colour."""
+
+LEVEL5 = slice(49, 74)
+FEATURES = 74
+
+LEVEL_ROWS = (ROTATIONS, LEVEL2, LEVEL3, slice(COLOUR.start, GREY.stop), LEVEL5)
+"""Which of the 74 rows each level fills."""
+
+# The filter of EfficientNet-Lite's own preprocessing. Pillow widens it when it shrinks a picture, which is the
+# antialiasing; where it enlarges (cells of small photos are of 12x16 pixels), bicubic keeps edges that bilinear smears,
+# without the ringing of Lanczos next to white.
+RESAMPLING = Image.Resampling.BICUBIC
+
+LUMA = np.array([19595, 38470, 7471], np.uint32)
+"""ITU-R 601 weights 0.299, 0.587, 0.114 of red, green, blue, in 65536ths."""
+
+
+def cut(photo: np.ndarray, box: tuple[int, int, int, int], crop_sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Cuts the patches of a photo, resizes each once from the photo's own pixels, and makes the variants.
+
+    Args:
+        photo: uint8 [H, W, 3].
+        box: (x1, y1, x2, y2) of the product in pixels, at least 5 a side.
+        crop_sizes: Side of the square crops of each level, in pixels.
+
+    Returns:
+        uint8 [n, s, s, 3] for each level, with n = 4, 4, 9, 32, 25: one after another, the 74 rows of `LEVEL_ROWS`.
+    """
+    image = Image.fromarray(photo)
+    grid = cells(box)
+    level1, level2, level3, level4, level5 = (
+        np.stack([_resize(image, cell, size) for cell in grid[rows].tolist()])
+        for rows, size in zip(LEVEL_SLICES, crop_sizes, strict=True)
+    )
+    turned = np.stack([np.rot90(level1[0], turns) for turns in range(4)])
+    return turned, level2, level3, np.concatenate([level4, grey(level4)]), level5
+
+
+def _resize(image: Image.Image, cell: list[int], size: int) -> np.ndarray:
+    # Cropped before it is resized: `resize(box=...)` lets its filter reach into the neighbouring cells, whose pixels
+    # would give away which patches belong side by side.
+    return np.asarray(image.crop(cell).resize((size, size), RESAMPLING))
+
+
+def grey(crops: np.ndarray) -> np.ndarray:
+    """Replaces colours by their luma, alike in all three channels: uint8 [..., 3] -> uint8 [..., 3]."""
+    luma = (crops @ LUMA + (1 << 15)) >> 16
+    return np.repeat(luma[..., None].astype(np.uint8), 3, axis=-1)

@@ -1,0 +1,169 @@
+"""Photos -> their features: decoding and cropping in parallel, encoding in full batches across photos."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from kaleido.errors import UserError
+from kaleido.vision.backbones import Backbone
+from kaleido.vision.crops import FEATURES, LEVEL_ROWS, cut
+from kaleido.vision.patches import cells, positions
+from kaleido.vision.photo import decode
+from kaleido.vision.saliency import Saliency, box_of
+
+Item = tuple[str, Callable[[], bytes | np.ndarray]]
+"""A photo's key, and what reads it: an encoded picture or uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFeatures:
+    """What is known of a photo once it is encoded.
+
+    Attributes:
+        key: The item's.
+        features: float16 [74, D], in the layout of `kaleido.vision.crops`.
+        positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
+        box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
+        width: Of the photo, in pixels.
+        height: Of the photo, in pixels.
+    """
+
+    key: str
+    features: np.ndarray
+    positions: np.ndarray
+    box: np.ndarray
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFailure:
+    """A photo that could not be read; `reason` is one line without its name."""
+
+    key: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A photo on its way; complete once `missing` features are 0."""
+
+    result: PhotoFeatures | PhotoFailure
+    crops: tuple[np.ndarray, ...] = ()
+    missing: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Crops of one size that wait until there are enough, and the rows of features that they will fill."""
+
+    crops: np.ndarray
+    rows: list[tuple[_Waiting, int]] = field(default_factory=list)
+
+
+class FeatureExtractor:
+    """Extracts the features of a stream of photos.
+
+    The network always gets batches of `batch_size` crops of one size, the last one filled up: thereby a photo's
+    features depend on its own pixels alone, to the bit, and not on the photos before and after it. An interrupted
+    extraction can go on anywhere.
+
+    Args:
+        backbone: Encodes the crops.
+        saliency: Finds the product.
+        crop_sizes: Sides of the crops of levels 1 to 5, in pixels.
+        workers: Threads that decode and crop; -1 for as many as there are processors.
+        batch_size: Crops the network encodes at once. Memory grows with it and with the square of the crop sizes: 128
+            suits crops up to 96 pixels, 32 those of 224.
+    """
+
+    WINDOW = 16
+    """Photos that are cropped ahead of the network; at crops of 224 pixels, 11 MB each."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        saliency: Saliency,
+        crop_sizes: tuple[int, ...],
+        workers: int = -1,
+        batch_size: int = 128,
+    ):
+        self.backbone = backbone
+        self.saliency = saliency
+        self.crop_sizes = tuple(crop_sizes)
+        self.workers = workers
+        self.batch_size = batch_size
+
+    def extract(self, items: Iterable[Item]) -> Iterator[PhotoFeatures | PhotoFailure]:
+        """Extracts the features of photos.
+
+        Args:
+            items: Keys and readers. A reader is called in a worker thread; its `UserError` becomes a `PhotoFailure`.
+
+        Yields:
+            One result for each item, in their order.
+        """
+        batches = {size: _Batch(np.zeros((self.batch_size, size, size, 3), np.uint8)) for size in set(self.crop_sizes)}
+        queue: deque[_Waiting] = deque()
+        for photo in self._crop(items):
+            queue.append(photo)
+            for size, rows, crops in zip(self.crop_sizes, LEVEL_ROWS, photo.crops):
+                for row, crop in zip(range(rows.start, rows.stop), crops, strict=True):
+                    self._add(batches[size], photo, row, crop)
+            photo.crops = ()
+            while queue and not queue[0].missing:
+                yield queue.popleft().result
+        for batch in batches.values():
+            self._encode(batch)
+        for photo in queue:
+            yield photo.result
+
+    def _add(self, batch: _Batch, photo: _Waiting, row: int, crop: np.ndarray) -> None:
+        batch.crops[len(batch.rows)] = crop
+        batch.rows.append((photo, row))
+        if len(batch.rows) == self.batch_size:
+            self._encode(batch)
+
+    def _encode(self, batch: _Batch) -> None:
+        if not batch.rows:
+            return
+        # A batch that is not full still holds older crops at its end: their vectors are computed and left unused.
+        for (photo, row), vector in zip(batch.rows, self.backbone.encode(batch.crops)):
+            photo.result.features[row] = vector
+            photo.missing -= 1
+        batch.rows.clear()
+
+    def _crop(self, items: Iterable[Item]) -> Iterator[_Waiting]:
+        """Decodes and crops photos by windows, one window ahead of what is asked for.
+
+        joblib would run on to the end of the items, however slowly its results are taken.
+        """
+        items = iter(items)
+        ahead: Iterable[_Waiting] = ()
+        while window := list(islice(items, self.WINDOW)):
+            # Calling Parallel starts its threads; they work on while the previous window is encoded.
+            parallel = Parallel(n_jobs=self.workers, prefer="threads", return_as="generator")
+            current, ahead = ahead, parallel(delayed(self._prepare)(*item) for item in window)
+            yield from current
+        yield from ahead
+
+    def _prepare(self, key: str, read: Callable[[], bytes | np.ndarray]) -> _Waiting:
+        try:
+            photo = decode(read())
+        except UserError as error:
+            return _Waiting(PhotoFailure(key, str(error)))
+        height, width = photo.shape[:2]
+        box = box_of(self.saliency.mask(photo))
+        result = PhotoFeatures(
+            key=key,
+            features=np.zeros((FEATURES, self.backbone.feature_size), np.float16),
+            positions=positions(cells(box), width, height),
+            box=np.array(box, np.int32),
+            width=width,
+            height=height,
+        )
+        return _Waiting(result, cut(photo, box, self.crop_sizes), FEATURES)

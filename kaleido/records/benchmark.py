@@ -1,0 +1,96 @@
+"""How fast records become batches here."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from kaleido.records.config import PipelineConfig
+from kaleido.records.partners import GROUP
+from kaleido.records.pipeline import Pipeline
+from kaleido.records.reader import Records
+from kaleido.records.synthetic import write_synthetic
+from kaleido.vision.crops import FEATURES
+
+_VOCABULARY_SIZE = 1000
+
+
+def benchmark_reading(
+    seconds: float = 10.0, feature_size: int = 2048, batch_size: int = 64, workers: int = 2, photos: int = 2000
+) -> dict[str, float]:
+    """Writes random records, then reads them at random into training batches.
+
+    The files stay in the page cache, as those of a catalogue that fits into memory do; the disk is not measured.
+
+    Args:
+        seconds: Time to measure for, after one uncounted second.
+        feature_size: Length D of a feature vector.
+        batch_size: Rows of a batch.
+        workers: Threads that make batches.
+        photos: Records to write.
+
+    Returns:
+        `examples_per_second`, `megabytes_per_second` (of arrays that reach a batch), `reading_ms` and `batch_ms` (one
+        thread: reading a batch's records, and all of its making), `memory_gigabytes_per_second` (that one thread reads
+        and writes in copying), `floor_examples_per_second` (were a record only read once and its part of the batch
+        only written once, at that speed) and `share_of_floor`.
+    """
+    tokenizer = SimpleNamespace(
+        vocab_size=_VOCABULARY_SIZE, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=range(5)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "records"
+        write_synthetic(directory, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE)
+        records = Records.open(directory, "train")
+        pipeline = Pipeline(records, PipelineConfig(workers=workers), tokenizer, batch_size)
+        rate = _rate(pipeline, seconds)
+        order = np.random.default_rng(0)
+        groups = batch_size / GROUP
+        reading = groups * _milliseconds(lambda: records.views(order.integers(0, photos, GROUP)))
+        step = iter(range(10**9))
+        whole = _milliseconds(lambda: pipeline.batch(next(step)))
+        batch = pipeline.batch(0)
+    copied = sum(array.nbytes for array in batch.values()) / batch_size
+    bandwidth = _memory_bandwidth()
+    floor = bandwidth / (copied + FEATURES * feature_size * 2)
+    return {
+        "examples_per_second": rate,
+        "megabytes_per_second": rate * copied / 1e6,
+        "reading_ms": reading,
+        "batch_ms": whole,
+        "memory_gigabytes_per_second": bandwidth / 1e9,
+        "floor_examples_per_second": floor,
+        "share_of_floor": rate / floor,
+    }
+
+
+def _rate(pipeline: Pipeline, seconds: float) -> float:
+    batches = pipeline.iterate()
+    warm = time.perf_counter() + 1
+    while time.perf_counter() < warm:
+        next(batches)
+    started, examples = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < seconds:
+        examples += len(next(batches)["itm_label"])
+    batches.close()
+    return examples / elapsed
+
+
+def _milliseconds(work: Callable[[], object], times: int = 50) -> float:
+    started = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - started) / times * 1e3
+
+
+def _memory_bandwidth() -> float:
+    """Bytes a second that one thread reads and writes, added up."""
+    source = np.ones(1 << 28, np.uint8)
+    target = np.zeros_like(source)
+    started = time.perf_counter()
+    for _ in range(4):
+        np.copyto(target, source)
+    return 8 * source.nbytes / (time.perf_counter() - started)

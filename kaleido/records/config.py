@@ -1,0 +1,99 @@
+"""What the configuration says about preparing records and about turning them into batches."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kaleido.errors import UserError
+
+TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How a catalogue becomes records.
+
+    Attributes:
+        saliency: Name of the saliency network that locks the product: `none` or `border`.
+        backbone: Name of the network that encodes the patches.
+        backbone_weights: File or folder with its weights; None for the ones it finds by itself.
+        crop_sizes: Pixels a side to which the crops of levels 1 to 5 are resized; None for the backbone's own.
+        vocabulary: `catalog` trains a vocabulary on the training texts; otherwise the path of one.
+        vocabulary_size: Size of a trained vocabulary.
+        max_stored_tokens: Pieces of a text that are kept; training may trim further but never more.
+        validation_fraction: Share of the products held out for validation where the catalogue prescribes none.
+        test_fraction: Share of the products held out for testing where the catalogue prescribes no splits.
+        seed: Of the choice of held-out products.
+        shard_photos: Photos a file; what an interrupted preparation has to do again at most.
+        workers: Threads that decode and crop; -1 for as many as there are processors.
+        batch_size: Crops that the backbone encodes at once; another number may change the last bits of the vectors.
+        on_error: What an unusable photo does: `stop`, or `skip` and list it in `rejects.jsonl`.
+    """
+
+    saliency: str = "border"
+    backbone: str = "resnet50"
+    backbone_weights: str | None = None
+    crop_sizes: tuple[int, int, int, int, int] | None = None
+    vocabulary: str = "catalog"
+    vocabulary_size: int = 8000
+    max_stored_tokens: int = 256
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.1
+    seed: int = 0
+    shard_photos: int = 512
+    workers: int = -1
+    batch_size: int = 32
+    on_error: Literal["stop", "skip"] = "stop"
+
+    def __post_init__(self):
+        held_out = self.validation_fraction, self.test_fraction
+        if min(held_out) < 0 or sum(held_out) >= 1:
+            raise UserError(f"validation_fraction and test_fraction must add up to less than 1. Received: {held_out}")
+        for name in ("vocabulary_size", "max_stored_tokens", "shard_photos", "batch_size"):
+            _check_positive(self, name)
+
+
+RUNTIME_KEYS = ("workers", "batch_size", "on_error")
+"""Keys of `PrepareConfig` that may change while a preparation goes on."""
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """How records become batches (paper section 3.3, AGM, and 3.5, AKPM).
+
+    Attributes:
+        tasks: Tasks to corrupt for; the inputs of the others stay whole and their labels are left out.
+        max_text_length: Text positions at most, [CLS] and [SEP] included.
+        mask_probability: Share of the pieces of a text that is masked.
+        max_predictions: Masked pieces of a text at most.
+        whole_word: Whether the pieces of a word are masked together.
+        mismatch_probability: Share of the photos that are shown with the text of another product.
+        mismatch: Whose text that is: `any` other product's, or where possible one of the `same_subcategory`.
+        workers: Threads that make batches.
+        prefetch: Batches made ahead.
+    """
+
+    tasks: tuple[str, ...] = TASKS
+    max_text_length: int = 64
+    mask_probability: float = 0.15
+    max_predictions: int = 10
+    whole_word: bool = True
+    mismatch_probability: float = 0.5
+    mismatch: Literal["any", "same_subcategory"] = "any"
+    workers: int = 2
+    prefetch: int = 4
+
+    def __post_init__(self):
+        if unknown := [task for task in self.tasks if task not in TASKS]:
+            raise UserError(f"tasks must be among {', '.join(TASKS)}. Received: {', '.join(unknown)}")
+        for name in ("mask_probability", "mismatch_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} must be in 0..1. Received: {getattr(self, name)}")
+        if self.max_text_length < 3:
+            raise UserError(f"max_text_length must be at least 3: [CLS], text, [SEP]. Received: {self.max_text_length}")
+        for name in ("max_predictions", "workers"):
+            _check_positive(self, name)
+
+
+def _check_positive(config: object, name: str) -> None:
+    if getattr(config, name) < 1:
+        raise UserError(f"{name} must be at least 1. Received: {getattr(config, name)}")

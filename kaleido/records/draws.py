@@ -1,0 +1,95 @@
+"""Random numbers without a state: each is a hash of what it is drawn for.
+
+The same example gets the same draws whatever thread, batch or run asks for them. The hash is SplitMix64 (Steele, Lea
+and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+
+class Stream(IntEnum):
+    """What a number is drawn for; never renumber one, or every seed means something else."""
+
+    ORDER = 0
+    MISMATCH = 1
+    PARTNER = 2
+    WORD = 3
+    SUBSTITUTION = 4
+    SUBSTITUTE = 5
+    PAIR = 6
+    PATCH = 7
+    ROTATION = 8
+    JIGSAW = 9
+    DONOR = 10
+    DONOR_CELL = 11
+    DONOR_RECORD = 12
+
+
+def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """Draws for n examples.
+
+    Args:
+        seed: Any integer.
+        epoch: One integer, or int [n].
+        indices: int [n], the examples.
+        stream: What the numbers are for; streams are independent of each other.
+        shape: Numbers an example; the first ones do not depend on how many are asked for.
+
+    Returns:
+        float64 [n, *shape], evenly in [0, 1); row i is a function of (seed, epoch[i], indices[i], stream) alone.
+    """
+    key = _mix(np.uint64(seed % 2**64))
+    for part in (stream, epoch, indices):
+        key = _mix(key ^ np.asarray(part).astype(np.uint64))
+    key = np.broadcast_to(key, np.shape(indices))
+    counter = np.arange(1, int(np.prod(shape, dtype=np.int64)) + 1, dtype=np.uint64).reshape(shape)
+    with np.errstate(over="ignore"):
+        bits = _mix(key.reshape(key.shape + (1,) * len(shape)) + counter * _GAMMA)
+    return (bits >> np.uint64(11)) * 2.0**-53
+
+
+def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+    """The order of an epoch: int64 [size]."""
+    return np.argsort(uniform(seed, epoch, np.arange(size), Stream.ORDER), kind="stable")
+
+
+def _mix(value: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        value = value + _GAMMA
+        value = (value ^ (value >> np.uint64(30))) * _FIRST
+        value = (value ^ (value >> np.uint64(27))) * _SECOND
+    return value ^ (value >> np.uint64(31))
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The draws of the rows of a batch.
+
+    Attributes:
+        seed: Any integer.
+        epochs: int64 [B].
+        indices: int64 [B], the record of each row.
+    """
+
+    seed: int
+    epochs: np.ndarray
+    indices: np.ndarray
+
+    def uniform(self, stream: int, *shape: int) -> np.ndarray:
+        """float64 [B, *shape], evenly in [0, 1)."""
+        return uniform(self.seed, self.epochs, self.indices, stream, shape)
+
+    def integers(self, stream: int, bound: int, *shape: int) -> np.ndarray:
+        """int64 [B, *shape], evenly in 0..bound - 1."""
+        return (self.uniform(stream, *shape) * bound).astype(np.int64)
+
+    def __getitem__(self, rows) -> "Draws":
+        """The draws of some of the rows."""
+        return Draws(self.seed, self.epochs[rows], self.indices[rows])

@@ -1,0 +1,124 @@
+"""What the batches need of every record apart from its vectors, in memory."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from kaleido.alignment.pairs import Pairs, no_pairs
+from kaleido.errors import UserError
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Columns over n records; the texts and the pairs are ragged, row i being `offsets[i]:offsets[i + 1]`.
+
+    Attributes:
+        product: int32 [n], the product's number in the catalogue.
+        text: int32 [n], equal where the token ids are equal.
+        category: int32 [n], index into the metadata's `categories`, -1 where unlabelled.
+        subcategory: int32 [n], the same for `subcategories`.
+        token_offsets: int64 [n + 1].
+        token_ids: int32 [tokens], without special tokens.
+        word_ids: int32 [tokens].
+        pair_offsets: int64 [n + 1].
+        pair_words: int32 [pairs].
+        pair_patches: int32 [pairs].
+        pair_scores: float32 [pairs].
+    """
+
+    product: np.ndarray
+    text: np.ndarray
+    category: np.ndarray
+    subcategory: np.ndarray
+    token_offsets: np.ndarray
+    token_ids: np.ndarray
+    word_ids: np.ndarray
+    pair_offsets: np.ndarray
+    pair_words: np.ndarray
+    pair_patches: np.ndarray
+    pair_scores: np.ndarray
+
+    @classmethod
+    def of(cls, examples: Sequence[Mapping], numbers: Sequence[tuple[int, int, int, int]]) -> "Index":
+        """The index of some records.
+
+        Args:
+            examples: As `RecordLayout.encode` takes them.
+            numbers: Of each the numbers of its product, text, category and sub-category.
+        """
+        product, text, category, subcategory = np.array(numbers, np.int32).reshape(-1, 4).T.copy()
+
+        def ragged(values: list[np.ndarray], dtype) -> tuple[np.ndarray, np.ndarray]:
+            offsets = np.concatenate([[0], np.cumsum([len(v) for v in values])]).astype(np.int64)
+            return offsets, np.concatenate([np.zeros(0), *values]).astype(dtype)
+
+        token_offsets, token_ids = ragged([e["token_ids"] for e in examples], np.int32)
+        _, word_ids = ragged([e["word_ids"] for e in examples], np.int32)
+        pair_offsets, pair_words = ragged([e["pairs"]["word"] for e in examples], np.int32)
+        _, pair_patches = ragged([e["pairs"]["patch"] for e in examples], np.int32)
+        _, pair_scores = ragged([e["pairs"]["score"] for e in examples], np.float32)
+        tokens, pairs = (token_offsets, token_ids, word_ids), (pair_offsets, pair_words, pair_patches, pair_scores)
+        return cls(product, text, category, subcategory, *tokens, *pairs)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["Index"]) -> "Index":
+        """The index of the parts' records one after another."""
+        columns = {}
+        for name in (f.name for f in fields(cls)):
+            values = [getattr(part, name) for part in parts]
+            if name.endswith("offsets"):
+                columns[name] = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(v) for v in values]))])
+            else:
+                columns[name] = np.concatenate(values)
+        return cls(**columns)
+
+    @classmethod
+    def load(cls, path: Path) -> "Index":
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(**{f.name: arrays[f.name] for f in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise UserError(f"{path}: not an index of records ({error}); prepare the catalogue again") from None
+
+    def save(self, path: Path) -> None:
+        """Writes an `.npz`, under a temporary name first."""
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
+        os.replace(temporary, path)
+
+    def __len__(self) -> int:
+        return len(self.product)
+
+    def text_lengths(self, rows: np.ndarray) -> np.ndarray:
+        """int64 [len(rows)]: pieces of the rows' texts."""
+        return self.token_offsets[rows + 1] - self.token_offsets[rows]
+
+    def texts(self, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The first pieces of the rows' texts, side by side.
+
+        Returns:
+            token ids int32, word ids int32 and which of them are pieces, bool; each [len(rows), width].
+        """
+        place = np.arange(width)
+        present = place < self.text_lengths(rows)[:, None]
+        flat = np.where(present, self.token_offsets[rows][:, None] + place, 0)
+        if not self.token_ids.size:
+            return np.zeros_like(flat, np.int32), np.zeros_like(flat, np.int32), present
+        return self.token_ids[flat], self.word_ids[flat], present
+
+    def pairs(self, row: int) -> Pairs:
+        """The pre-aligned pairs of a record."""
+        span = slice(self.pair_offsets[row], self.pair_offsets[row + 1])
+        if span.start == span.stop:
+            return no_pairs()
+        return Pairs(self.pair_words[span], self.pair_patches[span], self.pair_scores[span])

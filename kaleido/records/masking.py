@@ -1,0 +1,139 @@
+"""Alignment Guided Masking (AGM): which words and which patches the model has to complete (paper section 3.3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kaleido.alignment.pairs import Pairs
+from kaleido.records.draws import Draws, Stream
+from kaleido.text import Tokenizer
+from kaleido.vision.patches import LEVEL_SLICES, PATCHES
+
+_MASKED_PATCHES = {3: 1, 4: 2, 5: 3}
+_MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """What was chosen in B texts and photos, M word slots each.
+
+    Attributes:
+        token_ids: int32 [B, T], the texts as the model shall read them.
+        mlm_positions: int32 [B, M], ascending places in the text, 0 in unused slots.
+        mlm_ids: int32 [B, M], what stood there, 0 in unused slots.
+        mlm_weights: float32 [B, M], 1 in used slots and 0 in others.
+        patches: Of levels 3, 4 and 5, the chosen places within the level: int64 [B, 1], [B, 2] and [B, 3], ascending.
+    """
+
+    token_ids: np.ndarray
+    mlm_positions: np.ndarray
+    mlm_ids: np.ndarray
+    mlm_weights: np.ndarray
+    patches: dict[int, np.ndarray]
+
+
+class GuidedMasking:
+    """Chooses words and patches, those of pre-aligned pairs first and random ones after them.
+
+    Of each pair either the word or the patch is put first in line and the other one last, so that it can be completed
+    from its partner; without pairs the choice is random.
+
+    Args:
+        tokenizer: Whose ids these are; its special tokens are never masked and never stand in for a word.
+        probability: Share of a text's pieces that is masked; one word at least, where it fits into the slots.
+        max_predictions: Slots M.
+        whole_word: Whether the pieces of a word are masked together; otherwise each piece is a word.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, probability: float, max_predictions: int, whole_word: bool):
+        self.probability = probability
+        self.max_predictions = max_predictions
+        self.whole_word = whole_word
+        self._mask_id = tokenizer.mask_id
+        self._ordinary_ids = np.setdiff1d(np.arange(tokenizer.vocab_size), tokenizer.special_ids).astype(np.int32)
+
+    def __call__(self, token_ids: np.ndarray, word_ids: np.ndarray, pairs: Sequence[Pairs], draws: Draws) -> Masks:
+        """Masks B texts.
+
+        Args:
+            token_ids: int32 [B, T].
+            word_ids: int32 [B, T], the word that each piece belongs to, -1 on special tokens and padding.
+            pairs: Of each row.
+            draws: Of the rows.
+        """
+        word_shift = np.zeros((len(token_ids), max(int(word_ids.max(initial=0)) + 1, 1)))
+        patch_order = draws.uniform(Stream.PATCH, PATCHES)
+        _prefer_pairs(pairs, draws, word_shift, patch_order)
+        if not self.whole_word:
+            word_ids, word_shift = _pieces_as_words(word_ids, word_shift)
+        chosen = self._choose_words(word_ids, draws.uniform(Stream.WORD, word_shift.shape[1]) + word_shift)
+
+        rows = np.arange(len(token_ids))[:, None]
+        masked = (word_ids >= 0) & chosen[rows, np.maximum(word_ids, 0)]
+        positions = np.argsort(~masked, axis=1, kind="stable")[:, : self.max_predictions]
+        positions = np.pad(positions, ((0, 0), (0, self.max_predictions - positions.shape[1])))
+        used = np.arange(self.max_predictions) < masked.sum(axis=1)[:, None]
+        positions = np.where(used, positions, 0)
+        return Masks(
+            token_ids=self._substitute(token_ids, masked, draws),
+            mlm_positions=positions.astype(np.int32),
+            mlm_ids=np.where(used, token_ids[rows, positions], 0).astype(np.int32),
+            mlm_weights=used.astype(np.float32),
+            patches={
+                level: np.sort(np.argsort(patch_order[:, LEVEL_SLICES[level - 1]], axis=1)[:, :count], axis=1)
+                for level, count in _MASKED_PATCHES.items()
+            },
+        )
+
+    def _choose_words(self, word_ids: np.ndarray, order: np.ndarray) -> np.ndarray:
+        """bool [B, W]: words in order of their keys, passing over those too long for what is left, as BERT does."""
+        batch, words = order.shape
+        text = word_ids >= 0
+        slots = np.arange(batch)[:, None] * words + word_ids
+        sizes = np.bincount(slots[text], minlength=batch * words).reshape(batch, words)
+        eligible = (sizes > 0) & (sizes <= self.max_predictions)
+        shortest = np.where(eligible, sizes, self.max_predictions).min(axis=1)
+        budget = np.rint(self.probability * text.sum(axis=1)).astype(np.int64)
+        left = np.clip(budget, shortest, self.max_predictions)
+        chosen = np.zeros((batch, words), bool)
+        rows = np.arange(batch)
+        for word in np.argsort(np.where(eligible, order, np.inf), axis=1).T:
+            fits = eligible[rows, word] & (sizes[rows, word] <= left)
+            chosen[rows, word] = fits
+            left = left - np.where(fits, sizes[rows, word], 0)
+            if not (left >= shortest).any():
+                break
+        return chosen
+
+    def _substitute(self, token_ids: np.ndarray, masked: np.ndarray, draws: Draws) -> np.ndarray:
+        """[MASK] in 80 % of the places, a random piece in 10 %, what stood there in the rest."""
+        width = token_ids.shape[1]
+        kind = draws.uniform(Stream.SUBSTITUTION, width)
+        random_ids = self._ordinary_ids[draws.integers(Stream.SUBSTITUTE, len(self._ordinary_ids), width)]
+        shown = np.where(kind < _MASK_SHARE, self._mask_id, random_ids)
+        return np.where(masked & (kind < _MASK_SHARE + _RANDOM_SHARE), shown, token_ids).astype(np.int32)
+
+
+def _prefer_pairs(pairs: Sequence[Pairs], draws: Draws, word_shift: np.ndarray, patch_order: np.ndarray) -> None:
+    """Moves one side of each pair to the front of its order, and the other one to the end."""
+    counts = [len(p.word) for p in pairs]
+    if not any(counts):
+        return
+    row = np.repeat(np.arange(len(pairs)), counts)
+    number = np.concatenate([np.arange(count) for count in counts])
+    word, patch = np.concatenate([p.word for p in pairs]), np.concatenate([p.patch for p in pairs])
+    mask_word = draws.uniform(Stream.PAIR, max(counts))[row, number] < 0.5
+    shift = np.where(mask_word, -1.0, 1.0)
+    shown = word < word_shift.shape[1]  # the text may have been trimmed before the word
+    np.add.at(word_shift, (row[shown], word[shown]), shift[shown])
+    np.add.at(patch_order, (row[shown], patch[shown]), -shift[shown])
+
+
+def _pieces_as_words(word_ids: np.ndarray, word_shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers pieces instead of words; each has its word's shift."""
+    pieces = np.where(word_ids >= 0, np.cumsum(word_ids >= 0, axis=1) - 1, -1)
+    shift = np.zeros(word_ids.shape)
+    row, place = np.nonzero(word_ids >= 0)
+    shift[row, pieces[row, place]] = word_shift[row, word_ids[row, place]]
+    return pieces, shift

@@ -1,0 +1,44 @@
+"""Which products are trained on and which are held out."""
+
+import hashlib
+from collections.abc import Sequence
+
+from kaleido.catalog.product import Product
+
+
+def assign_splits(
+    products: Sequence[Product], validation_fraction: float, test_fraction: float, seed: int
+) -> list[str]:
+    """The split of each product: always the same for the same id and seed, whatever else the catalogue holds.
+
+    A prescribed split stands; where training products are prescribed but no validation, it is held out of them.
+
+    Args:
+        products: Of a catalogue.
+        validation_fraction: Share held out for validation where the catalogue does not choose.
+        test_fraction: Share held out for testing where the catalogue does not choose.
+        seed: Of the choice.
+
+    Returns:
+        `train`, `validation` or `test` for each product.
+    """
+    prescribed = {product.split for product in products}
+    hold_out_of_train = "train" in prescribed and "validation" not in prescribed
+
+    def choose(product: Product) -> str:
+        place = _place(product.id, seed)
+        if product.split and not (product.split == "train" and hold_out_of_train):
+            return product.split
+        if place < validation_fraction:
+            return "validation"
+        if not product.split and place < validation_fraction + test_fraction:
+            return "test"
+        return "train"
+
+    return [choose(product) for product in products]
+
+
+def _place(product_id: str, seed: int) -> float:
+    """A number in [0, 1) for a product."""
+    digest = hashlib.blake2b(f"{seed}:{product_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,77 @@
+"""Records of random content, to measure and to test with."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from kaleido.alignment.pairs import no_pairs
+from kaleido.records.builder import KaleidoRecords, Row
+from kaleido.records.layout import RecordLayout
+from kaleido.vision.crops import FEATURES
+from kaleido.vision.patches import PATCHES
+
+
+def write_synthetic(
+    directory: Path,
+    feature_size: int,
+    splits: dict[str, int],
+    photos_a_product: int = 2,
+    shard_photos: int = 256,
+    vocabulary_size: int = 1000,
+    longest_text: int = 80,
+    seed: int = 0,
+) -> None:
+    """Writes records of random features and texts.
+
+    Args:
+        directory: Where; must not exist yet.
+        feature_size: Length D of a feature vector.
+        splits: Photos of each split.
+        photos_a_product: Photos that share product and text.
+        shard_photos: Photos a file.
+        vocabulary_size: Token ids are below it, and at least 5.
+        longest_text: Pieces of a text at most.
+        seed: Of the content.
+    """
+    metadata = {
+        "feature_size": feature_size,
+        "backbone": "random",
+        "categories": [f"category {i}" for i in range(5)],
+        "subcategories": [f"subcategory {i}" for i in range(10)],
+    }
+
+    def rows(split: str, first: int, photos: range) -> Iterator[Row]:
+        for photo in photos:
+            product = first + photo // photos_a_product
+            words = np.random.default_rng((seed, product))
+            pixels = np.random.default_rng((seed, product, photo))
+            length = int(words.integers(1, longest_text + 1))
+            label = product % 10
+            example = {
+                "product_id": f"product-{product}",
+                "photo_id": f"photo-{first}-{photo}",
+                "text": f"text of product {product}",
+                "category": metadata["categories"][label // 2],
+                "subcategory": metadata["subcategories"][label],
+                "split": split,
+                "token_ids": words.integers(5, vocabulary_size, length, np.int32),
+                "word_ids": np.cumsum(words.random(length) < 0.7).astype(np.int32),
+                "box": np.array([0, 0, 100, 100], np.int32),
+                "photo_size": np.array([100, 100], np.int32),
+                "pairs": asdict(no_pairs()),
+                "positions": pixels.random((PATCHES, 5), np.float32),
+                "features": pixels.random((FEATURES, feature_size), np.float32).astype(np.float16),
+            }
+            yield Row(example, (product, product, label // 2, label))
+
+    shards, first = {}, 0
+    for split, photos in splits.items():
+        starts = range(0, photos, shard_photos)
+        shards[split] = [
+            partial(rows, split, first, range(start, min(start + shard_photos, photos))) for start in starts
+        ]
+        first += -(-photos // photos_a_product)
+    KaleidoRecords(directory, RecordLayout(feature_size), metadata, shards).download_and_prepare()

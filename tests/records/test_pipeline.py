@@ -1,0 +1,186 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kaleido.errors import UserError
+from kaleido.records.config import TASKS, PipelineConfig
+from kaleido.records.pipeline import Pipeline
+from kaleido.records.reader import Records
+from kaleido.records.synthetic import write_synthetic
+
+CONFIG = PipelineConfig(workers=2, prefetch=2, max_text_length=32)
+BATCH = 16
+
+CONTRACT = {
+    "token_ids": ("int32", (BATCH, 32)),
+    "token_mask": ("int32", (BATCH, 32)),
+    "level1": ("float16", (BATCH, 1, 6)),
+    "level2": ("float16", (BATCH, 4, 6)),
+    "level3": ("float16", (BATCH, 9, 6)),
+    "level4": ("float16", (BATCH, 16, 6)),
+    "level5": ("float16", (BATCH, 25, 6)),
+    "positions": ("float32", (BATCH, 55, 5)),
+    "mlm_positions": ("int32", (BATCH, 10)),
+    "mlm_ids": ("int32", (BATCH, 10)),
+    "mlm_weights": ("float32", (BATCH, 10)),
+    "itm_label": ("int32", (BATCH,)),
+    "rotation_label": ("int32", (BATCH,)),
+    "jigsaw_label": ("int32", (BATCH,)),
+    "camouflage_label": ("int32", (BATCH,)),
+    "grey_positions": ("int32", (BATCH, 2)),
+    "grey_targets": ("float16", (BATCH, 2, 6)),
+    "blank_positions": ("int32", (BATCH, 3)),
+    "blank_targets": ("float16", (BATCH, 3, 6)),
+    "paired": ("float32", (BATCH,)),
+}
+
+
+def assert_same(first: dict, second: dict) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        assert np.array_equal(first[name], second[name]), name
+
+
+@pytest.fixture
+def pipeline(records, tokenizer):
+    return Pipeline(records, CONFIG, tokenizer, BATCH, seed=5)
+
+
+def test_batches_keep_the_contract(pipeline):
+    batch = pipeline.batch(3)
+    assert {name: (str(array.dtype), array.shape) for name, array in batch.items()} == CONTRACT
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_makes_the_same_batches(records, tokenizer, pipeline, workers):
+    other = Pipeline(records, replace(CONFIG, workers=workers, prefetch=0), tokenizer, BATCH, seed=5)
+    for first, second in zip(pipeline.iterate(0, 9), other.iterate(0, 9), strict=True):
+        assert_same(first, second)
+
+
+def test_a_stream_may_begin_anywhere(pipeline):
+    whole = list(pipeline.iterate(0, 7))
+    for first, second in zip(whole[4:], pipeline.iterate(4, 7), strict=True):
+        assert_same(first, second)
+    assert_same(whole[0], next(iter(pipeline)))
+
+
+@pytest.mark.parametrize("count", [2, 3, 16])
+def test_workers_that_share_a_batch_make_its_rows(records, tokenizer, pipeline, count):
+    whole = pipeline.batch(2)
+    parts = [Pipeline(records, CONFIG, tokenizer, BATCH, 5, rank=rank, count=count).batch(2) for rank in range(count)]
+    assert_same(whole, {name: np.concatenate([part[name] for part in parts]) for name in whole})
+
+
+def test_every_epoch_shows_every_record_once(records, tokenizer):
+    pipeline = Pipeline(records, replace(CONFIG, tasks=()), tokenizer, BATCH, seed=1)
+    shown = np.concatenate([batch["level1"][:, 0] for batch in pipeline.iterate(0, 25)])  # 8 epochs of 50
+    vectors, _ = records.read(np.arange(50))
+    orders = [
+        [int(np.argmin(np.abs(vectors[:, 0] - v).sum(axis=1))) for v in shown[e * 50 : e * 50 + 50]] for e in range(8)
+    ]
+    for order in orders:
+        assert sorted(order) == list(range(50))
+    assert len({tuple(order) for order in orders}) == 8
+
+
+def test_other_seeds_and_epochs_draw_otherwise(records, tokenizer, pipeline):
+    other = Pipeline(records, CONFIG, tokenizer, BATCH, seed=6)
+    assert not np.array_equal(pipeline.batch(0)["positions"], other.batch(0)["positions"])
+    large = Pipeline(records, CONFIG, tokenizer, 100, seed=5).batch(0)  # two epochs in one batch
+    again = {
+        r: [i for i in range(100) if np.array_equal(large["positions"][i], large["positions"][r])] for r in range(50)
+    }
+    assert all(len(rows) == 2 for rows in again.values())
+    assert any(large["jigsaw_label"][a] != large["jigsaw_label"][b] for a, b in again.values())
+
+
+def test_evaluation_takes_each_record_once_and_repeats_itself(synthetic, tokenizer):
+    validation = Records.open(synthetic, "validation")
+    first = Pipeline(validation, CONFIG, tokenizer, 8, seed=1, training=False)
+    second = Pipeline(validation, CONFIG, tokenizer, 8, seed=2, training=False)
+    assert first.evaluation_steps == 3
+    batches = list(first)
+    for one, two in zip(batches, second, strict=True):
+        assert_same(one, two)
+    _, positions = validation.read(np.arange(21))
+    assert np.array_equal(np.concatenate([batch["positions"] for batch in batches]), positions)
+    with pytest.raises(IndexError):
+        first.batch(3)
+
+
+@pytest.mark.parametrize("mismatch", ["any", "same_subcategory"])
+def test_texts_and_labels_agree(records, tokenizer, mismatch):
+    config = replace(CONFIG, tasks=("itm",), mismatch=mismatch, max_text_length=90)
+    pipeline = Pipeline(records, config, tokenizer, 50, training=False)
+    pairs = 0
+    index = records.index
+    for batch in pipeline.iterate():
+        for row in range(50):
+            length = batch["token_mask"][row].sum()
+            text = batch["token_ids"][row, 1 : length - 1]
+            shown = [r for r in range(50) if np.array_equal(index.texts(np.array([r]), len(text) + 1)[0][0, :-1], text)]
+            shown = [r for r in shown if index.text_lengths(np.array([r]))[0] == len(text)]
+            products = {int(index.product[r]) for r in shown}
+            assert products
+            assert batch["itm_label"][row] == (int(index.product[row]) in products) == batch["paired"][row]
+            if mismatch == "same_subcategory":
+                assert index.subcategory[row] in {index.subcategory[r] for r in shown}
+            assert batch["token_ids"][row, 0] == tokenizer.cls_id
+            assert batch["token_ids"][row, length - 1] == tokenizer.sep_id
+            assert (batch["token_ids"][row, length:] == tokenizer.pad_id).all()
+            pairs += batch["itm_label"][row]
+    assert 12 < pairs < 38
+
+
+def test_width_is_the_longest_text_rounded_up(records, tokenizer):
+    pipeline = Pipeline(records, replace(CONFIG, tasks=(), max_text_length=100), tokenizer, 4, training=False)
+    for batch in pipeline:
+        width, longest = batch["token_ids"].shape[1], batch["token_mask"].sum(axis=1).max()
+        assert width == -(-longest // 8) * 8
+
+
+@pytest.mark.parametrize("left_out", TASKS)
+def test_a_task_left_out_has_no_labels(records, tokenizer, left_out):
+    tasks = tuple(task for task in TASKS if task != left_out)
+    batch = Pipeline(records, replace(CONFIG, tasks=tasks), tokenizer, BATCH).batch(0)
+    gone = {name for name in CONTRACT if name.startswith(left_out)}
+    assert batch.keys() == CONTRACT.keys() - gone
+    if left_out == "itm":
+        assert (batch["paired"] == 1).all()
+
+
+def test_the_other_products_patch_is_another_products(records, tokenizer):
+    whole = Pipeline(records, replace(CONFIG, tasks=()), tokenizer, 50, training=False).batch(0)
+    batch = Pipeline(records, replace(CONFIG, tasks=("camouflage",)), tokenizer, 50, training=False).batch(0)
+    vectors, _ = records.read(np.arange(50))
+    for row, cell in enumerate(batch["camouflage_label"]):
+        changed = (batch["level3"][row] != whole["level3"][row]).any(axis=1)
+        assert np.flatnonzero(changed).tolist() == [cell]
+        donors = np.flatnonzero((vectors[:, 8:17] == batch["level3"][row, cell]).all(axis=2).any(axis=1))
+        assert (records.index.product[donors] != records.index.product[row]).all()
+
+
+def test_a_single_product_is_refused(tmp_path, tokenizer):
+    write_synthetic(tmp_path / "one", 4, {"train": 2})
+    records = Records.open(tmp_path / "one", "train")
+    with pytest.raises(UserError, match="single product"):
+        Pipeline(records, CONFIG, tokenizer, 2)
+    Pipeline(records, replace(CONFIG, tasks=("mlm", "rotation")), tokenizer, 2).batch(0)
+
+
+def test_leaving_early_stops_the_threads(pipeline):
+    assert len(list(itertools.islice(pipeline.iterate(), 2))) == 2
+
+
+def test_tensorflow_view(pipeline):
+    pytest.importorskip("tensorflow")
+    from kaleido.records.tf_data import as_tf_dataset
+
+    dataset = as_tf_dataset(pipeline, 1, 3)
+    assert dataset.element_spec["level5"].shape.as_list() == [None, 25, 6]
+    for step, batch in enumerate(dataset.as_numpy_iterator(), 1):
+        assert_same(batch, pipeline.batch(step))
+    assert step == 2

@@ -1,0 +1,219 @@
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from kaleido.errors import UserError
+from kaleido.records.builder import KaleidoRecords, partial_directory
+from kaleido.records.config import PipelineConfig
+from kaleido.records.pipeline import Pipeline
+from kaleido.records.prepare import prepare
+from kaleido.records.reader import Records
+from kaleido.text import load_tokenizer
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+@pytest.fixture
+def prepared(tmp_path, catalog, prepare_config):
+    prepare(catalog, tmp_path / "prepared", prepare_config)
+    return tmp_path / "prepared"
+
+
+def test_records_hold_the_catalogue(catalog, prepared):
+    found, splits_of = {}, {}
+    builder = tfds.builder_from_directory(prepared)
+    for split in builder.info.splits:
+        for example in builder.as_data_source(split):
+            found[example["photo_id"].decode()] = example
+            assert example["split"].decode() == split
+            splits_of.setdefault(example["product_id"].decode(), set()).add(split)
+    assert all(len(splits) == 1 for splits in splits_of.values())
+    assert set.union(*splits_of.values()) == {"train", "validation", "test"}
+    tokenizer = load_tokenizer(prepared)
+    for product in catalog.products:
+        for photo in product.photos:
+            example = found.pop(photo.id)
+            assert example["text"].decode() == product.text
+            assert example["category"].decode() == product.category
+            assert example["subcategory"].decode() == product.subcategory
+            encoding = tokenizer.encode(product.text)
+            assert np.array_equal(example["token_ids"], encoding.ids[:12])
+            assert np.array_equal(example["word_ids"], encoding.word_ids[:12])
+            assert example["box"].tolist() == [4, 5, 26, 35]
+            assert example["photo_size"].tolist() == [30, 40]
+            assert example["features"].shape == (74, 64)
+            assert example["features"].dtype == np.float16
+            assert example["positions"][0] == pytest.approx([4 / 30, 26 / 30, 5 / 40, 35 / 40, 22 * 30 / 1200])
+    assert not found
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_index_and_reader_agree_with_plain_tfds(prepared, split):
+    records = Records.open(prepared, split, backbone="random", feature_size=64)
+    source = tfds.builder_from_directory(prepared).as_data_source(split)
+    order = np.random.default_rng(0).permutation(np.tile(np.arange(len(records)), 2))
+    features, positions = records.read(order)
+    for place, row in enumerate(order):
+        example = source[row]
+        assert np.array_equal(features[place], example["features"])
+        assert np.array_equal(positions[place], example["positions"])
+    texts: dict[int, bytes] = {}
+    for row, example in enumerate(source):
+        index = records.index
+        tokens, words, present = index.texts(np.array([row]), 20)
+        assert np.array_equal(tokens[present], example["token_ids"])
+        assert np.array_equal(words[present], example["word_ids"])
+        names = [*records.metadata["categories"], ""], [*records.metadata["subcategories"], ""]
+        assert names[0][index.category[row]] == example["category"].decode()
+        assert names[1][index.subcategory[row]] == example["subcategory"].decode()
+        assert texts.setdefault(index.text[row], example["token_ids"].tobytes()) == example["token_ids"].tobytes()
+        assert np.array_equal(records.example(row)["features"], example["features"])
+    assert len(set(texts.values())) == len(texts)
+
+
+def test_same_input_same_bytes_whatever_the_interruptions(tmp_path, catalog, prepare_config, prepared):
+    again = tmp_path / "again"
+    for reads in (10, 0, 16):
+        catalog.reads_left = reads
+        with pytest.raises(RuntimeError, match="power cut"):
+            prepare(catalog, again, prepare_config)
+        assert not again.exists()
+        with pytest.raises(UserError, match="interrupted"):
+            Records.open(again, "train")
+    catalog.reads_left = math.inf
+    written = {path.name: path.stat().st_mtime_ns for path in (partial_directory(again) / "records").glob("*array*")}
+    assert written
+    prepare(catalog, again, prepare_config)
+    assert contents(again) == contents(prepared)
+    assert {name: (again / name).stat().st_mtime_ns for name in written} == written
+    assert not partial_directory(again).exists()
+
+
+def test_finished_records_are_kept_or_replaced_on_request(catalog, prepare_config, prepared):
+    before = contents(prepared)
+    catalog.reads_left = 0
+    assert prepare(catalog, prepared, replace(prepare_config, workers=2, on_error="skip")).seconds == 0
+    with pytest.raises(UserError, match=r"shard_photos 7, now 9.*") as error:
+        prepare(catalog, prepared, replace(prepare_config, shard_photos=9))
+    assert "--overwrite" in str(error.value)
+    catalog.fingerprint = "0" * 64
+    with pytest.raises(UserError, match="fingerprint"):
+        prepare(catalog, prepared, prepare_config)
+    assert contents(prepared) == before
+    catalog.reads_left = math.inf
+    prepare(catalog, prepared, replace(prepare_config, shard_photos=9), overwrite=True)
+    assert json.loads((prepared / "metadata.json").read_text())["config"]["shard_photos"] == 9
+
+
+def test_an_interrupted_preparation_of_other_settings_is_not_mixed_in(tmp_path, catalog, prepare_config):
+    catalog.reads_left = 10
+    with pytest.raises(RuntimeError):
+        prepare(catalog, tmp_path / "mixed", prepare_config)
+    catalog.reads_left = math.inf
+    other = replace(prepare_config, saliency="none")
+    with pytest.raises(UserError, match="saliency 'border', now 'none'"):
+        prepare(catalog, tmp_path / "mixed", other)
+    prepare(catalog, tmp_path / "mixed", other, overwrite=True)
+    prepare(catalog, tmp_path / "other", other)
+    assert contents(tmp_path / "mixed") == contents(tmp_path / "other")
+
+
+def test_other_files_are_left_alone(tmp_path, catalog, prepare_config):
+    (tmp_path / "letter.txt").write_text("dear reader")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="other files"):
+            prepare(catalog, tmp_path, prepare_config, overwrite)
+
+
+def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
+    first, second = catalog.products[4], catalog.products[5]
+    catalog.broken = {photo.uri for product in (first, second) for photo in product.photos}
+    uri = first.photos[0].uri
+    with pytest.raises(UserError, match=f"{first.id}.*{uri}.*broken.*on_error") as error:
+        prepare(catalog, tmp_path / "records", prepare_config)
+    assert "\n" not in str(error.value)
+    small_shards = replace(prepare_config, on_error="skip", shard_photos=1)  # some files will hold no record
+    summary = prepare(catalog, tmp_path / "skipped", small_shards)
+    assert summary.rejected == len(catalog.broken)
+    assert sum(summary.photos.values()) == catalog.photo_count - len(catalog.broken)
+    rejects = [json.loads(line) for line in (tmp_path / "skipped" / "rejects.jsonl").read_text().splitlines()]
+    assert {reject["uri"] for reject in rejects} == catalog.broken
+    assert all("broken" in reject["reason"] for reject in rejects)
+    source = tfds.builder_from_directory(tmp_path / "skipped").as_data_source("train")
+    records = Records.open(tmp_path / "skipped", "train")
+    features, _ = records.read(np.arange(len(records)))
+    assert len(source) == len(records)
+    assert all(np.array_equal(row, example["features"]) for row, example in zip(features, source))
+
+
+def test_vocabulary_can_be_given(tmp_path, catalog, prepare_config, prepared):
+    path = next(prepared.glob("*.model"))
+    prepare(catalog, tmp_path / "given", replace(prepare_config, vocabulary=str(path)))
+    metadata = [json.loads((d / "metadata.json").read_text()) for d in (prepared, tmp_path / "given")]
+    assert metadata[0]["vocabulary"] == metadata[1]["vocabulary"]
+    with pytest.raises(UserError, match="no vocabulary"):
+        prepare(catalog, tmp_path / "missing", replace(prepare_config, vocabulary="nowhere.model"))
+
+
+def test_holding_out_everything_is_refused(tmp_path, catalog, prepare_config):
+    catalog.products = tuple(replace(product, split="test") for product in catalog.products)
+    with pytest.raises(UserError, match="validation_fraction"):
+        prepare(catalog, tmp_path / "records", prepare_config)
+
+
+def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
+    for expected, received in (
+        (r"backbone is random.*resnet50", {"backbone": "resnet50"}),
+        ("64", {"feature_size": 9}),
+    ):
+        with pytest.raises(UserError, match=expected):
+            Records.open(prepared, "train", **received)
+    with pytest.raises(UserError, match="run `python -m kaleido prepare`"):
+        Records.open(tmp_path / "nowhere", "train")
+    with pytest.raises(UserError, match="only train, validation, test"):
+        Records.open(prepared, "holdout")
+    monkeypatch.setattr(KaleidoRecords, "VERSION", tfds.core.Version("9.0.0"))
+    with pytest.raises(UserError, match=r"1\.0\.0, expected .*9\.0\.0"):
+        Records.open(prepared, "train")
+
+
+def test_damage_is_named(prepared):
+    shard = sorted(prepared.glob("*train*array_record*"))[0]
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 8] ^= 1
+    shard.write_bytes(data)
+    records = Records.open(prepared, "train")
+    with pytest.raises(UserError, match=f"{shard.name}.*damaged"):
+        records.read(np.arange(len(records)))
+    (prepared / "index-train.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"index-train\.npz"):
+        Records.open(prepared, "train")
+
+
+def test_prepared_records_become_batches(prepared):
+    pipeline = Pipeline(Records.open(prepared, "train"), PipelineConfig(), load_tokenizer(prepared), batch_size=8)
+    batch = next(iter(pipeline))
+    assert batch["level5"].shape == (8, 25, 64)
+    assert (batch["mlm_weights"].sum(axis=1) >= 1).all()
+
+
+WITHOUT_TENSORFLOW = """
+import importlib.machinery
+find = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = lambda name, *_: None if name == "tensorflow" else find(name, *_)
+from kaleido.records import benchmark, pipeline, prepare, tf_data
+assert benchmark.benchmark_reading(0.2, feature_size=16, photos=64)["examples_per_second"] > 0
+"""
+
+
+def test_nothing_here_needs_tensorflow():
+    subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, timeout=60)

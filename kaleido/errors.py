@@ -7,5 +7,5 @@ Commands turn it into a single line on stderr and exit code 2; everything else i
 class UserError(Exception):
     """Something in the user's input, files or configuration is wrong.
 
-    Its message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` where a value helps.
+    Its message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` if a value helps.
     """

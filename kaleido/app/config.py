@@ -20,6 +20,7 @@ class ModelSection:
         intermediate_size: Instead of the size's.
         dropout: After embeddings, attention outputs and feed-forward outputs.
         attention_dropout: On attention probabilities.
+        initializer_range: Standard deviation of the truncated normal that kernels and tables start from.
         initial_weights: A BERT in the Hugging Face safetensors layout, or a model saved here; random if empty.
         compatibility: Quirks of the original release, each off by default.
     """
@@ -31,6 +32,7 @@ class ModelSection:
     intermediate_size: int | None = None
     dropout: float = 0.1
     attention_dropout: float = 0.1
+    initializer_range: float = 0.02
     initial_weights: str = ""
     compatibility: Compatibility = field(default_factory=Compatibility)
 
@@ -42,6 +44,7 @@ class ModelSection:
             feature_size=feature_size,
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
+            initializer_range=self.initializer_range,
             compatibility=self.compatibility,
             **sizes,
         )

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +165,16 @@ class Pretraining(Application):
         return Records.open(Path(self.config.records), split)
 
     def _pipeline(self, records: Records, batch_size: int, step: Step, training: bool) -> Pipeline:
-        config = replace(self.config.preprocess_config, tasks=self.tasks)
         return Pipeline(
-            records, config, self.tokenizer, batch_size, self.config.seed, training, step.rank, step.workers
+            records,
+            self.config.preprocess_config,
+            self.tokenizer,
+            batch_size,
+            self.config.seed,
+            training,
+            self.tasks,
+            step.rank,
+            step.workers,
         )
 
     def _claim_directory(self) -> None:

@@ -5,8 +5,6 @@ from typing import Literal
 
 from kaleido.errors import UserError
 
-TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
-
 
 @dataclass(frozen=True)
 class PrepareConfig:
@@ -52,7 +50,7 @@ class PrepareConfig:
             _check_positive(self, name)
 
 
-RUNTIME_KEYS = ("workers", "batch_size", "on_error")
+RUNTIME_KEYS = ("workers", "on_error")
 """Keys of `PrepareConfig` that may change while a preparation goes on."""
 
 
@@ -61,7 +59,6 @@ class PipelineConfig:
     """How records become batches (paper section 3.3, AGM, and 3.5, AKPM).
 
     Attributes:
-        tasks: Tasks to corrupt for; the inputs of the others stay whole and their labels are left out.
         max_text_length: Text positions at most, [CLS] and [SEP] included.
         mask_probability: Share of the pieces of a text that is masked.
         max_predictions: Masked pieces of a text at most.
@@ -72,7 +69,6 @@ class PipelineConfig:
         prefetch: Batches made ahead.
     """
 
-    tasks: tuple[str, ...] = TASKS
     max_text_length: int = 64
     mask_probability: float = 0.15
     max_predictions: int = 10
@@ -83,8 +79,6 @@ class PipelineConfig:
     prefetch: int = 4
 
     def __post_init__(self):
-        if unknown := [task for task in self.tasks if task not in TASKS]:
-            raise UserError(f"tasks must be among {', '.join(TASKS)}. Received: {', '.join(unknown)}")
         for name in ("mask_probability", "mismatch_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name} must be in 0..1. Received: {getattr(self, name)}")

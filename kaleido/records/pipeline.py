@@ -3,7 +3,7 @@
 import functools
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +17,8 @@ from kaleido.records.masking import GuidedMasking
 from kaleido.records.partners import GROUP, Partners
 from kaleido.records.reader import PhotoView, Records
 from kaleido.text import Tokenizer
+
+TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
 
 EVALUATION_SEED = 20210620
 
@@ -37,6 +39,7 @@ class Pipeline:
         batch_size: Rows B of the global batch.
         seed: Of the order and of all draws of training.
         training: Whether to train or to evaluate.
+        tasks: Tasks to corrupt for; the inputs of the others stay whole and their labels are left out.
         rank: Which worker this is, of `count`.
         count: Workers that share a batch; this one makes rows `rank * B // count` to `(rank + 1) * B // count`. What it
             makes does not depend on the split; multiples of 8 rows spare it from reading another worker's donors.
@@ -53,10 +56,11 @@ class Pipeline:
         batch_size: int,
         seed: int = 0,
         training: bool = True,
+        tasks: Sequence[str] = TASKS,
         rank: int = 0,
         count: int = 1,
     ):
-        if {"itm", "camouflage"} & set(config.tasks) and len(np.unique(records.index.product)) < 2:
+        if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
                 f"{records.directory}: its {records.split} records are of a single product, and the tasks itm and "
                 f"camouflage need two; prepare more products or leave these tasks out"
@@ -66,6 +70,7 @@ class Pipeline:
         self.batch_size = batch_size
         self.seed = seed if training else EVALUATION_SEED
         self.training = training
+        self._tasks = tasks
         self._rank, self._count = rank, count
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
@@ -87,7 +92,7 @@ class Pipeline:
         draws = self._draws(step)
         records, texts = draws.indices, self._texts(draws)
         width = self._width(texts)
-        donors = self._partners.donors(records, draws) if "camouflage" in self.config.tasks else records
+        donors = self._partners.donors(records, draws) if "camouflage" in self._tasks else records
         local = slice(self._rank * len(records) // self._count, (self._rank + 1) * len(records) // self._count)
         draws, records, texts, donors = draws[local], records[local], texts[local], donors[local]
 
@@ -95,13 +100,13 @@ class Pipeline:
         paired = records == texts
         pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, paired)]
         masks = self._masking(token_ids, word_ids, pairs, draws)
-        corruption = Corruption.draw(self.config.tasks, masks.patches, draws)
+        corruption = Corruption.draw(self._tasks, masks.patches, draws)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
         batch.update(corruption.apply(self._photos(records, donors), self.records.feature_size))
-        if "mlm" in self.config.tasks:
+        if "mlm" in self._tasks:
             batch["token_ids"] = masks.token_ids
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
-        if "itm" in self.config.tasks:
+        if "itm" in self._tasks:
             batch["itm_label"] = paired.astype(np.int32)
         return batch
 
@@ -154,7 +159,7 @@ class Pipeline:
 
     def _texts(self, draws: Draws) -> np.ndarray:
         """The record whose text each row shows: its own, or a partner's."""
-        if "itm" not in self.config.tasks:
+        if "itm" not in self._tasks:
             return draws.indices
         partners = self._partners.texts(draws.indices, draws, self.config.mismatch == "same_subcategory")
         mismatch = draws.uniform(Stream.MISMATCH) < self.config.mismatch_probability

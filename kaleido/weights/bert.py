@@ -54,9 +54,7 @@ def load_bert(model: KaleidoBert, path: Path) -> None:
 def _weights_file(path):
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
-        raise UserError(
-            f"{file}: no such BERT; scripts/checkpoint/get_bert.sh fetches one"
-        )
+        raise UserError(f"{file}: no such BERT; scripts/checkpoint/get_bert.sh fetches one")
     return file
 
 

@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.records.config import TASKS
 from kaleido.records.corruption import PERMUTATIONS, Corruption
 from kaleido.records.draws import Draws
+from kaleido.records.pipeline import TASKS
 from kaleido.records.reader import PhotoView
 
 

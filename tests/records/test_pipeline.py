@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kaleido.errors import UserError
-from kaleido.records.config import TASKS, PipelineConfig
-from kaleido.records.pipeline import Pipeline
+from kaleido.records.config import PipelineConfig
+from kaleido.records.pipeline import TASKS, Pipeline
 from kaleido.records.reader import Records
 from kaleido.records.synthetic import write_synthetic
 
@@ -75,7 +75,7 @@ def test_workers_that_share_a_batch_make_its_rows(records, tokenizer, pipeline, 
 
 
 def test_every_epoch_shows_every_record_once(records, tokenizer):
-    pipeline = Pipeline(records, replace(CONFIG, tasks=()), tokenizer, BATCH, seed=1)
+    pipeline = Pipeline(records, CONFIG, tokenizer, BATCH, seed=1, tasks=())
     shown = np.concatenate([batch["level1"][:, 0] for batch in pipeline.iterate(0, 25)])  # 8 epochs of 50
     vectors, _ = records.read(np.arange(50))
     orders = [
@@ -113,8 +113,8 @@ def test_evaluation_takes_each_record_once_and_repeats_itself(synthetic, tokeniz
 
 @pytest.mark.parametrize("mismatch", ["any", "same_subcategory"])
 def test_texts_and_labels_agree(records, tokenizer, mismatch):
-    config = replace(CONFIG, tasks=("itm",), mismatch=mismatch, max_text_length=90)
-    pipeline = Pipeline(records, config, tokenizer, 50, training=False)
+    config = replace(CONFIG, mismatch=mismatch, max_text_length=90)
+    pipeline = Pipeline(records, config, tokenizer, 50, training=False, tasks=("itm",))
     pairs = 0
     index = records.index
     for batch in pipeline.iterate():
@@ -136,7 +136,7 @@ def test_texts_and_labels_agree(records, tokenizer, mismatch):
 
 
 def test_width_is_the_longest_text_rounded_up(records, tokenizer):
-    pipeline = Pipeline(records, replace(CONFIG, tasks=(), max_text_length=100), tokenizer, 4, training=False)
+    pipeline = Pipeline(records, replace(CONFIG, max_text_length=100), tokenizer, 4, training=False, tasks=())
     for batch in pipeline:
         width, longest = batch["token_ids"].shape[1], batch["token_mask"].sum(axis=1).max()
         assert width == -(-longest // 8) * 8
@@ -145,7 +145,7 @@ def test_width_is_the_longest_text_rounded_up(records, tokenizer):
 @pytest.mark.parametrize("left_out", TASKS)
 def test_a_task_left_out_has_no_labels(records, tokenizer, left_out):
     tasks = tuple(task for task in TASKS if task != left_out)
-    batch = Pipeline(records, replace(CONFIG, tasks=tasks), tokenizer, BATCH).batch(0)
+    batch = Pipeline(records, CONFIG, tokenizer, BATCH, tasks=tasks).batch(0)
     gone = {name for name in CONTRACT if name.startswith(left_out)}
     assert batch.keys() == CONTRACT.keys() - gone
     if left_out == "itm":
@@ -153,8 +153,8 @@ def test_a_task_left_out_has_no_labels(records, tokenizer, left_out):
 
 
 def test_the_other_products_patch_is_another_products(records, tokenizer):
-    whole = Pipeline(records, replace(CONFIG, tasks=()), tokenizer, 50, training=False).batch(0)
-    batch = Pipeline(records, replace(CONFIG, tasks=("camouflage",)), tokenizer, 50, training=False).batch(0)
+    whole = Pipeline(records, CONFIG, tokenizer, 50, training=False, tasks=()).batch(0)
+    batch = Pipeline(records, CONFIG, tokenizer, 50, training=False, tasks=("camouflage",)).batch(0)
     vectors, _ = records.read(np.arange(50))
     for row, cell in enumerate(batch["camouflage_label"]):
         changed = (batch["level3"][row] != whole["level3"][row]).any(axis=1)
@@ -168,7 +168,7 @@ def test_a_single_product_is_refused(tmp_path, tokenizer):
     records = Records.open(tmp_path / "one", "train")
     with pytest.raises(UserError, match="single product"):
         Pipeline(records, CONFIG, tokenizer, 2)
-    Pipeline(records, replace(CONFIG, tasks=("mlm", "rotation")), tokenizer, 2).batch(0)
+    Pipeline(records, CONFIG, tokenizer, 2, tasks=("mlm", "rotation")).batch(0)
 
 
 def test_leaving_early_stops_the_threads(pipeline):

@@ -10,7 +10,6 @@ from kaleido.records.config import PipelineConfig, PrepareConfig
         (PrepareConfig, {"validation_fraction": 0.6, "test_fraction": 0.4}),
         (PrepareConfig, {"test_fraction": -0.1}),
         (PrepareConfig, {"shard_photos": 0}),
-        (PipelineConfig, {"tasks": ("mlm", "rotaton")}),
         (PipelineConfig, {"mask_probability": 1.5}),
         (PipelineConfig, {"max_text_length": 2}),
         (PipelineConfig, {"workers": 0}),

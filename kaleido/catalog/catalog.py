@@ -83,6 +83,11 @@ class Catalog:
         source, path = self._place(uri)
         return source.read(path)
 
+    def locate(self, uri: str) -> str:
+        """Where a photo or mask lies, for messages: the source's path, then the file, member or row in it."""
+        source, path = self._place(uri)
+        return f"{source.path}, {path}"
+
     @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal sha256 over the products and, without reading them, the photos; the same wherever they lie."""

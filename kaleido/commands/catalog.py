@@ -143,7 +143,7 @@ def _import(
     photos = sum(len(product.photos) for product in imported.products)
     print(f"{args.out}: {len(imported.products):,} products, {photos:,} photos.")
     if rejects.rows:
-        print(f"{len(rejects.rows):,} rows left out; which and why: {args.out / 'rejects.jsonl'}")
+        print(f"left out: {len(rejects.rows):,}; which and why: {args.out / 'rejects.jsonl'}")
 
 
 def _write_rejects(path: Path, rows: Sequence[Reject]) -> None:

@@ -89,7 +89,8 @@ class PhotoRows:
             if isinstance(result, PhotoFailure):
                 if self._config.on_error == "stop":
                     raise UserError(
-                        f"product {product.id}, photo {photo.uri}: {result.reason}; repair it, or set on_error to skip"
+                        f"{self._catalog.locate(photo.uri)}, photo of product {product.id}: {result.reason}; repair "
+                        "it, or set on_error to skip"
                     )
                 yield Reject(product.id, photo.id, photo.uri, result.reason)
             else:

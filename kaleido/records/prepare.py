@@ -73,8 +73,8 @@ def prepare(catalog: Catalog, directory: Path, config: PrepareConfig, overwrite:
             f"{catalog.name}: no product is left to train on; lower validation_fraction and test_fraction, or mark "
             f"products `train`. Received: {config.validation_fraction} and {config.test_fraction}"
         )
-    tokenizer, vocabulary = _begin(catalog, splits, directory, config, plan, overwrite)
     extractor = create_extractor(config)
+    tokenizer, vocabulary = _begin(catalog, splits, directory, config, plan, overwrite)
     feature_size = extractor.backbone.feature_size
     photos = PhotoRows(catalog, splits, tokenizer, extractor, config)
     metadata = plan | {
@@ -129,7 +129,7 @@ def _begin(
     begun = work / _BEGUN_FILE
     if begun.exists():
         found = json.loads(begun.read_text(encoding="utf-8"))
-        if not overwrite:
+        if not overwrite and any((work / "records").glob("*.array_record*")):
             _check_same(work, found, plan)
         if found == plan | {"vocabulary": found["vocabulary"]}:
             return load_tokenizer(work / "records" / found["vocabulary"]["file"]), found["vocabulary"]
@@ -157,7 +157,7 @@ def _check_same(directory: Path, found: dict[str, Any], plan: dict[str, Any]) ->
     ]
     if differences:
         raise UserError(
-            f"{directory}: holds records made otherwise; name another folder, or replace them with --overwrite. "
+            f"{directory}: holds records made otherwise; name another folder, or replace them with --overwrite true. "
             f"Received: {'; '.join(differences)}"
         )
 

@@ -29,6 +29,9 @@ class MemoryCatalog:
         self.broken: set[str] = set()
         self.reads_left = math.inf
 
+    def locate(self, uri: str) -> str:
+        return f"memory, {uri}"
+
     def read(self, uri: str) -> bytes:
         self.reads_left -= 1
         if self.reads_left < 0:

@@ -127,6 +127,16 @@ def test_an_interrupted_preparation_of_other_settings_is_not_mixed_in(tmp_path, 
     assert contents(tmp_path / "mixed") == contents(tmp_path / "other")
 
 
+def test_a_run_that_made_nothing_binds_nobody(tmp_path, catalog, prepare_config):
+    catalog.reads_left = 0
+    with pytest.raises(RuntimeError):
+        prepare(catalog, tmp_path / "records", prepare_config)
+    catalog.reads_left = math.inf
+    other = replace(prepare_config, saliency="none")
+    prepare(catalog, tmp_path / "records", other)
+    assert Records.open(tmp_path / "records", "train").metadata["config"]["saliency"] == "none"
+
+
 def test_other_files_are_left_alone(tmp_path, catalog, prepare_config):
     (tmp_path / "letter.txt").write_text("dear reader")
     for overwrite in (False, True):
@@ -138,7 +148,7 @@ def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
     first, second = catalog.products[4], catalog.products[5]
     catalog.broken = {photo.uri for product in (first, second) for photo in product.photos}
     uri = first.photos[0].uri
-    with pytest.raises(UserError, match=f"{first.id}.*{uri}.*broken.*on_error") as error:
+    with pytest.raises(UserError, match=f"{uri}.*{first.id}.*broken.*on_error") as error:
         prepare(catalog, tmp_path / "records", prepare_config)
     assert "\n" not in str(error.value)
     small_shards = replace(prepare_config, on_error="skip", shard_photos=1)  # some files will hold no record

@@ -1,0 +1,90 @@
+"""The whole road, from an empty folder to an evaluated model, by the commands that a user types."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from kaleido.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+PRETRAIN = [
+    "--model_config.size=tiny",
+    "--train_config.batch_size=8",
+    "--train_config.steps=6",
+    "--train_config.log_every=2",
+    "--train_config.save_every=3",
+    "--train_config.precision=float32",
+    "--evaluate_config.every=3",
+]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with a prepared wardrobe."""
+    folder = tmp_path_factory.mktemp("road")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        generate = ["catalog", "generate", "--products=40", "--photo-size=48", "--workers=1", "--out=dataset/wardrobe"]
+        prepare = [
+            "prepare",
+            "--catalog=dataset/wardrobe",
+            "--records=dataset/wardrobe/records",
+            "--prepare_config.backbone=random",
+            "--prepare_config.vocabulary_size=300",
+            "--prepare_config.validation_fraction=0.2",
+        ]
+        assert main(generate) == 0
+        assert main(prepare) == 0
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def test_from_nothing_to_figures(workplace, capsys):
+    road = ["pretrain", "--records=dataset/wardrobe/records", "--output=runs/one", *PRETRAIN]
+    assert main(road) == 0
+    run = Path("runs/one")
+    assert "| camouflage |" in capsys.readouterr().out
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    assert {f"accuracy/{task}" for task in ("mlm", "itm", "rotation", "jigsaw", "camouflage")} <= set(metrics)
+    assert {f"loss/{task}" for task in ("grey", "blank", "total")} <= set(metrics)
+    for picture in (run / "curves.png", Path("dataset/wardrobe/records/patches.png")):
+        assert min(Image.open(picture).size) > 200
+    assert any((run / "tensorboard").iterdir()) and any((run / "checkpoints").iterdir()) and (run / "model").is_dir()
+
+    stamps = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")}
+    assert main(road) == 0
+    assert {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")} == stamps
+    assert main(["evaluate", "--run=runs/one", "--split=test"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["split"] == "test"
+
+
+def test_records_of_another_backbone_do_not_fit_a_model(workplace, capsys):
+    assert main(["pretrain", "--records=dataset/wardrobe/records", "--output=runs/two", "--mode=train", *PRETRAIN]) == 0
+    prepare = ["prepare", "--catalog=dataset/wardrobe", "--records=other", "--prepare_config.backbone=random"]
+    assert main([*prepare, "--prepare_config.vocabulary_size=200", "--prepare_config.test_fraction=0"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--run=runs/two", "--records=other"]) == 2
+    assert "vocab_size" in capsys.readouterr().err
+
+
+def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
+    """`cd scripts; sh run_pretrain.sh`, in a copy of the checkout that has one data set."""
+    for name in ("scripts", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
+    environment = {**os.environ, "PYTHON": sys.executable}
+    command = ["sh", "run_pretrain.sh", *PRETRAIN, "--model_config.num_layers=1", "--train_config.tensorboard=false"]
+    empty = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
+    assert empty.returncode == 2 and "0 data sets" in empty.stderr
+    shutil.copytree(workplace / "dataset" / "wardrobe" / "records", tmp_path / "dataset" / "wardrobe" / "records")
+    found = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert (tmp_path / "runs" / "pretrain_base_wardrobe" / "metrics.json").is_file()

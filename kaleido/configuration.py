@@ -5,8 +5,6 @@ jsonargparse parses and checks the types; what is added here is naming the neare
 
 import argparse
 import difflib
-import os
-import tempfile
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -14,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 import jsonargparse
 import yaml
 
+from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 
 Config = TypeVar("Config")
@@ -56,10 +55,7 @@ def load(cls: type[Config], path: Path) -> Config:
 
 def save(config: Any, path: Path) -> None:
     """Writes the whole configuration, defaults included, as YAML."""
-    path = Path(path)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-        yaml.safe_dump(to_dict(config), file, sort_keys=False)
-    os.replace(file.name, path)
+    write_atomically(Path(path), yaml.safe_dump(to_dict(config), sort_keys=False).encode())
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ run=runs/quickstart
 "$python" -m kaleido catalog generate --products 1500 --seed 0 --out dataset/wardrobe
 "$python" -m kaleido catalog show dataset/wardrobe --out "$run/catalog.png"
 "$python" -m kaleido prepare --config configs/prepare_wardrobe.yaml
+cp dataset/wardrobe/records/patches.png "$run/patches.png"
 "$python" -m kaleido pretrain --config configs/pretrain_tiny.yaml --output "$run"
 
 cat <<END
@@ -19,5 +20,5 @@ checkpoints             $run/checkpoints
 figures of all tasks    $run/metrics.json
 curves                  $run/curves.png, $run/metrics.jsonl, tensorboard --logdir $run/tensorboard
 products                $run/catalog.png
-kaleido patches         dataset/wardrobe/records/patches.png
+kaleido patches         $run/patches.png
 END

@@ -12,6 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 
 ARRAYS, STATE = "arrays.safetensors", "state.json"
@@ -75,9 +76,7 @@ class CheckpointStore:
 
     def mark_best(self, step: int) -> None:
         """Remembers a saved step as the best."""
-        temporary = self.directory / ".best.tmp"
-        temporary.write_text(json.dumps({"step": step}), encoding="utf-8")
-        os.replace(temporary, self.directory / "best.json")
+        write_atomically(self.directory / "best.json", json.dumps({"step": step}).encode())
 
     def best(self) -> int | None:
         """The best step, if one was marked."""

@@ -1,9 +1,10 @@
 """The curves of a run: `metrics.jsonl`, and the same as TensorBoard events."""
 
 import json
-import os
 import time
 from pathlib import Path
+
+from kaleido.atomic import write_atomically
 
 
 class MetricsLog:
@@ -18,9 +19,7 @@ class MetricsLog:
     def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
         self.path = Path(directory) / "metrics.jsonl"
         kept = [point for point in read_metrics(self.path) if point["step"] <= first_step]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(point) + "\n" for point in kept), encoding="utf-8")
-        os.replace(temporary, self.path)
+        write_atomically(self.path, "".join(json.dumps(point) + "\n" for point in kept).encode())
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed in close()
         self._events = _Events(Path(directory) / "tensorboard", first_step) if tensorboard else None
 

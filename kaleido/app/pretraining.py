@@ -1,7 +1,6 @@
 """Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,12 @@ from keras import ops
 
 from kaleido import configuration
 from kaleido.app.application import TRAIN, Application
+from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.config import PretrainConfig
 from kaleido.app.engine import Engine, evaluate
 from kaleido.app.model_directory import is_model_directory, load_weights, save_model
 from kaleido.app.step import Step, create_step
+from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
@@ -100,6 +101,20 @@ class Pretraining(Application):
         total = sum(getattr(loss_config, task) * means[f"loss/{task}"] for task in self.tasks)
         return {"loss/total": total, **means}
 
+    def finished_metrics(self) -> dict[str, float] | None:
+        """The figures of a run that has nothing left to do, None of any other."""
+        self._claim_directory()
+        config = self.config
+        total_steps = config.train_config.total_steps(len(self._records("train")))
+        if total_steps not in CheckpointStore(self.directory / "checkpoints", 1).steps():
+            return None
+        try:
+            content = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = content["records"] == config.records and content["split"] == config.evaluate_config.split
+        return content["metrics"] if same and content["step"] == total_steps else None
+
     def run_train(self, evaluate_every: int | None = None) -> int:
         """Trains to the last step and saves the model; goes on from the latest checkpoint.
 
@@ -132,14 +147,14 @@ class Pretraining(Application):
         step = create_step(self, self.config.train_config, total_steps=0)
         load_weights(self.model, self.directory / "model")
         metrics = self._evaluate(step)
+        steps = CheckpointStore(self.directory / "checkpoints", 1).steps()
         content = {
             "records": self.config.records,
             "split": self.config.evaluate_config.split,
+            "step": steps[-1] if steps else None,
             "metrics": metrics,
         }
-        temporary = self.metrics_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(temporary, self.metrics_path)
+        write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
         return metrics
 
     @property

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kaleido.atomic import write_atomically
 from kaleido.catalog import product_json
-from kaleido.catalog.atomic import write_atomically
 from kaleido.catalog.product import SPLITS, Product
 from kaleido.catalog.sources import Source, open_source
 from kaleido.errors import UserError

@@ -9,8 +9,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from kaleido.atomic import write_atomically
 from kaleido.catalog import product_json
-from kaleido.catalog.atomic import write_atomically
 from kaleido.catalog.catalog import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import FolderSource

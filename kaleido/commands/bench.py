@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.catalog.atomic import write_atomically
+from kaleido.atomic import write_atomically
 from kaleido.commands.arguments import ArgumentParser
 from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaleido.catalog.atomic import write_atomically
+from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Product

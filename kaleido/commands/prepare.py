@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.catalog.atomic import write_atomically
+from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands.backend import import_backend
 from kaleido.records.config import PrepareConfig

@@ -22,6 +22,9 @@ def main(argv: list[str]) -> int:
 
     application = Pretraining(config)
     directory = Path(config.output)
+    if config.mode == "train_and_evaluate" and (metrics := application.finished_metrics()):
+        print(f"{pretraining_table(metrics)}\n{directory}: there already")
+        return 0
     try:
         if config.mode == "train":
             application.run_train()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
+from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
@@ -141,9 +141,7 @@ def _begin(
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     vocabulary = {"file": file.name, "size": tokenizer.vocab_size, "sha256": sha256}
     # Last and in one step: a work folder that has begun has its vocabulary.
-    temporary = begun.with_suffix(".tmp")
-    temporary.write_text(json.dumps(plan | {"vocabulary": vocabulary}), encoding="utf-8")
-    os.replace(temporary, begun)
+    write_atomically(begun, json.dumps(plan | {"vocabulary": vocabulary}).encode())
     return tokenizer, vocabulary
 
 

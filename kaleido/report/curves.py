@@ -1,9 +1,10 @@
 """Training and validation curves of a run as one picture (the layout of the paper's Figures 6 and 7)."""
 
-import os
+from io import BytesIO
 from pathlib import Path
 
 from kaleido.app.logs import read_metrics
+from kaleido.atomic import write_atomically
 from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS, TASKS
 
 FILE = "curves.png"
@@ -30,10 +31,9 @@ def save_curves(directory: Path) -> Path | None:
         if task in CLASSIFICATION_TASKS:
             panel.set_ylim(0, 1)
     figure.axes[0].legend()
-    temporary = directory / f".{FILE}.tmp"
-    with open(temporary, "wb") as file:
-        FigureCanvasAgg(figure).print_png(file)
-    os.replace(temporary, directory / FILE)
+    png = BytesIO()
+    FigureCanvasAgg(figure).print_png(png)
+    write_atomically(directory / FILE, png.getvalue())
     return directory / FILE
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from kaleido.vision.backbones import create_backbone
+from kaleido.vision.backbones.keras_backbone import KerasBackbone
 from kaleido.vision.crops import LEVEL_ROWS
 from kaleido.vision.features import FeatureExtractor
 from kaleido.vision.photo import decode
@@ -43,8 +44,8 @@ def benchmark_preparing(
     for photo in photos:
         box_of(saliency.mask(decode(photo)))
     values = {"photos_per_second": rate, "decoding_ms": 1000 * (time.monotonic() - begun) / len(photos)}
-    network = getattr(backbone, "_network", None)
-    if network is not None:
+    network = backbone.network if isinstance(backbone, KerasBackbone) else None
+    if network:
         counts = [rows.stop - rows.start for rows in LEVEL_ROWS]
         gflop = sum(n * convolution_flop(network, size) for n, size in zip(counts, backbone.crop_sizes)) / 1e9
         values |= {"gflop_per_photo": gflop, "gflop_per_second": rate * gflop}

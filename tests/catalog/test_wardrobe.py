@@ -13,7 +13,7 @@ from kaleido.catalog.wardrobe.patterns import PATTERNS
 from kaleido.catalog.wardrobe.taxonomy import TAXONOMY
 
 SIZE = 128
-CHECKSUM = "ebdcb980565d8dde5ad79e67a4ef4e89f2f09acceee6063dbca12b4dad2ef29e"
+CHECKSUM = "162ee5c59851f1f8f4dfbaac11d7b322f60491add14f018c8a6f64c99d93716b"
 
 
 @pytest.fixture(scope="module")

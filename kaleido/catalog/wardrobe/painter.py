@@ -90,7 +90,7 @@ def _cloth(design: Design, look: Look, placement: Placement, size: int) -> tuple
     x, y = placement.units(size)
     pixel = 1 / placement.scale
     side = -x if placement.flipped else x
-    light = 1.1 - 0.0016 * (side + 50) - 0.0009 * y - 0.00004 * x * x
+    light = 1.08 - 0.0042 * (side + 50) - 0.0011 * y - 0.00004 * x * x
     main, second = (np.array(COLOURS[name], np.float32) for name in (look.main, look.second))
     share = PATTERNS[look.pattern].field(x, y, pixel)[..., None]
     weave = WEAVES[design.weave](x, y, pixel) * light

@@ -36,7 +36,7 @@ def benchmark_step(
         `examples_per_second`, `step_ms`, `gflop_per_example` (forward and backward, matrix products alone),
         `gflop_per_second`.
     """
-    application = _RandomPretraining(model.resolve(vocab_size, feature_size), train)
+    application = RandomPretraining(model.resolve(vocab_size, feature_size), train)
     step = create_step(application, train, total_steps=1_000_000)
     batch = random_batch(train.batch_size, text_length, vocab_size, feature_size, masked_words)
     for _ in range(2):
@@ -94,8 +94,8 @@ def random_batch(
     return batch
 
 
-class _RandomPretraining(Pretraining):
-    """Pre-training without records."""
+class RandomPretraining(Pretraining):
+    """Pre-training of a random model without records, to time it."""
 
     def __init__(self, model_config: ModelConfig, train: TrainConfig):
         self.config = PretrainConfig(records="", output="", train_config=train)

@@ -52,16 +52,13 @@ class Engine:
         pipeline: Pipeline,
         evaluate: Callable[[], dict[str, float]] | None = None,
         evaluate_every: int = 0,
-    ) -> int:
+    ) -> None:
         """Runs to the last step.
 
         Args:
             pipeline: Endless training batches; batch number s is the same whenever it is asked for.
             evaluate: Gives validation metrics by tag with `loss/total` among them.
             evaluate_every: Steps between two evaluations; there is always one at the end.
-
-        Returns:
-            The step resumed from, 0 for a fresh run.
 
         Raises:
             Interrupted: after SIGTERM or SIGINT.
@@ -111,7 +108,6 @@ class Engine:
                 signal.signal(number, handler)
             progress.close()
             log.close()
-        return first
 
     def _restore(self):
         checkpoint, problems = self.checkpoints.load_latest()

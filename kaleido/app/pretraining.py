@@ -115,14 +115,11 @@ class Pretraining(Application):
         same = content["records"] == config.records and content["split"] == config.evaluate_config.split
         return content["metrics"] if same and content["step"] == total_steps else None
 
-    def run_train(self, evaluate_every: int | None = None) -> int:
+    def run_train(self, evaluate_every: int | None = None) -> None:
         """Trains to the last step and saves the model; goes on from the latest checkpoint.
 
         Args:
             evaluate_every: Steps between evaluations; None for none at all.
-
-        Returns:
-            The training steps that the whole run has.
         """
         self._claim_directory()
         train_config = self.config.train_config
@@ -136,11 +133,10 @@ class Pretraining(Application):
         else:
             engine.train(pipeline, lambda: self._evaluate(step), evaluate_every)
         self.export_model(self.directory / "model")
-        return total_steps
 
-    def run_train_and_evaluate(self) -> int:
+    def run_train_and_evaluate(self) -> None:
         """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end."""
-        return self.run_train(self.config.evaluate_config.every)
+        self.run_train(self.config.evaluate_config.every)
 
     def run_evaluate(self) -> dict[str, float]:
         """Evaluates the saved model of the run and writes `metrics.json`."""

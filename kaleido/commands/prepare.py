@@ -8,6 +8,7 @@ from kaleido import configuration
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands.backend import import_backend
+from kaleido.errors import UserError
 from kaleido.records.config import PrepareConfig
 
 SHEET_FILE = "patches.png"
@@ -59,7 +60,6 @@ def main(argv: list[str]) -> int:
 
 
 def _write_sheet(catalog: Catalog, saliency_name: str, path: Path) -> None:
-    from kaleido.errors import UserError
     from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
     from kaleido.vision.photo import decode
     from kaleido.vision.saliency import box_of, create_saliency

@@ -39,7 +39,7 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "jax": ["jax>=0.4.30"],
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6"],
+        "test": ["jax>=0.4.30", "pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6"],
     },
     entry_points={"console_scripts": ["kaleido=kaleido.__main__:main"]},
 )

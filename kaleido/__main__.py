@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 from kaleido.errors import UserError
@@ -32,9 +33,20 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"kaleido {verb}: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
+    except OSError as error:
+        # A full disk, a missing permission, too long a name: the machine's doing. A file that is not there is a bug's.
+        if error.filename is None or isinstance(error, FileNotFoundError):
+            raise
+        print(f"kaleido {verb}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt as interruption:
         print(f"kaleido {verb}: interrupted", file=sys.stderr)
-        return 130
+        return 128 + (interruption.args or (signal.SIGINT,))[0]
+
+
+def _terminate(number, frame):
+    """Lets SIGTERM leave as Ctrl-C does, cleaning up on the way."""
+    raise KeyboardInterrupt(number)
 
 
 def _help():
@@ -44,4 +56,5 @@ def _help():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(main())

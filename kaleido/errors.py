@@ -9,3 +9,7 @@ class UserError(Exception):
 
     Its message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` if a value helps.
     """
+
+    def __init__(self, message: str):
+        # Names of files and columns, and the words of libraries, may hold line breaks.
+        super().__init__(" ".join(message.splitlines()))

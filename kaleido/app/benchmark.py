@@ -33,8 +33,8 @@ def benchmark_step(
         masked_words: Slots M.
 
     Returns:
-        `examples_per_second`, `step_ms`, `gflop_per_example` (forward and backward, matrix products alone),
-        `gflop_per_second`.
+        `examples_per_second`, `step_ms`, `flop_per_example` (forward and backward, matrix products alone) and
+        `bytes_per_example` (see `moved_bytes`).
     """
     application = RandomPretraining(model.resolve(vocab_size, feature_size), train)
     step = create_step(application, train, total_steps=1_000_000)
@@ -42,18 +42,41 @@ def benchmark_step(
     for _ in range(2):
         step.fetch(step.train(batch))
     begun, steps = time.monotonic(), 0
+    handle = step.train(batch)
+    # Fetched one step late, so that a device is not kept waiting for the next batch.
     while time.monotonic() - begun < seconds:
-        step.fetch(step.train(batch))
-        steps += 1
-    elapsed = time.monotonic() - begun
-    gflop = 3 * forward_flop(application.model_config, text_length, masked_words) / 1e9
-    rate = steps * train.batch_size / elapsed
+        following = step.train(batch)
+        step.fetch(handle)
+        handle, steps = following, steps + 1
+    step.fetch(handle)
+    elapsed, steps = time.monotonic() - begun, steps + 1
+    variables = application.model.trainable_variables
+    parameters = sum(int(np.prod(variable.shape)) for variable in variables)
+    activation_bytes = 2 if "16" in train.precision else 4
     return {
-        "examples_per_second": rate,
+        "examples_per_second": steps * train.batch_size / elapsed,
         "step_ms": 1000 * elapsed / steps,
-        "gflop_per_example": gflop,
-        "gflop_per_second": rate * gflop,
+        "flop_per_example": 3 * forward_flop(application.model_config, text_length, masked_words),
+        "bytes_per_example": moved_bytes(
+            application.model_config, parameters, text_length, train.batch_size, activation_bytes
+        ),
     }
+
+
+def moved_bytes(
+    config: ModelConfig, parameters: int, text_length: int, batch_size: int, activation_bytes: int
+) -> float:
+    """Bytes that a training step must read or write for each example, at least.
+
+    Of each parameter the weight and Adam's two slots are read and written once and the gradient is written once and
+    read once, 4 bytes each. Of each encoder layer what its six products take in is written on the way forward and read
+    on the way back: the input, query, key, value, attention probabilities, mixed values, and the input of either dense
+    layer. Embeddings, heads, LayerNorms, dropout and the reading of the weights by the products come on top.
+    """
+    length, hidden = text_length + PATCHES, config.hidden_size
+    a_position = 6 * hidden + config.intermediate_size + config.num_heads * length
+    activations = 2 * activation_bytes * config.num_layers * length * a_position
+    return 8 * 4 * parameters / batch_size + activations
 
 
 def forward_flop(config: ModelConfig, text_length: int, masked_words: int) -> float:

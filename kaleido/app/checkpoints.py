@@ -1,9 +1,5 @@
 """Training checkpoints: plain named arrays and a small JSON, in a folder that appears complete or not at all."""
 
-import hashlib
-import json
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +8,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import folder_written_atomically, remove_atomically, remove_leftovers
+from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 
 ARRAYS, STATE = "arrays.safetensors", "state.json"
@@ -47,8 +44,8 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """The steps saved, in rising order; whether they are sound is seen on loading."""
-        found = self.directory.glob(f"step-*/{STATE}")
-        return sorted(int(path.parent.name.removeprefix("step-")) for path in found)
+        numbers = (path.name.removeprefix("step-") for path in self.directory.glob("step-*"))
+        return sorted(int(number) for number in numbers if number.isdecimal())
 
     def save(self, checkpoint: Checkpoint, best: bool = False) -> Path:
         """Writes a checkpoint and removes those that are no longer kept.
@@ -56,34 +53,23 @@ class CheckpointStore:
         Args:
             checkpoint: What to save.
             best: Whether it is the best so far.
+
+        Raises:
+            UserError: Where the disk refuses; the earlier checkpoints are untouched.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
         target = self._path(checkpoint.step)
-        temporary = self.directory / f".{target.name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        save_file(checkpoint.arrays, temporary / ARRAYS)
-        content = {"step": checkpoint.step, "sha256": _sha256(temporary / ARRAYS), "state": checkpoint.state}
-        (temporary / STATE).write_text(json.dumps(content, indent=1), encoding="utf-8")
-        for path in (temporary / ARRAYS, temporary / STATE, temporary):
-            _flush(path)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
-        if best:
-            self.mark_best(checkpoint.step)
-        self._remove_old()
+        remove_leftovers(self.directory)
+        with folder_written_atomically(target) as folder:
+            _save_arrays(folder / ARRAYS, checkpoint.arrays)
+            sha256 = file_sha256(folder / ARRAYS)
+            content = {"step": checkpoint.step, "best": best, "sha256": sha256, "state": checkpoint.state}
+            (folder / STATE).write_bytes(seal(content))
+        self._remove_others(checkpoint.step)
         return target
 
-    def mark_best(self, step: int) -> None:
-        """Remembers a saved step as the best."""
-        write_atomically(self.directory / "best.json", json.dumps({"step": step}).encode())
-
     def best(self) -> int | None:
-        """The best step, if one was marked."""
-        try:
-            return int(json.loads((self.directory / "best.json").read_text(encoding="utf-8"))["step"])
-        except (OSError, ValueError, KeyError):
-            return None
+        """The best step, if one was saved as such."""
+        return max((step for step in self.steps() if self._is_best(step)), default=None)
 
     def load(self, step: int) -> Checkpoint:
         """Reads one checkpoint.
@@ -91,43 +77,63 @@ class CheckpointStore:
         Raises:
             UserError: if it is missing, cut off or altered.
         """
-        path = self._path(step)
+        path = self._path(step) / ARRAYS
+        content = self._state(step)
         try:
-            content = json.loads((path / STATE).read_text(encoding="utf-8"))
-            if _sha256(path / ARRAYS) != content["sha256"]:
-                raise UserError(f"{path / ARRAYS}: the checkpoint is damaged: its checksum does not fit {STATE}")
-            return Checkpoint(content["step"], load_file(path / ARRAYS), content["state"])
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise UserError(f"{path}: the checkpoint cannot be read: {error}") from None
+            if file_sha256(path) != content["sha256"]:
+                raise UserError(f"{path}: the checkpoint is damaged: its content does not fit its checksum")
+            return Checkpoint(content["step"], load_file(path), content["state"])
+        except OSError as error:
+            raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
 
     def load_latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The latest sound checkpoint, None if there is none, and what was wrong with later ones."""
+        """The latest sound checkpoint, None if there is none at all, and what was wrong with later ones.
+
+        Raises:
+            UserError: if there are checkpoints and none is sound.
+        """
         problems = []
         for step in reversed(self.steps()):
             try:
                 return self.load(step), problems
             except UserError as error:
                 problems.append(str(error))
-        return None, problems
+        if problems:
+            raise UserError(
+                f"{self.directory}: no checkpoint can be read, the latest because of: {problems[0]}; remove this "
+                "folder to start anew"
+            )
+        return None, []
 
     def _path(self, step):
         return self.directory / f"step-{step:08d}"
 
-    def _remove_old(self):
-        steps, best = self.steps(), self.best()
-        for step in steps[: -self.keep]:
-            if step != best:
-                shutil.rmtree(self._path(step))
+    def _state(self, step):
+        path = self._path(step) / STATE
+        try:
+            return unseal(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
+        except ValueError:
+            raise UserError(f"{path}: the checkpoint is damaged: its content does not fit its checksum") from None
+
+    def _is_best(self, step):
+        try:
+            return self._state(step)["best"]
+        except UserError:
+            return False
+
+    def _remove_others(self, latest):
+        for step in self.steps():
+            if step > latest:  # Unsound: this training went on from before it.
+                remove_atomically(self._path(step))
+        steps = self.steps()
+        for step in {*steps} - {*steps[-self.keep :], self.best()}:
+            remove_atomically(self._path(step))
 
 
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path):
-    descriptor = os.open(path, os.O_RDONLY)
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        save_file(arrays, path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

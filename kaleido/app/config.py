@@ -1,10 +1,12 @@
 """The sections of an application's configuration, named as in EasyTransfer."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from kaleido.errors import UserError
 from kaleido.model.config import SIZES, Compatibility, LossConfig, ModelConfig
+from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
 
@@ -35,6 +37,13 @@ class ModelSection:
     initializer_range: float = 0.02
     initial_weights: str = ""
     compatibility: Compatibility = field(default_factory=Compatibility)
+
+    def __post_init__(self):
+        check = partial(check_range, self, section="model_config")
+        check("[1, 1000]", "num_layers", "num_heads")
+        check("[1, 10_000_000]", "hidden_size", "intermediate_size")
+        check("[0, 1)", "dropout", "attention_dropout")
+        check("(0, 1]", "initializer_range")
 
     def resolve(self, vocab_size: int, feature_size: int) -> ModelConfig:
         """The architecture for some records."""
@@ -73,6 +82,13 @@ class OptimizerConfig:
     beta_2: float = 0.98
     epsilon: float = 1e-6
     clip_norm: float = 1.0
+
+    def __post_init__(self):
+        check = partial(check_range, self, section="train_config.optimizer_config")
+        check("(0, inf)", "learning_rate", "epsilon")
+        check("[0, 1]", "warmup_ratio")
+        check("[0, inf)", "weight_decay", "clip_norm")
+        check("[0, 1)", "beta_1", "beta_2")
 
 
 @dataclass(frozen=True)
@@ -123,9 +139,11 @@ class TrainConfig:
     loss_config: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self):
-        for name in ("batch_size", "accumulation", "log_every", "save_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise UserError(f"train_config.{name} must be at least 1. Received: {getattr(self, name)}")
+        check = partial(check_range, self, section="train_config")
+        check("[1, 1_000_000]", "batch_size", "accumulation")
+        check("[1, inf)", "log_every", "save_every", "keep_checkpoints")
+        check("[0, inf)", "steps")
+        check("(0, inf)", "epochs")
         if self.batch_size % self.accumulation:
             raise UserError(
                 f"train_config.batch_size must be a multiple of accumulation. Received: {self.batch_size} and "
@@ -153,6 +171,11 @@ class EvaluateConfig:
     batch_size: int = 64
     every: int = 500
 
+    def __post_init__(self):
+        check = partial(check_range, self, section="evaluate_config")
+        check("[1, 1_000_000]", "batch_size")
+        check("[1, inf)", "every")
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -177,3 +200,6 @@ class PretrainConfig:
     model_config: ModelSection = field(default_factory=ModelSection)
     train_config: TrainConfig = field(default_factory=TrainConfig)
     evaluate_config: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    def __post_init__(self):
+        check_range(self, "[0, 4_294_967_295]", "seed")  # NumPy's and Keras' seeds have 32 bits

@@ -3,7 +3,8 @@
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
 from kaleido.records.pipeline import Pipeline
+
+Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
+"""Gives validation metrics by tag, `loss/total` among them; None if the function it is given said to stop."""
 
 
 class Interrupted(Exception):
@@ -32,100 +36,157 @@ class Interrupted(Exception):
 class Engine:
     """Trains a step on a pipeline, from the latest checkpoint of a run's folder if there is one.
 
+    Of several workers all read the folder and the chief alone writes.
+
     Args:
         step: Model, optimizer and devices.
         directory: The run's folder.
         config: Logging, checkpoints, batch size.
         total_steps: Where to stop.
+        data: What the run is trained on; a run goes on with nothing else.
     """
 
-    def __init__(self, step: Step, directory: Path, config: TrainConfig, total_steps: int):
+    def __init__(self, step: Step, directory: Path, config: TrainConfig, total_steps: int, data: str = ""):
         self.step = step
         self.directory = Path(directory)
         self.config = config
         self.total_steps = total_steps
+        self.data = data
         self.checkpoints = CheckpointStore(self.directory / "checkpoints", config.keep_checkpoints)
+        self._done = 0
+        # Points since the last logged one, and steps not waited for: waiting for the device at every step would leave
+        # it idle while the host prepares the next.
+        self._window: list[np.ndarray] = []
+        self._pending: list = []
+        self._best: float | None = None
+        # Whether what falls due after step `_done` (log, evaluation) is still to be done.
+        self._open = False
         self._stop_signal = 0
+        self._vote = None
 
     def train(
-        self,
-        pipeline: Pipeline,
-        evaluate: Callable[[], dict[str, float]] | None = None,
-        evaluate_every: int = 0,
-    ) -> None:
+        self, pipeline: Pipeline, evaluate: Evaluation | None = None, evaluate_every: int = 0
+    ) -> dict[str, float] | None:
         """Runs to the last step.
 
         Args:
             pipeline: Endless training batches; batch number s is the same whenever it is asked for.
-            evaluate: Gives validation metrics by tag with `loss/total` among them.
+            evaluate: Evaluates the model as it stands.
             evaluate_every: Steps between two evaluations; there is always one at the end.
+
+        Returns:
+            The last step's validation metrics; None without `evaluate`.
 
         Raises:
             Interrupted: after SIGTERM or SIGINT.
-            UserError: when a loss is no longer finite.
+            UserError: when a loss is no longer finite, or another worker is lost.
         """
-        first, window, best = self._restore()
-        log = MetricsLog(self.directory, first, self.config.tensorboard)
-        progress = tqdm(total=self.total_steps, initial=first, desc="pre-train", unit="step", dynamic_ncols=True)
-        previous_handlers = self._catch_signals()
-        clock, clock_step, pending = time.monotonic(), first, []
-        try:
-            for step, batch in enumerate(pipeline.iterate(first, self.total_steps), start=first + 1):
-                pending.append(self.step.train(batch))
-                progress.update()
-                values = {}
-                last = step == self.total_steps
-                log_due = step % self.config.log_every == 0 or last
-                evaluation_due = evaluate is not None and (last or (evaluate_every and step % evaluate_every == 0))
-                save_due = step % self.config.save_every == 0 or last or self._stop_signal
-                # Waiting for the device at every step would leave it idle while the host prepares the next.
-                if log_due or evaluation_due or save_due:
-                    window += self._fetch(pending, step)
-                    pending = []
-                if log_due:
-                    values = self._training_point(window)
-                    seconds = time.monotonic() - clock
-                    values["examples_per_second"] = (step - clock_step) * self.config.batch_size / seconds
-                    progress.set_postfix_str(f"loss {values['loss/total']:.3f}")
-                    window = []
-                improved = False
-                if evaluation_due:
-                    validation = evaluate()
-                    values |= {f"validation/{tag}": value for tag, value in validation.items()}
-                    improved = best is None or validation["loss/total"] < best
-                    best = validation["loss/total"] if improved else best
-                if log_due or evaluation_due:
-                    clock, clock_step = time.monotonic(), step
-                if values:
-                    log.write(step, values)
-                if save_due or improved:
-                    state = {"window": [point.tolist() for point in window], "best": best}
-                    self.checkpoints.save(Checkpoint(step, self.step.arrays(), state), best=improved)
-                if self._stop_signal:
-                    raise Interrupted(step, self._stop_signal)
-        finally:
-            for number, handler in previous_handlers.items():
-                signal.signal(number, handler)
-            progress.close()
-            log.close()
+        self._restore()
+        chief = self.step.cluster.is_chief
+        log = MetricsLog(self.directory, self._done - self._open, self.config.tensorboard) if chief else None
+        progress = tqdm(
+            total=self.total_steps,
+            initial=self._done,
+            desc="pre-train",
+            unit="step",
+            dynamic_ncols=True,
+            disable=not chief,
+        )
+        validation = None
+        self._clock, self._clock_step = time.monotonic(), self._done
+        with self._signals():
+            try:
+                if self._open:
+                    validation = self._close_step(log, progress, evaluate, evaluate_every)
+                for batch in pipeline.iterate(self._done, self.total_steps):
+                    self._pending.append(self.step.train(batch))
+                    self._done += 1
+                    progress.update()
+                    validation = self._close_step(log, progress, evaluate, evaluate_every)
+            finally:
+                progress.close()
+                if log:
+                    log.close()
+        if evaluate is not None and validation is None:
+            # Every step was there already, so the figures are in the log at most.
+            validation = evaluate(lambda: False)
+        return validation
+
+    def _close_step(self, log, progress, evaluate, evaluate_every):
+        """Does what falls due after a step; returns the validation metrics if there was an evaluation."""
+        stop = self._stop_agreed()
+        last = self._done == self.total_steps
+        log_due = self._done % self.config.log_every == 0 or last
+        evaluation_due = evaluate is not None and (last or (evaluate_every and self._done % evaluate_every == 0))
+        save_due = self._done % self.config.save_every == 0 or last
+        if log_due or evaluation_due or save_due or stop:
+            self._fetch()
+        values, validation, improved = {}, None, False
+        if evaluation_due and not stop:
+            # Several workers leave together, which they can agree on between two steps alone.
+            alone = self.step.cluster.workers == 1
+            validation = evaluate(lambda: alone and bool(self._stop_signal))
+            stop = stop or validation is None
+        self._open = evaluation_due and validation is None
+        if validation is not None:
+            values = {f"validation/{tag}": value for tag, value in validation.items()}
+            improved = self._best is None or validation["loss/total"] < self._best
+            self._best = validation["loss/total"] if improved else self._best
+        if log_due and not self._open:
+            values |= self._training_point()
+            progress.set_postfix_str(f"loss {values['loss/total']:.3f}")
+            self._window = []
+        if log and values:
+            log.write(self._done, values)
+        if values:
+            self._clock, self._clock_step = time.monotonic(), self._done
+        if save_due or improved or stop:
+            self._save(improved)
+        if stop:
+            raise Interrupted(self._done, self._stop_signal or signal.SIGTERM)
+        return validation
 
     def _restore(self):
         checkpoint, problems = self.checkpoints.load_latest()
         for problem in problems:
             tqdm.write(f"warning: {problem}")
-        if checkpoint is None:
-            return 0, [], None
-        self.step.load_arrays(checkpoint.arrays)
-        if checkpoint.step < self.total_steps:
-            tqdm.write(f"going on from step {checkpoint.step}")
-        window = [np.array(point) for point in checkpoint.state["window"]]
-        best = checkpoint.state["best"]
-        return checkpoint.step, window, best
+        if checkpoint is not None:
+            self._go_on_from(checkpoint)
+        steps = np.zeros(self.step.cluster.workers, np.float32)
+        steps[self.step.cluster.rank] = self._done
+        steps = np.asarray(self.step.sum_over_workers(steps))
+        if (steps != self._done).any():
+            raise UserError(
+                f"{self.checkpoints.directory}: the workers found different checkpoints; the run's folder must lie on "
+                f"a disk that all of them see. Received: steps {', '.join(f'{step:.0f}' for step in steps)}"
+            )
 
-    def _fetch(self, pending, step):
-        points = [self.step.fetch(handle) for handle in pending]
+    def _go_on_from(self, checkpoint):
+        state = checkpoint.state
+        if state["data"] != self.data:
+            raise UserError(
+                f"{self.directory}: this run was trained on other records than those that are there now; name another "
+                f"output folder, or remove this one. Received: {self.data}, before {state['data']}"
+            )
+        self.step.load_arrays(checkpoint.arrays)
+        self._done = checkpoint.step
+        if self._done < self.total_steps and self.step.cluster.is_chief:
+            tqdm.write(f"going on from step {self._done}")
+        self._window = [np.array(point) for point in state["window"]]
+        self._best, self._open = state["best"], state["open"]
+
+    def _save(self, improved):
+        if not self.step.cluster.is_chief:
+            return
+        window = [point.tolist() for point in self._window]
+        state = {"data": self.data, "window": window, "best": self._best, "open": self._open}
+        self.checkpoints.save(Checkpoint(self._done, self.step.arrays(), state), best=improved)
+
+    def _fetch(self):
+        points = [self.step.fetch(handle) for handle in self._pending]
+        self._pending = []
         tags = (*self.step.application.metric_tags, "gradient_norm")
-        for number, point in enumerate(points, start=step - len(points) + 1):
+        for number, point in enumerate(points, start=self._done - len(points) + 1):
             wrong = [tag for tag, value in zip(tags, point) if not np.isfinite(value)]
             if wrong:
                 saved = self.checkpoints.steps()
@@ -134,31 +195,76 @@ class Engine:
                     f"step {number}: {', '.join(wrong)} is not finite; {good}; lower "
                     "train_config.optimizer_config.learning_rate or look at the records"
                 )
-        return points
+        self._window += points
 
-    def _training_point(self, window):
-        mean = np.mean(window, axis=0)
+    def _training_point(self):
+        mean = np.mean(self._window, axis=0)
         tags = self.step.application.metric_tags
         values = self.step.application.summarize(dict(zip(tags, mean[:-1].tolist())))
-        rate = float(self.step.optimizer.learning_rate)
-        return {**values, "gradient_norm": float(mean[-1]), "learning_rate": rate}
+        values |= {"gradient_norm": float(mean[-1]), "learning_rate": float(self.step.optimizer.learning_rate)}
+        # There are none where the point was left open by the process before.
+        if steps := self._done - self._clock_step:
+            values["examples_per_second"] = steps * self.config.batch_size / (time.monotonic() - self._clock)
+        return values
 
-    def _catch_signals(self):
+    def _stop_agreed(self) -> bool:
+        """Whether to stop after this step: several workers must leave after the same one."""
+        if self.step.cluster.workers == 1:
+            return bool(self._stop_signal)
+        # The answer of the step before: this step's would have to be waited for.
+        previous, self._vote = self._vote, self.step.sum_over_workers(np.array(bool(self._stop_signal), np.float32))
+        return previous is not None and float(np.asarray(previous)) > 0
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Notes the first SIGTERM or Ctrl-C, to be obeyed after the step; a second one is no longer caught."""
         if threading.current_thread() is not threading.main_thread():
-            return {}
+            yield
+            return
+        previous = {}
+
+        def restore():
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
         def stop(number, frame):
             self._stop_signal = number
+            restore()
 
-        return {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous.update({number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)})
+        try:
+            yield
+        finally:
+            restore()
 
 
-def evaluate(step: Step, pipeline: Pipeline, description: str = "evaluate") -> dict[str, float]:
-    """Means of the application's metrics over every example of a pipeline, by tag."""
-    application = step.application
+def evaluate(
+    step: Step, pipeline: Pipeline, description: str = "evaluate", stop: Callable[[], bool] = lambda: False
+) -> dict[str, float] | None:
+    """Means of the application's metrics over every example of a pipeline, by tag.
+
+    Several workers take turns with the batches.
+
+    Args:
+        step: Model and devices.
+        pipeline: Of evaluation, with whole batches.
+        description: Of the progress bar.
+        stop: Asked before every batch; if it says so, there is no result.
+    """
+    application, cluster = step.application, step.cluster
     sums = np.zeros((len(application.metric_tags), 2))
-    batches = tqdm(pipeline.iterate(), total=pipeline.evaluation_steps, desc=description, unit="batch", leave=False)
+    batches = tqdm(
+        pipeline.iterate(cluster.rank, stride=cluster.workers),
+        total=-(-(pipeline.evaluation_steps - cluster.rank) // cluster.workers),
+        desc=description,
+        unit="batch",
+        leave=False,
+        disable=not cluster.is_chief,
+    )
     for batch in batches:
+        if stop():
+            return None
         sums += step.evaluate(batch)
+    sums = np.asarray(step.sum_over_workers(sums), np.float64)
     means = sums[:, 0] / np.maximum(sums[:, 1], 1e-5)
     return application.summarize(dict(zip(application.metric_tags, means.tolist())))

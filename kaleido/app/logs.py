@@ -1,10 +1,14 @@
 """The curves of a run: `metrics.jsonl`, and the same as TensorBoard events."""
 
 import json
+import os
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import refusals_named, write_atomically
+from kaleido.errors import UserError
 
 
 class MetricsLog:
@@ -14,58 +18,86 @@ class MetricsLog:
         directory: The run's folder.
         first_step: Points after this step, left by an interrupted run, are dropped: they will be made again.
         tensorboard: Also write events into `directory/tensorboard`.
+
+    Raises:
+        UserError: Where the disk refuses, here and in `write`.
     """
 
     def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
         self.path = Path(directory) / "metrics.jsonl"
         kept = [point for point in read_metrics(self.path) if point["step"] <= first_step]
         write_atomically(self.path, "".join(json.dumps(point) + "\n" for point in kept).encode())
-        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  closed in close()
+        with refusals_named(self.path):
+            self._file = open(self.path, "ab")  # noqa: SIM115  closed in close()
         self._events = _Events(Path(directory) / "tensorboard", first_step) if tensorboard else None
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """Adds one point: values by tag, for example `loss/mlm`."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        """Adds one point: values by tag, for example `loss/mlm`; it is on the disk when this returns."""
+        with refusals_named(self.path):
+            self._file.write(json.dumps({"step": step, **values}).encode() + b"\n")
+            self._file.flush()
+            # A checkpoint, which comes next, must not outlive a power failure that the points before it do not.
+            os.fsync(self._file.fileno())
         if self._events:
             self._events.write(step, values)
 
     def close(self) -> None:
-        """Flushes and closes the files."""
-        self._file.close()
+        """Closes the files."""
+        # What is unwritten by now was refused in `write`, and said there.
+        with suppress(OSError):
+            self._file.close()
         if self._events:
             self._events.close()
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The points of a `metrics.jsonl`; a last line cut off by a crash is left out."""
+    """The points of a `metrics.jsonl`; a last line cut off by a crash is left out.
+
+    Raises:
+        UserError: if another line is damaged.
+    """
     if not Path(path).exists():
         return []
     points = []
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
+    *whole, _ = Path(path).read_bytes().split(b"\n")
+    for number, line in enumerate(whole, start=1):
         try:
             points.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except ValueError:
+            raise UserError(f"{path}, line {number}: damaged; repair it, or remove the run's folder") from None
     return points
 
 
 class _Events:
-    """TensorBoard scalars through tensorboard's own writer, which does not need TensorFlow."""
+    """TensorBoard scalars by tensorboard's own format, which does not need TensorFlow.
+
+    Not by its `EventFileWriter`: that writes from a thread, up to two minutes later, and hangs when the disk refuses.
+    """
 
     def __init__(self, directory, first_step):
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event, self._summary = Event, Summary
-        self._writer = EventFileWriter(str(directory))
+        # TensorBoard reads the files of a run in the order of their names.
+        self._path = directory / f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
+        with refusals_named(self._path):
+            directory.mkdir(parents=True, exist_ok=True)
+            self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115  closed in close()
+        self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
         # Tells TensorBoard to forget what an interrupted run logged beyond this step.
-        self._writer.add_event(Event(step=first_step + 1, session_log=SessionLog(status=SessionLog.START)))
+        self._add(Event(step=first_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step, values):
         summary = self._summary(value=[self._summary.Value(tag=t, simple_value=v) for t, v in values.items()])
-        self._writer.add_event(self._event(wall_time=time.time(), step=step, summary=summary))
+        self._add(self._event(wall_time=time.time(), step=step, summary=summary))
 
     def close(self):
-        self._writer.close()
+        with suppress(OSError):
+            self._writer.close()
+
+    def _add(self, event):
+        with refusals_named(self._path):
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()

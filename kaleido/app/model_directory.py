@@ -1,27 +1,31 @@
 """A saved model: a folder with all that is needed to use it."""
 
-import json
-import os
-import shutil
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kaleido.atomic import folder_written_atomically
+from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.text import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.weights.h5"
+
+
+class _WeightsInMemory(io.BytesIO):
+    """Where Keras writes weights: HDF5 brings the process down where a disk refuses what it writes."""
+
+    def __str__(self):
+        return WEIGHTS_FILE  # Keras looks at the name's ending.
 
 
 def is_model_directory(directory: Path) -> bool:
     """Whether a folder holds a model that was saved here."""
-    try:
-        return json.loads((Path(directory) / CONFIG_FILE).read_text(encoding="utf-8")).get("class") == "KaleidoBert"
-    except (OSError, ValueError, AttributeError):
-        return False
+    return (Path(directory) / CONFIG_FILE).is_file() and (Path(directory) / WEIGHTS_FILE).is_file()
 
 
 def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer, metadata: Mapping[str, Any]) -> None:
@@ -32,35 +36,41 @@ def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer, metada
         model: Its config, tasks and weights.
         tokenizer: Its vocabulary.
         metadata: Of the records that it was trained on: label names and how photos were prepared.
+
+    Raises:
+        UserError: if the disk refuses.
     """
-    directory = Path(directory)
-    temporary = directory.with_name(f".{directory.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    content = {
-        "format": FORMAT,
-        "class": "KaleidoBert",
-        "model": model.config.to_dict(),
-        "tasks": list(model.tasks),
-        "records": dict(metadata),
-    }
-    (temporary / CONFIG_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    model.save_weights(temporary / WEIGHTS_FILE)
-    tokenizer.save(temporary)
-    shutil.rmtree(directory, ignore_errors=True)
-    os.replace(temporary, directory)
+    with folder_written_atomically(Path(directory)) as folder:
+        weights = _WeightsInMemory()
+        model.save_weights(weights)
+        (folder / WEIGHTS_FILE).write_bytes(weights.getbuffer())
+        tokenizer.save(folder)
+        content = {
+            "format": FORMAT,
+            "class": "KaleidoBert",
+            "model": model.config.to_dict(),
+            "tasks": list(model.tasks),
+            "records": dict(metadata),
+            "sha256": {path.name: file_sha256(path) for path in sorted(folder.iterdir())},
+        }
+        (folder / CONFIG_FILE).write_bytes(seal(content))
 
 
 def read_model_config(directory: Path) -> dict[str, Any]:
     """The `config.json` of a saved model.
 
     Raises:
-        UserError: if there is none or it is of another format.
+        UserError: if there is none, it is damaged or of another format.
     """
     path = Path(directory) / CONFIG_FILE
     if not is_model_directory(directory):
         raise UserError(f"{path}: no saved model here; name the `model` folder of a run")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = unseal(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: damaged: {error}") from None
     if content["format"] != FORMAT:
         raise UserError(f"{path}: a model of another format; expected {FORMAT}. Received: {content['format']}")
     return content
@@ -91,7 +101,15 @@ def load_weights(model: KaleidoBert, directory: Path) -> None:
             f"{directory}: the saved model has the tasks {', '.join(content['tasks'])}. "
             f"Received: {', '.join(model.tasks)}"
         )
+    for name, sha256 in content["sha256"].items():
+        _check_file(directory / name, sha256)
+    model.load_weights(directory / WEIGHTS_FILE)
+
+
+def _check_file(path: Path, sha256: str) -> None:
     try:
-        model.load_weights(directory / WEIGHTS_FILE)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{directory / WEIGHTS_FILE}: weights cannot be read: {' '.join(str(error).split())}") from None
+        damaged = file_sha256(path) != sha256
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if damaged:
+        raise UserError(f"{path}: damaged: its content does not fit its checksum in {CONFIG_FILE}")

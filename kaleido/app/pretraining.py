@@ -1,7 +1,8 @@
 """Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from keras import ops
 from kaleido import configuration
 from kaleido.app.application import TRAIN, Application
 from kaleido.app.checkpoints import CheckpointStore
+from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.config import PretrainConfig
 from kaleido.app.engine import Engine, evaluate
 from kaleido.app.model_directory import is_model_directory, load_weights, save_model
 from kaleido.app.step import Step, create_step
-from kaleido.atomic import write_atomically
+from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.errors import UserError
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
@@ -36,6 +38,8 @@ _FREE_KEYS = (
     "train_config.keep_checkpoints",
     "train_config.save_every",
     "train_config.tensorboard",
+    "train_config.jit_compile",
+    "train_config.distribution_config.strategy",
     "evaluate_config.batch_size",
 )
 
@@ -106,7 +110,8 @@ class Pretraining(Application):
         self._claim_directory()
         config = self.config
         total_steps = config.train_config.total_steps(len(self._records("train")))
-        if total_steps not in CheckpointStore(self.directory / "checkpoints", 1).steps():
+        saved = total_steps in CheckpointStore(self.directory / "checkpoints", 1).steps()
+        if not saved or not is_model_directory(self.directory / "model"):
             return None
         try:
             content = json.loads(self.metrics_path.read_text(encoding="utf-8"))
@@ -115,28 +120,20 @@ class Pretraining(Application):
         same = content["records"] == config.records and content["split"] == config.evaluate_config.split
         return content["metrics"] if same and content["step"] == total_steps else None
 
-    def run_train(self, evaluate_every: int | None = None) -> None:
-        """Trains to the last step and saves the model; goes on from the latest checkpoint.
+    def run_train(self) -> None:
+        """Trains to the last step and saves the model; goes on from the latest checkpoint."""
+        self._train(evaluates=False)
 
-        Args:
-            evaluate_every: Steps between evaluations; None for none at all.
+    def run_train_and_evaluate(self) -> dict[str, float]:
+        """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end.
+
+        Returns:
+            The last evaluation, which is also in `metrics.json`.
         """
-        self._claim_directory()
-        train_config = self.config.train_config
-        records = self._records("train")
-        total_steps = train_config.total_steps(len(records))
-        step = create_step(self, train_config, total_steps)
-        pipeline = self._pipeline(records, train_config.batch_size, step, training=True)
-        engine = Engine(step, self.directory, train_config, total_steps)
-        if evaluate_every is None:
-            engine.train(pipeline)
-        else:
-            engine.train(pipeline, lambda: self._evaluate(step), evaluate_every)
-        self.export_model(self.directory / "model")
-
-    def run_train_and_evaluate(self) -> None:
-        """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end."""
-        self.run_train(self.config.evaluate_config.every)
+        metrics = self._train(evaluates=True)
+        steps = self.config.train_config.total_steps(len(self._records("train")))
+        self._write_metrics(metrics, steps)
+        return metrics
 
     def run_evaluate(self) -> dict[str, float]:
         """Evaluates the saved model of the run and writes `metrics.json`."""
@@ -144,18 +141,12 @@ class Pretraining(Application):
         load_weights(self.model, self.directory / "model")
         metrics = self._evaluate(step)
         steps = CheckpointStore(self.directory / "checkpoints", 1).steps()
-        content = {
-            "records": self.config.records,
-            "split": self.config.evaluate_config.split,
-            "step": steps[-1] if steps else None,
-            "metrics": metrics,
-        }
-        write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
+        self._write_metrics(metrics, steps[-1] if steps else None)
         return metrics
 
     @property
     def metrics_path(self) -> Path:
-        """Where `run_evaluate` writes."""
+        """Where the last evaluation is written."""
         return self.directory / METRICS_FILE
 
     def export_model(self, directory: Path) -> None:
@@ -167,15 +158,40 @@ class Pretraining(Application):
     def _compatibility(self):
         return self.config.model_config.compatibility
 
-    def _evaluate(self, step: Step) -> dict[str, float]:
+    def _train(self, evaluates: bool) -> dict[str, float] | None:
+        self._claim_directory()
+        train_config = self.config.train_config
+        records = self._records("train")
+        total_steps = train_config.total_steps(len(records))
+        step = create_step(self, train_config, total_steps)
+        pipeline = self._pipeline(records, train_config.batch_size, True, step.cluster)
+        engine = Engine(step, self.directory, train_config, total_steps, records.fingerprint)
+        evaluation = partial(self._evaluate, step) if evaluates else None
+        metrics = engine.train(pipeline, evaluation, self.config.evaluate_config.every)
+        if step.cluster.is_chief:
+            self.export_model(self.directory / "model")
+        return metrics
+
+    def _evaluate(self, step: Step, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         config = self.config.evaluate_config
-        pipeline = self._pipeline(self._records(config.split), config.batch_size, step, training=False)
-        return evaluate(step, pipeline, f"evaluate on {config.split}")
+        # Whole batches: several workers take turns.
+        pipeline = self._pipeline(self._records(config.split), config.batch_size, False, Cluster())
+        return evaluate(step, pipeline, f"evaluate on {config.split}", stop)
+
+    def _write_metrics(self, metrics: dict[str, float], step: int | None) -> None:
+        content = {
+            "records": self.config.records,
+            "split": self.config.evaluate_config.split,
+            "step": step,
+            "metrics": metrics,
+        }
+        if read_cluster().is_chief:
+            write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
 
     def _records(self, split: str) -> Records:
         return Records.open(Path(self.config.records), split)
 
-    def _pipeline(self, records: Records, batch_size: int, step: Step, training: bool) -> Pipeline:
+    def _pipeline(self, records: Records, batch_size: int, training: bool, cluster: Cluster) -> Pipeline:
         return Pipeline(
             records,
             self.config.preprocess_config,
@@ -184,8 +200,8 @@ class Pretraining(Application):
             self.config.seed,
             training,
             self.tasks,
-            step.rank,
-            step.workers,
+            cluster.rank,
+            cluster.workers,
         )
 
     def _claim_directory(self) -> None:
@@ -200,5 +216,6 @@ class Pretraining(Application):
                     f"{self.directory} holds a run with another {changed[0]} ({before.get(changed[0])}); name another "
                     f"output folder or remove this one. Received: {now[changed[0]]}"
                 )
-        self.directory.mkdir(parents=True, exist_ok=True)
-        configuration.save(self.config, path)
+        if read_cluster().is_chief:
+            remove_leftovers(self.directory)
+            configuration.save(self.config, path)

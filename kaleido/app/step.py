@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from kaleido.app.application import Application
+from kaleido.app.cluster import Cluster, read_cluster
+from kaleido.app.config import TrainConfig
 from kaleido.errors import UserError
 
 SHOWN = 8
@@ -20,17 +22,20 @@ class Step(ABC):
     Attributes:
         application: Whose model it is.
         optimizer: None where the step only evaluates.
-        rank, workers: Which share of each batch this process takes.
+        cluster: Which share of each batch this process takes.
     """
 
     application: Application
     optimizer: keras.optimizers.Optimizer | None
-    rank: int = 0
-    workers: int = 1
+    cluster: Cluster = Cluster()
 
     @abstractmethod
     def train(self, batch: Mapping[str, np.ndarray]) -> Any:
-        """Takes one step; returns a handle that `fetch` turns into values, so that the device is not waited for."""
+        """Takes one step; returns a handle that `fetch` turns into values, so that the device is not waited for.
+
+        Args:
+            batch: This worker's rows of the global batch.
+        """
 
     @abstractmethod
     def fetch(self, handle: Any) -> np.ndarray:
@@ -38,7 +43,11 @@ class Step(ABC):
 
     @abstractmethod
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        """float64 [metrics, 2]: sum and weight of each of the application's metrics."""
+        """float64 [metrics, 2]: sum and weight of each of the application's metrics on this worker's batch."""
+
+    def sum_over_workers(self, values: np.ndarray) -> Any:
+        """The elementwise sum of what every worker gives, float32, for `np.asarray`; all workers have to ask."""
+        return values
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything that a step changes: weights, optimizer slots, states of the random generators."""
@@ -65,28 +74,49 @@ class Step(ABC):
             variable.assign(arrays[name])
 
     def _variables(self) -> dict[str, keras.Variable]:
-        model = self.application.model
-        weights = {f"model/{variable.path}": variable for variable in model.weights}
-        known = {id(variable) for variable in model.weights}
+        weights = {f"model/{variable.path}": variable for variable in self.application.model.weights}
         # Paths of generators hold counters of the process, their order in the model does not.
-        generators = [variable for variable in model.variables if id(variable) not in known]
-        weights |= {f"random/{index}": variable for index, variable in enumerate(generators)}
+        weights |= {f"random/{index}": variable for index, variable in enumerate(self._generators())}
         if self.optimizer:
             weights |= {variable.path: variable for variable in self.optimizer.variables}
         return weights
 
+    def _generators(self) -> list[keras.Variable]:
+        """The states of the random generators, int [2] each: seed and counter."""
+        model = self.application.model
+        known = {id(variable) for variable in model.weights}
+        return [variable for variable in model.variables if id(variable) not in known]
 
-def create_step(application: Application, config, total_steps: int) -> Step:
+
+def create_step(application: Application, config: TrainConfig, total_steps: int) -> Step:
     """The step of the backend in use.
 
     Args:
         application: Whose model to build.
-        config: A `TrainConfig`.
+        config: Precision, devices, accumulation, optimizer.
         total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
+
+    Raises:
+        UserError: if there is none for this backend, or the batch cannot be cut over its devices.
     """
     backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise UserError(f"training needs KERAS_BACKEND=tensorflow. Received: {backend}")
-    from kaleido.app.step_tensorflow import StepTensorflow
+    if backend == "tensorflow":
+        from kaleido.app.step_tensorflow import StepTensorflow
 
-    return StepTensorflow(application, config, total_steps)
+        return StepTensorflow(application, config, total_steps)
+    if backend == "jax":
+        if read_cluster().workers > 1:
+            raise UserError("several workers (TF_CONFIG) need KERAS_BACKEND=tensorflow. Received: jax")
+        from kaleido.app.step_jax import StepJax
+
+        return StepJax(application, config, total_steps)
+    raise UserError(f"training needs KERAS_BACKEND=tensorflow or jax. Received: {backend}")
+
+
+def check_batch_size(config: TrainConfig, devices: int) -> None:
+    """Raises a UserError if a batch cannot be cut into equal parts over devices and accumulation."""
+    if config.batch_size % (devices * config.accumulation):
+        raise UserError(
+            f"train_config.batch_size must be a multiple of {devices} devices times accumulation "
+            f"{config.accumulation}. Received: {config.batch_size}"
+        )

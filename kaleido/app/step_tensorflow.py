@@ -1,19 +1,25 @@
 """The step on TensorFlow: `tf.distribute`, `tf.function`, gradient accumulation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from kaleido.app.application import EVALUATE, TRAIN, Application
+from kaleido.app.cluster import read_cluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.optimizer import create_optimizer
-from kaleido.app.step import Step
+from kaleido.app.step import Step, check_batch_size
+from kaleido.errors import UserError
+
+# What a collective operation raises on the others when a worker is gone.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
 class StepTensorflow(Step):
-    """Runs on one device, or on every visible GPU with the batch cut over them.
+    """Runs on one device, or on every visible GPU of one or several hosts with the batch cut over them.
 
     Args:
         application: Whose model to build.
@@ -26,8 +32,12 @@ class StepTensorflow(Step):
             tf.config.experimental.enable_op_determinism()
         self.application = application
         self.config = config
-        self.strategy = _strategy(config)
+        self.cluster = read_cluster()
+        self.strategy = _strategy(config, self.cluster.workers)
         self.replicas = self.strategy.num_replicas_in_sync
+        self.local_replicas = self.replicas // self.cluster.workers
+        if total_steps:
+            check_batch_size(config, self.replicas)
         keras.config.set_dtype_policy(config.precision)
         with self.strategy.scope():
             self.model = application.build_model()
@@ -36,29 +46,64 @@ class StepTensorflow(Step):
                 if total_steps
                 else None
             )
+        self._part_generators()
         self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
         self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
 
     def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
-        return self._train(self._distribute(batch))
+        with self._workers_alive():
+            return self._train(self._distribute(batch))
 
     def fetch(self, handle: tf.Tensor) -> np.ndarray:
-        return handle.numpy().astype(np.float64)
+        with self._workers_alive():
+            return handle.numpy().astype(np.float64)
 
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         rows = len(batch["token_ids"])
-        if rows % self.replicas:
+        if rows % self.local_replicas:
             # A last batch that does not divide runs on each device whole; every device then sees the same.
-            return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.replicas
+            return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.local_replicas
         return self._evaluate(self._distribute(batch)).numpy().astype(np.float64)
+
+    def sum_over_workers(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
+        if self.cluster.workers == 1:
+            return values
+        with self._workers_alive():
+            return self._sum_over_workers(tf.convert_to_tensor(values, tf.float32))
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        super().load_arrays(arrays)
+        self._part_generators()
+
+    @contextmanager
+    def _workers_alive(self) -> Iterator[None]:
+        try:
+            yield
+        except _LOST as error:
+            if self.cluster.workers == 1:
+                raise
+            raise UserError(
+                f"worker {self.cluster.rank} of {self.cluster.workers} (from 0) lost another worker; start all of "
+                "them again with the same commands, and they go on from the last checkpoint"
+            ) from error
+
+    def _part_generators(self):
+        """Gives every device but the first another seed: all with one would drop the same places of their rows."""
+        if self.replicas == 1:
+            return
+        first = self.cluster.rank * self.local_replicas
+        for variable in self._generators():
+            for replica, part in enumerate(self.strategy.experimental_local_results(variable.value), start=first):
+                part.assign(part + tf.constant([replica, 0], part.dtype))
 
     def _distribute(self, batch):
         if self.replicas == 1:
             return _tensors(batch)
-        rows = len(batch["token_ids"]) // self.replicas
+        rows = len(batch["token_ids"]) // self.local_replicas
+        first = self.cluster.rank * self.local_replicas
 
         def part(context):
-            start = context.replica_id_in_sync_group * rows
+            start = (context.replica_id_in_sync_group - first) * rows
             return _tensors({name: values[start : start + rows] for name, values in batch.items()})
 
         return self.strategy.experimental_distribute_values_from_function(part)
@@ -69,7 +114,13 @@ class StepTensorflow(Step):
 
     def _evaluate_on_devices(self, batch):
         sums = self.strategy.run(lambda part: self._metric_sums(self._logits(part, EVALUATE), part), (batch,))
-        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+        # Of this worker's devices only: workers evaluate different batches, and not equally many.
+        return tf.add_n(self.strategy.experimental_local_results(sums))
+
+    @tf.function
+    def _sum_over_workers(self, values):
+        sums = self.strategy.run(lambda part: self._all_reduce(part / self.local_replicas), (values,))
+        return self.strategy.experimental_local_results(sums)[0]
 
     def _train_replica(self, batch):
         weights = self._all_reduce(self.application.build_loss_weights(batch))
@@ -123,7 +174,9 @@ class StepTensorflow(Step):
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
-def _strategy(config):
+def _strategy(config, workers):
+    if workers > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if config.distribution_config.strategy == "auto" and len(gpus) > 1:
         return tf.distribute.MirroredStrategy()

@@ -8,16 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.catalog import product_json
 from kaleido.catalog.product import SPLITS, Product
-from kaleido.catalog.sources import Source, open_source
+from kaleido.catalog.sources import KINDS, Source, open_source
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
+HEADER, UNFINISHED_HEADER, PRODUCTS = "catalog.json", "catalog.json.unfinished", "products.jsonl"
 
 
 class Catalog:
@@ -55,19 +56,31 @@ class Catalog:
             )
         sources = {}
         for name, source in header["sources"].items():
+            if (
+                not isinstance(source, dict)
+                or not isinstance(source.get("path"), str)
+                or source.get("kind") not in [*KINDS]
+            ):
+                raise UserError(
+                    f"{directory / HEADER}: the source {name!r} needs a path and a kind, one of {', '.join(KINDS)}."
+                )
             path = directory / source["path"]
-            if not path.exists():
+            if not os.path.exists(path):
                 raise UserError(
                     f"{path}, the source {name!r} of the catalogue {directory}, is gone; write where it is now under "
                     "`sources` in catalog.json, or import again with --overwrite."
                 )
             sources[name] = open_source(path, source["kind"])
-        products = _read_products(directory / "products.jsonl")
+        products = _read_products(directory / PRODUCTS)
         if len(products) != header["products"]:
             raise UserError(
                 f"{directory / 'products.jsonl'} has {len(products)} products and catalog.json says "
                 f"{header['products']}; import again with --overwrite."
             )
+        try:
+            _check(products)
+        except UserError as error:
+            raise UserError(f"{directory / PRODUCTS}: {error} Import again with --overwrite.") from None
         return cls(directory, header["name"], header["kind"], products, sources)
 
     @property
@@ -142,10 +155,14 @@ def write_catalog(
         "photos": sum(len(product.photos) for product in products),
         "importer": dict(importer),
     }
-    (directory / "catalog.json").unlink(missing_ok=True)
+    remove_leftovers(directory)
+    # From here to the last line the folder says that its products are of a catalogue that is being written.
+    unfinished = directory / UNFINISHED_HEADER
+    write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
+    (directory / HEADER).unlink(missing_ok=True)
     lines = "".join(f"{product_json.encode(product)}\n" for product in products)
-    write_atomically(directory / "products.jsonl", lines.encode())
-    write_atomically(directory / "catalog.json", (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(directory / PRODUCTS, lines.encode())
+    unfinished.replace(directory / HEADER)
 
 
 def is_finished(directory: str | Path, importer: Mapping[str, Any], overwrite: bool = False) -> bool:
@@ -160,12 +177,14 @@ def is_finished(directory: str | Path, importer: Mapping[str, Any], overwrite: b
         UserError: Where writing would destroy something else.
     """
     directory = Path(directory)
+    if overwrite and (directory / HEADER).exists():
+        return False
     header = read_header(directory)
-    if header is None and (directory / "products.jsonl").exists():
+    if header is None and (directory / PRODUCTS).exists() and not (directory / UNFINISHED_HEADER).exists():
         raise UserError(
             f"{directory / 'products.jsonl'} exists and is of no finished catalogue; choose another --out or delete it."
         )
-    if header is None or overwrite:
+    if header is None:
         return False
     if header["importer"] != importer:
         raise UserError(
@@ -181,17 +200,20 @@ def read_header(directory: Path) -> dict[str, Any] | None:
     Raises:
         UserError: Where it is damaged or of another format.
     """
-    path = directory / "catalog.json"
+    path = directory / HEADER
     try:
         header = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}); import again with --overwrite.") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise UserError(f"{path} is not of format {FORMAT}; import again with --overwrite.")
     if missing := {"name", "kind", "sources", "products", "photos", "importer"} - header.keys():
         raise UserError(f"{path} lacks {', '.join(sorted(missing))}; import again with --overwrite.")
+    kinds = {"name": str, "kind": str, "sources": dict, "importer": dict}
+    if wrong := [key for key, kind in kinds.items() if not isinstance(header[key], kind)]:
+        raise UserError(f"{path}: {wrong[0]} is not what an import writes; import again with --overwrite.")
     return header
 
 
@@ -204,14 +226,14 @@ def _read_products(path: Path) -> tuple[Product, ...]:
     for row, line in enumerate(lines, start=1):
         try:
             products.append(product_json.decode(line))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise UserError(f"{path}, row {row}: is not a product ({error}); import again with --overwrite.") from error
     return tuple(sorted(products, key=lambda product: product.id))
 
 
 def _check(products: list[Product]) -> None:
     if not products:
-        raise UserError("There is no product to write; see what was rejected and why.")
+        raise UserError("There is no product to write: the input holds none, or every one was rejected.")
     product_ids, photo_ids = set(), set()
     for product in products:
         if problem := _problem(product, product_ids, photo_ids):

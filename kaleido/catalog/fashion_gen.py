@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 from tqdm import tqdm
 
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
 from kaleido.catalog.sources import IMAGES, Hdf5Source
-from kaleido.catalog.table import nearest
 from kaleido.errors import UserError
 
 PRODUCT_ID = "input_productID"
@@ -52,33 +52,28 @@ def import_fashion_gen(paths: Mapping[str, str | Path], rejects: Rejects) -> Imp
 
 def _rows(source: Hdf5Source) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields index and text columns of every row, several rows read at a time."""
-    columns = {name: _column(source, name) for name in (PRODUCT_ID, *TEXTS.values(), POSE)}
-    columns |= {key: source.file[f"input_{key}"] for key in ATTRIBUTES if f"input_{key}" in source.file}
-    count = len(source.file[IMAGES])
+    columns = {name: source.column(name) for name in (PRODUCT_ID, *TEXTS.values(), POSE)}
+    columns |= {key: source.column(f"input_{key}") for key in ATTRIBUTES if f"input_{key}" in source.columns}
+    count = len(source.column(IMAGES))
     for name, column in columns.items():
-        if len(column) != count:
-            raise UserError(f"{source.path}: {name} has {len(column)} rows and {IMAGES} {count}; fetch the file again.")
+        if column.dtype.kind not in "Siu" and not h5py.check_string_dtype(column.dtype):
+            raise UserError(f"{source.path}: {name} must hold texts or whole numbers. Received: {column.dtype}.")
+        if column.shape not in ((count,), (count, 1)):
+            raise UserError(
+                f"{source.path}: {name} must have as many single values as {IMAGES} has rows, {count}; fetch the "
+                f"file again. Received: {list(column.shape)}."
+            )
     with tqdm(total=count, desc=source.path.name, unit="row") as progress:
         for start in range(0, count, ROWS_AT_ONCE):
             try:
                 chunk = {name: column[start : start + ROWS_AT_ONCE].reshape(-1) for name, column in columns.items()}
-            except OSError as error:
+            except (OSError, RuntimeError, ValueError, MemoryError) as error:
                 raise UserError(
                     f"{source.path}, row {start}: cannot be read ({error}); fetch the file again."
                 ) from error
             for offset, values in enumerate(zip(*chunk.values())):
                 yield start + offset, {name: _decoded(value) for name, value in zip(chunk, values)}
             progress.update(min(ROWS_AT_ONCE, count - start))
-
-
-def _column(source: Hdf5Source, name: str):
-    if name not in source.file:
-        names = tuple(source.file)
-        raise UserError(
-            f"{source.path} has no column {name!r}{nearest(name, names)}; give a file of Fashion-Gen as published. "
-            f"Received: {', '.join(names)}."
-        )
-    return source.file[name]
 
 
 def _decoded(value: object) -> str:
@@ -101,6 +96,8 @@ def _product(values: Mapping[str, str], row: int, split: str) -> Product:
         attributes={key: values[key] for key in ATTRIBUTES if values.get(key)},
         **{field: values[column] for field, column in TEXTS.items()},
     )
+    if not product.id:
+        raise RowError(f"{PRODUCT_ID} is empty")
     if not product.text:
         raise RowError(f"product {product.id!r} has neither {TEXTS['title']} nor {TEXTS['description']}")
     return product

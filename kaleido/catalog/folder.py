@@ -1,6 +1,7 @@
 """Import of the common case: a table of products and a folder or zip of photos."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -60,7 +61,7 @@ def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:
     problem = photos.problem(table.as_posix())
     if not problem:
         return read_table(photos.read(table.as_posix()), f"{photos.path}/{table.as_posix()}", rejects)
-    if not table.is_file():
+    if not os.path.isfile(table):
         raise UserError(f"{photos.path}: the table {problem}, nor is it a file elsewhere; name it with --table.")
     try:
         return read_table(table.read_bytes(), str(table), rejects)
@@ -160,4 +161,7 @@ def _numbered(product: Product) -> Product:
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise RowError("its values are nested too deeply") from None

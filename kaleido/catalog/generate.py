@@ -3,13 +3,14 @@
 import io
 import json
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import remove_atomically, remove_leftovers, write_atomically
 from kaleido.catalog import product_json
 from kaleido.catalog.catalog import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
@@ -17,7 +18,12 @@ from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
 
 KIND = "wardrobe"
+DRAWING = 1
+"""Number of the way to draw; to be raised whenever the same seed gives other pictures or texts."""
+
 PRODUCTS_AT_ONCE = 32
+IDLE_SECONDS = 10
+"""After which drawing processes leave whose parent was killed."""
 
 
 def generate_wardrobe(
@@ -43,11 +49,12 @@ def generate_wardrobe(
         if value < least:
             raise UserError(f"--{name} must be at least {least}. Received: {value}.")
     directory = Path(directory)
-    arguments = {"products": products, "seed": seed, "photo_size": photo_size}
+    arguments = {"products": products, "seed": seed, "photo_size": photo_size, "drawing": DRAWING}
     progress = _Progress(directory, arguments)
     if overwrite:
         progress.clear()
     if not progress.begun() and is_finished(directory, arguments):
+        progress.end()
         return False
     progress.begin()
     _draw_missing(progress, products, seed, photo_size, workers)
@@ -76,12 +83,11 @@ class _Progress:
         return there is not None
 
     def begin(self) -> None:
-        for leftover in self.directory.glob("*/.*.tmp"):  # of a run that was killed
-            leftover.unlink()
+        remove_leftovers(self.directory / "photos", self.directory / "masks", self._folder)
         write_atomically(self._folder / "arguments.json", json.dumps(self._arguments).encode())
 
     def end(self) -> None:
-        shutil.rmtree(self._folder)
+        remove_atomically(self._folder)
 
     def clear(self) -> None:
         """Removes a wardrobe, finished or not; raises UserError for a catalogue of another kind."""
@@ -89,9 +95,13 @@ class _Progress:
         if header and header["kind"] != KIND:
             raise UserError(f"{self.directory} holds a catalogue of kind {header['kind']!r}; choose another --out.")
         if header or self._there() is not None:
+            for manifest in self._folder.glob("*.jsonl"):
+                manifest.unlink()
+            # Before the rest goes: where this is cut short, an unfinished wardrobe is there, not half a finished one.
+            self.begin()
             for name in ("catalog.json", "products.jsonl"):
                 (self.directory / name).unlink(missing_ok=True)
-            for name in ("photos", "masks", self._folder.name):
+            for name in ("photos", "masks"):
                 shutil.rmtree(self.directory / name, ignore_errors=True)
 
     def chunks(self, products: int) -> Iterator[tuple[range, Path]]:
@@ -114,9 +124,18 @@ def _draw_missing(progress: _Progress, products: int, seed: int, photo_size: int
     from joblib import Parallel, delayed
 
     missing = [(indices, manifest) for indices, manifest in progress.chunks(products) if not manifest.exists()]
-    drawn = Parallel(n_jobs=workers, return_as="generator_unordered")(
-        delayed(_draw_chunk)(progress.directory, manifest, indices, seed, photo_size) for indices, manifest in missing
+    parallel = Parallel(
+        n_jobs=workers, return_as="generator_unordered", backend="loky", idle_worker_timeout=IDLE_SECONDS
     )
+    # Processes inherit what is blocked: Ctrl-C reaches this one alone, which then ends them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        drawn = parallel(
+            delayed(_draw_chunk)(progress.directory, manifest, indices, seed, photo_size)
+            for indices, manifest in missing
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     initial = products - sum(len(indices) for indices, _ in missing)
     with tqdm(total=products, initial=initial, desc="drawing", unit="product") as bar:
         for count in drawn:
@@ -129,7 +148,7 @@ def _draw_chunk(directory: Path, manifest: Path, indices: range, seed: int, phot
     lines = []
     for drawn in draw_products(count=len(indices), seed=seed, photo_size=photo_size, first=indices.start):
         for uri, picture in (drawn.photos | drawn.masks).items():
-            write_atomically(directory / uri, _png(picture))
+            write_atomically(directory / uri, _png(picture), durable=False)
         lines.append(f"{product_json.encode(drawn.product)}\n")
     write_atomically(manifest, "".join(lines).encode())
     return len(indices)

@@ -4,7 +4,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
-from kaleido.catalog.product import Part, Photo, Product
+from kaleido.catalog.product import Box, Part, Photo, Product
 
 
 def encode(product: Product) -> str:
@@ -16,10 +16,19 @@ def decode(line: str) -> Product:
     """The product of a line.
 
     Raises:
-        KeyError, TypeError, ValueError: Where the line is not what `encode` writes.
+        AttributeError, KeyError, RecursionError, TypeError, ValueError: Where the line is not what `encode` writes.
     """
     data = json.loads(line)
-    return Product(title=data.pop("title", ""), photos=tuple(_photo(**photo) for photo in data.pop("photos")), **data)
+    product = Product(
+        title=data.pop("title", ""), photos=tuple(_photo(**photo) for photo in data.pop("photos")), **data
+    )
+    texts = [getattr(product, name) for name in ("id", "title", "description", "category", "subcategory", "split")]
+    texts += [*product.attributes.keys(), *product.attributes.values()]
+    texts += [text for photo in product.photos for text in (photo.id, photo.uri, photo.view, photo.mask_uri)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a field that must hold text does not")
+    "".join(texts).encode()  # an escape can stand for half a character, which nothing could write again
+    return product
 
 
 def _filled_fields(instance: Any) -> dict[str, Any]:
@@ -28,8 +37,13 @@ def _filled_fields(instance: Any) -> dict[str, Any]:
 
 
 def _photo(box: list[float] | None = None, parts: list[dict] = (), **rest: str) -> Photo:
-    return Photo(box=tuple(box) if box else None, parts=tuple(_part(**part) for part in parts), **rest)
+    return Photo(box=_box(box) if box else None, parts=tuple(_part(**part) for part in parts), **rest)
 
 
 def _part(name: str, words: list[str], box: list[float]) -> Part:
-    return Part(name, tuple(words), tuple(box))
+    return Part(name, tuple(words), _box(box))
+
+
+def _box(box: list[float]) -> Box:
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    return x1, y1, x2, y2

@@ -13,8 +13,9 @@ from typing import Any
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
 
-# What is not UTF-8 is decoded to lone surrogates, so that its row, not the file, is refused.
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# What is not UTF-8 is decoded to lone surrogates, so that its row, not the file, is refused; in UTF-16 every other
+# character is a zero.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,12 @@ def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> T
     lines = io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline="")
     reader = csv.reader(lines, strict=True)
     try:
-        heading = [column.strip() for column in next(reader, [])]
+        heading = next(([column.strip() for column in fields] for fields in reader if any(fields)), [])
     except csv.Error as error:
         raise UserError(f"{file}, row 1: is not CSV ({error}); correct the heading.") from error
-    if _SURROGATE.search("".join(heading)):
+    if not heading:
+        raise UserError(f"{file} is empty; give a table whose first line names its columns.")
+    if _NO_TEXT.search("".join(heading)):
         raise UserError(f"{file}, row 1: is not UTF-8; save the table as UTF-8.")
     if twice := sorted({column for column in heading if column and heading.count(column) > 1}):
         raise UserError(f"{file}, row 1: the column {twice[0]!r} occurs twice; rename one.")
@@ -103,7 +106,7 @@ def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> T
         if len(fields) < len(heading) or any(fields[len(heading) :]):
             extent = f" (it ends on line {reader.line_num})" if reader.line_num > number else ""
             rejects.add(file, number, f"has {len(fields)} fields where the heading has {len(heading)}{extent}")
-        elif wrong := next((column for column, field in zip(heading, fields) if _SURROGATE.search(field)), None):
+        elif wrong := next((column for column, field in zip(heading, fields) if _NO_TEXT.search(field)), None):
             rejects.add(file, number, f"column {wrong!r} is not UTF-8")
         else:
             rows.append(Row(number, {column: field.strip() for column, field in zip(heading, fields) if column}))
@@ -126,7 +129,7 @@ def _jsonl_rows(data: bytes, file: str, rejects: Rejects) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line.decode())
+            values = json.loads(line.decode(), object_pairs_hook=_object)
             # An escape such as \ud800 alone is JSON, but no text that a file could hold.
             json.dumps(values, ensure_ascii=False).encode()
         except UnicodeError:
@@ -138,6 +141,13 @@ def _jsonl_rows(data: bytes, file: str, rejects: Rejects) -> Iterator[Row]:
                 yield Row(number, {key: _scalar_as_text(value) for key, value in values.items()})
             else:
                 rejects.add(file, number, f"is not a JSON object. Received: {type(values).__name__}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key occurs twice in an object")
+    return values
 
 
 def _scalar_as_text(value: Any) -> Any:

@@ -1,21 +1,24 @@
 """`python -m kaleido bench`: how fast reading, preparing and training are, and how far from the machine's floor."""
 
-import json
+import argparse
+import multiprocessing
 import os
-import time
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-
-from kaleido.atomic import write_atomically
+from kaleido import machine
 from kaleido.commands.arguments import ArgumentParser
 from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
+from kaleido.report import benchmarks
 
 PHOTO_SIZE = (60, 80)
 """Pixels of the photos that `preparing` draws: those of fashion-small."""
+
+VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
+"""Of training: BERT's vocabulary, the paper's texts."""
 
 
 def main(argv: list[str]) -> int:
@@ -27,33 +30,86 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--batch-size", type=int, default=64, help="examples of a batch (%(default)s)")
     parser.add_argument("--feature-size", type=int, default=2048, help="length of a patch feature (%(default)s)")
     parser.add_argument("--backbone", default="efficientnet_lite0", help="of preparing (%(default)s)")
-    parser.add_argument("--size", default="tiny", help="model of training: tiny, small or base (%(default)s)")
-    parser.add_argument("--precision", default="float32", help="of training: float32 or mixed_bfloat16 (%(default)s)")
+    parser.add_argument(
+        "--size", default="tiny", choices=("tiny", "small", "base"), help="model of training (%(default)s)"
+    )
+    parser.add_argument(
+        "--precision", default="float32", choices=("float32", "mixed_bfloat16"), help="of training (%(default)s)"
+    )
     parser.add_argument("--jit-compile", action="store_true", help="train with XLA")
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("BEFORE", "AFTER"), help="measure nothing, show two such files"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, metavar="PERCENT", help="with --compare: exit code 1 if a rate fell by more"
+    )
     args = parser.parse_args(argv)
-    measurements = {"reading": _reading, "preparing": _preparing, "training": _training}
-    unknown = sorted(set(args.what) - set(measurements))
-    if unknown or args.seconds <= 0:
-        received = ", ".join(unknown) or args.seconds
-        raise UserError(f"bench measures {', '.join(measurements)} for more than 0 seconds. Received: {received}")
-    results = {}
-    for name, measure in measurements.items():
+    if args.compare:
+        return _compare(*args.compare, args.tolerance)
+    unknown = sorted(set(args.what) - set(MEASUREMENTS))
+    if unknown or args.seconds <= 0 or min(args.workers, args.batch_size, args.feature_size) < 1:
+        received = ", ".join(unknown) or f"{args.seconds}, {args.workers}, {args.batch_size}, {args.feature_size}"
+        raise UserError(
+            f"bench measures {', '.join(MEASUREMENTS)}; all numbers must be positive. "
+            f"Received: {received}"
+        )
+    measurements = {}
+    for name in MEASUREMENTS:
         if not args.what or name in args.what:
-            results[name] = measure(args)
-            print(f"{name}\n" + "".join(f"  {key:<28} {value:>12,.3f}\n" for key, value in results[name].items()))
+            measurements[name] = _in_its_own_process(name, args)
+            print(benchmarks.listing(name, measurements[name]), flush=True)
     if args.out:
-        write_atomically(args.out, json.dumps(results, indent=1).encode())
+        benchmarks.save(args.out, machine.environment(), measurements)
     return 0
 
 
-def _reading(args) -> dict[str, float]:
+def _compare(before: Path, after: Path, tolerance: float | None) -> int:
+    before, after = benchmarks.load(before), benchmarks.load(after)
+    print(benchmarks.comparison(before, after))
+    return int(tolerance is not None and benchmarks.worst_loss(before, after) > tolerance)
+
+
+def _in_its_own_process(name: str, args: argparse.Namespace) -> dict:
+    """A process's peak of memory never falls: each measurement needs one of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(_measure, name, args).result()
+        except BrokenProcessPool:
+            raise UserError(f"the measurement of {name} was killed, perhaps for want of memory; take less") from None
+
+
+def _measure(name: str, args: argparse.Namespace) -> dict:
+    """Settings and values of one measurement; what the machine can do is measured after it, beyond its peaks."""
+    settings, values = MEASUREMENTS[name](args)
+    values["peak_resident_bytes"] = machine.peak_resident_bytes()
+    bandwidth, devices = machine.memory_bandwidth, 1
+    if name != "reading":
+        import keras
+
+        settings |= {"backend": keras.backend.backend(), "device": machine.device()}
+        bandwidth = machine.device_bandwidth
+        if (peak := machine.peak_device_bytes()) is not None:
+            values["peak_device_bytes"] = peak
+        if name == "training":
+            devices = settings["devices"] = max(machine.accelerators(), 1)
+    if "bytes_per_example" in values:
+        values["memory_bytes_per_second"] = devices * bandwidth(machine.cores())
+        if "flop_per_example" in values:
+            dtype = settings["precision"].removeprefix("mixed_")
+            values["matrix_flop_per_second"] = devices * machine.matrix_rate(dtype)
+        values |= machine.floor(values)
+    return {"settings": settings, "values": values}
+
+
+def _reading(args: argparse.Namespace) -> tuple[dict, dict]:
     from kaleido.records.benchmark import benchmark_reading
 
-    return benchmark_reading(args.seconds, args.feature_size, args.batch_size, args.workers)
+    settings = {"batch_size": args.batch_size, "feature_size": args.feature_size, "workers": args.workers}
+    return settings, benchmark_reading(args.seconds, **settings)
 
 
-def _preparing(args) -> dict[str, float]:
+def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
     from kaleido.catalog.wardrobe import draw_products
     from kaleido.vision.benchmark import benchmark_preparing
@@ -65,45 +121,24 @@ def _preparing(args) -> dict[str, float]:
             photo.resize(PHOTO_SIZE).save(file, "JPEG", quality=90)
             photos.append(file.getvalue())
     values = benchmark_preparing(photos, args.backbone, "border", args.seconds, args.workers)
-    return _with_floor(values)
+    settings = {
+        "backbone": args.backbone,
+        "photo_size": "x".join(map(str, PHOTO_SIZE)),
+        "workers": args.workers,
+        "precision": "float32",
+    }
+    return settings, values
 
 
-def _training(args) -> dict[str, float]:
+def _training(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
     from kaleido.app.benchmark import benchmark_step
     from kaleido.app.config import ModelSection, TrainConfig
 
-    train = TrainConfig(batch_size=args.batch_size, precision=args.precision, jit_compile=args.jit_compile)
-    values = benchmark_step(
-        ModelSection(args.size),
-        train,
-        vocab_size=30522,
-        feature_size=args.feature_size,
-        text_length=64,
-        seconds=args.seconds,
-    )
-    return _with_floor(values)
+    chosen = {"batch_size": args.batch_size, "precision": args.precision, "jit_compile": args.jit_compile}
+    sizes = {"vocab_size": VOCABULARY_SIZE, "feature_size": args.feature_size, "text_length": TEXT_LENGTH}
+    values = benchmark_step(ModelSection(args.size), TrainConfig(**chosen), **sizes, seconds=args.seconds)
+    return {"size": args.size, **chosen, **sizes}, values
 
 
-def _with_floor(values: dict[str, float]) -> dict[str, float]:
-    """Adds the rate of matrix products on this machine, measured now, and the share of it that was reached."""
-    if "gflop_per_second" not in values:
-        return values
-    peak = _matrix_rate()
-    return {**values, "matrix_gflop_per_second": peak, "share_of_floor": values["gflop_per_second"] / peak}
-
-
-def _matrix_rate(size: int = 2048, seconds: float = 2.0) -> float:
-    """float32 GFLOP a second of one large matrix product on the backend's device."""
-    import keras
-    from keras import ops
-
-    matrix = ops.convert_to_tensor(np.random.default_rng(0).random((size, size), np.float32))
-    multiply: Callable = lambda: ops.convert_to_numpy(ops.matmul(matrix, matrix)[0, 0])  # noqa: E731
-    multiply()
-    begun, done = time.monotonic(), 0
-    while time.monotonic() - begun < seconds:
-        multiply()
-        done += 1
-    keras.backend.clear_session()
-    return done * 2 * size**3 / (time.monotonic() - begun) / 1e9
+MEASUREMENTS = {"reading": _reading, "preparing": _preparing, "training": _training}

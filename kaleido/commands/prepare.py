@@ -5,11 +5,12 @@ from io import BytesIO
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.atomic import write_atomically
+from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.records.config import PrepareConfig
+from kaleido.records.shard import Shard
 
 SHEET_FILE = "patches.png"
 SHEET_PRODUCTS = 8
@@ -23,12 +24,15 @@ class PrepareRun:
         catalog: Folder of the catalogue.
         records: Folder to write.
         overwrite: Replace records of another catalogue or configuration.
+        shard: Make only part i of n, written i/n and counted from 1, and leave it in RECORDS.partial; the command
+            without it then makes what is missing and completes the records.
         prepare_config: How.
     """
 
     catalog: str
     records: str
     overwrite: bool = False
+    shard: str | None = None
     prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
 
 
@@ -40,23 +44,34 @@ def main(argv: list[str]) -> int:
         "python -m kaleido prepare",
         "Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids.",
     )
+    shard = None if run.shard is None else Shard.parse(run.shard)
     catalog = Catalog.open(Path(run.catalog))
     import_backend()
     from kaleido.records.prepare import prepare
 
-    summary = prepare(catalog, Path(run.records), run.prepare_config, run.overwrite)
+    summary = prepare(catalog, Path(run.records), run.prepare_config, run.overwrite, shard)
     counts = ", ".join(f"{count:,} {split}" for split, count in summary.photos.items())
     rejected = f", {summary.rejected:,} rejected (rejects.jsonl)" if summary.rejected else ""
-    done = sum(summary.photos.values())
-    rate = (
-        f" in {summary.seconds:.0f} s, {done / summary.seconds:.1f} a second" if summary.seconds else ", there already"
-    )
-    print(f"{summary.directory}: photos {counts}{rejected}{rate}")
+    rate = f", {summary.made:,} of them now, {summary.made / summary.seconds:.1f} a second" if summary.made else ""
+    took = f" in {summary.seconds:.0f} s{rate}" if summary.seconds else ", there already"
+    print(f"{summary.directory}: photos {counts}{rejected}{took}")
+    if summary.missing is not None:
+        _print_next(run, summary.missing)
+        return 0
     sheet = Path(run.records) / SHEET_FILE
     if not sheet.exists():
+        remove_leftovers(sheet.parent)
         _write_sheet(catalog, run.prepare_config.saliency, sheet)
     print(f"kaleido patches of some products: {sheet}")
     return 0
+
+
+def _print_next(run: PrepareRun, missing: int) -> None:
+    print(
+        f"shard {run.shard} is done; files that other shards have still to make: {missing:,}. After the last, the same "
+        f"command without --shard completes {run.records}; where hosts share no disk, first copy their "
+        f"{run.records}.partial into one"
+    )
 
 
 def _write_sheet(catalog: Catalog, saliency_name: str, path: Path) -> None:

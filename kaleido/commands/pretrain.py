@@ -15,6 +15,7 @@ def main(argv: list[str]) -> int:
     )
     # After the arguments were checked: it takes seconds, which a mistyped key should not cost.
     import_backend()
+    from kaleido.app.cluster import read_cluster
     from kaleido.app.engine import Interrupted
     from kaleido.app.pretraining import Pretraining
     from kaleido.report.curves import save_curves
@@ -24,17 +25,23 @@ def main(argv: list[str]) -> int:
     directory = Path(config.output)
     if config.mode == "train_and_evaluate" and (metrics := application.finished_metrics()):
         print(f"{pretraining_table(metrics)}\n{directory}: there already")
+        save_curves(directory)  # A run may have been stopped right before.
         return 0
     try:
-        if config.mode == "train":
-            application.run_train()
-        elif config.mode == "train_and_evaluate":
-            application.run_train_and_evaluate()
+        match config.mode:
+            case "train":
+                metrics = application.run_train()
+            case "train_and_evaluate":
+                metrics = application.run_train_and_evaluate()
+            case "evaluate":
+                metrics = application.run_evaluate()
     except Interrupted as interruption:
         print(f"kaleido pretrain: {interruption}", file=sys.stderr)
         return 128 + interruption.signal_number
-    if config.mode != "train":
-        print(pretraining_table(application.run_evaluate()))
+    if not read_cluster().is_chief:
+        return 0
+    if metrics:
+        print(pretraining_table(metrics))
     save_curves(directory)
     print(f"everything is in {directory}")
     return 0

@@ -1,9 +1,11 @@
 """Sizes and options of a Kaleido-BERT."""
 
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from kaleido.errors import UserError
+from kaleido.ranges import check_range
 
 SIZES = {
     "tiny": {"num_layers": 2, "hidden_size": 128, "num_heads": 2, "intermediate_size": 512},
@@ -63,6 +65,12 @@ class ModelConfig:
     compatibility: Compatibility = field(default_factory=Compatibility)
 
     def __post_init__(self):
+        check = partial(check_range, self, section="model_config")
+        check("[1, 1000]", "num_layers", "num_heads", "segment_vocab_size")
+        check("[1, 10_000_000]", "vocab_size", "feature_size", "hidden_size", "intermediate_size")
+        check("[1, 10_000_000]", "max_position_embeddings")
+        check("[0, 1)", "dropout", "attention_dropout")
+        check("(0, 1]", "initializer_range", "layer_norm_epsilon")
         if self.hidden_size % self.num_heads:
             raise UserError(
                 f"model_config.hidden_size must be a multiple of num_heads. Received: {self.hidden_size} and "
@@ -73,12 +81,6 @@ class ModelConfig:
                 "model_config.segment_vocab_size must be at least 6 (text and five levels), or set "
                 f"compatibility.short_segment_table. Received: {self.segment_vocab_size}"
             )
-        for name in ("vocab_size", "feature_size", "num_layers", "hidden_size", "num_heads", "intermediate_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"model_config.{name} must be at least 1. Received: {getattr(self, name)}")
-        for name in ("dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"model_config.{name} must be in [0, 1). Received: {getattr(self, name)}")
 
     @classmethod
     def of_size(cls, size: str, **options: Any) -> "ModelConfig":
@@ -124,6 +126,9 @@ class LossConfig:
     camouflage: float = 1.0
     grey: float = 1.0
     blank: float = 1.0
+
+    def __post_init__(self):
+        check_range(self, "[0, inf)", *(field.name for field in fields(self)), section="train_config.loss_config")
 
     @property
     def tasks(self) -> tuple[str, ...]:

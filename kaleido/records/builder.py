@@ -1,16 +1,20 @@
 """The tensorflow-datasets builder of the records."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from zipfile import BadZipFile
 
 import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 from tensorflow_datasets.core import dataset_builder
 
+from kaleido.atomic import flush, refusals_named
+from kaleido.errors import UserError
 from kaleido.records.index import Index
 from kaleido.records.layout import RecordLayout
 
@@ -44,34 +48,69 @@ class Reject:
     reason: str
 
 
-Shard = Callable[[], Iterable[Row | Reject]]
-"""Makes the rows of one file; called only while that file is not there."""
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """The photos of one file.
+
+    Attributes:
+        photos: How many they are.
+        rows: Makes a row or a reject of each, in order; called only while the file is not there.
+    """
+
+    photos: int
+    rows: Callable[[], Iterable[Row | Reject]]
+
+
+class RecordFile(NamedTuple):
+    """One file of records, by its split and its number within it."""
+
+    split: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.split}-{self.number:05d}"
+
+
+class _Info(tfds.core.DatasetInfo):
+    def initialize_from_bucket(self) -> None:
+        """Does not look for this data set in TFDS's bucket, which leaves a temporary folder behind every time."""
 
 
 class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     """Writes ArrayRecord files that `tfds.builder_from_directory(directory)` reads, and the index beside them.
 
-    Finished files wait in `DIRECTORY.partial/records`, where a later run finds them; at the end that folder becomes
-    `directory` in one rename.
+    Finished files wait in `work/records`, their indices and rejects in `work/parts`, where a later run finds them; at
+    the end `work/records` becomes `directory` in one rename. Several processes may write into one `work`: what is
+    unfinished lies in folders of their own in `work/making`, and whichever finishes a file last puts the same in place.
 
     Args:
         directory: Where the data set shall be.
         layout: Of its records.
         metadata: What JSON can hold; kept as the data set's TFDS metadata.
-        shards: Of each split, the makers of its files.
+        portions: Of each split, what its files hold.
+        work: Folder in `partial_directory(directory)`, or that itself, to work in.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "74 float16 vectors a photo."}
 
-    def __init__(self, directory: Path, layout: RecordLayout, metadata: Mapping, shards: Mapping[str, Sequence[Shard]]):
+    def __init__(
+        self,
+        directory: Path,
+        layout: RecordLayout,
+        metadata: Mapping,
+        portions: Mapping[str, Sequence[Portion]],
+        work: Path | None = None,
+    ):
         self._layout = layout
         self._metadata = metadata
-        self._shards = shards
+        self._portions = portions
+        self._work = work or partial_directory(Path(directory))
+        self.files = [RecordFile(split, number) for split in portions for number in range(len(portions[split]))]
         super().__init__(data_dir=directory, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
+        return _Info(
             builder=self,
             description="Features of the kaleido patches of product photos, with the products' texts.",
             features=self._layout.features,
@@ -88,51 +127,78 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
 
         Replaces TFDS's own, which starts from nothing after an interruption.
         """
-        final = Path(self.data_dir)
-        work = partial_directory(final)
-        (work / "records").mkdir(parents=True, exist_ok=True)
-        (work / "parts").mkdir(exist_ok=True)
-        self._download_and_prepare(work / "records", work / "parts")
-        self.info.write_to_directory(work / "records")
-        os.replace(work / "records", final)
-        shutil.rmtree(work)
+        make_work_folder(self._work)
+        self._download_and_prepare()
+        self.publish()
 
-    def finished(self) -> list[tuple[str, int]]:
-        """Split and number of the files that an interrupted run left."""
-        records = partial_directory(Path(self.data_dir)) / "records"
-        return [
-            (split, number)
-            for split, shards in self._shards.items()
-            for number in range(len(shards))
-            if self._shard_path(records, split, number).exists()
-        ]
+    def _download_and_prepare(self) -> None:
+        for file in self.files:
+            if not self.is_finished(file):
+                self.make(file)
 
-    def _shard_path(self, records: Path, split: str, number: int) -> Path:
-        template = self._get_filename_template(split).replace(data_dir=records)
-        return Path(template.sharded_filepath(shard_index=number, num_shards=len(self._shards[split])))
+    def photos(self, file: RecordFile) -> int:
+        """How many photos a file is made of, rejects included."""
+        return self._portions[file.split][file.number].photos
 
-    def _download_and_prepare(self, records: Path, parts: Path) -> None:
-        infos, rejects = [], []
-        for split, shards in self._shards.items():
-            indices, size = [], 0
-            for number, shard in enumerate(shards):
-                path = self._shard_path(records, split, number)
-                part = parts / f"{split}-{number:05d}"
-                if not path.exists():
-                    self._write_shard(shard(), path, part)
-                indices.append(Index.load(part.with_suffix(".npz")))
-                rejects.append(part.with_suffix(".jsonl").read_text(encoding="utf-8"))
-                size += path.stat().st_size
-            lengths = [len(index) for index in indices]
-            infos.append(tfds.core.SplitInfo(split, lengths, size, self._get_filename_template(split)))
-            Index.concatenate(indices).save(records / index_file(split))
-        if any(rejects):
-            (records / REJECTS_FILE).write_text("".join(rejects), encoding="utf-8")
-        self.info.set_splits(tfds.core.splits.SplitDict(infos))
+    def is_finished(self, file: RecordFile) -> bool:
+        """Whether a file lies in the work folder, whole and with its companions."""
+        try:
+            self.read_part(file)
+        except UserError:
+            return False
+        return True
 
-    def _write_shard(self, rows: Iterable[Row | Reject], path: Path, part: Path) -> None:
-        temporary = part.with_suffix(".tmp")
-        writer = array_record_module.ArrayRecordWriter(str(temporary), _WRITER_OPTIONS)
+    def read_part(self, file: RecordFile) -> tuple[Index, str]:
+        """The index of a finished file, and its rejects as lines of JSON.
+
+        Raises:
+            UserError: if any of it is missing, or cut off by what copied it here.
+        """
+        path, part = self._path(file), self._part(file)
+        try:
+            index = Index.load(part.with_suffix(".npz"))
+            rejects = part.with_suffix(".jsonl").read_text(encoding="utf-8")
+            records = _count_records(path)
+        except (OSError, ValueError, BadZipFile) as error:
+            raise UserError(f"{path}: not there as a whole ({error}); run the same prepare command again") from error
+        photos = self.photos(file)
+        if records != len(index) or records + rejects.count("\n") != photos:
+            raise UserError(
+                f"{path}: {records} records, {len(index)} of them in the index, for {photos} photos; run the same "
+                "prepare command again"
+            )
+        return index, rejects
+
+    def make(self, file: RecordFile) -> None:
+        """Writes one file.
+
+        Raises:
+            UserError: if the disk refuses.
+        """
+        try:
+            self._make(file)
+        except UserError:
+            # Whichever process finishes a file first takes away what the others have begun of it.
+            if not self.is_finished(file):
+                raise
+        for abandoned in (self._work / "making").glob(f"{file}.*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
+
+    def _make(self, file: RecordFile) -> None:
+        path, part = self._path(file), self._part(file)
+        with (
+            refusals_named(path),
+            TemporaryDirectory(dir=self._work / "making", prefix=f"{file}.", ignore_cleanup_errors=True) as temporary,
+        ):
+            names = [Path(temporary, name) for name in ("rejects.jsonl", "index.npz", "records")]
+            self._write(self._portions[file.split][file.number].rows(), *names)
+            # The records last, because they say that their companions are there.
+            for source, target in zip(names, (part.with_suffix(".jsonl"), part.with_suffix(".npz"), path)):
+                flush(source)
+                source.replace(target)
+
+    def _write(self, rows: Iterable[Row | Reject], rejects_path: Path, index_path: Path, records_path: Path) -> None:
+        writer = array_record_module.ArrayRecordWriter(str(records_path), _WRITER_OPTIONS)
         kept, rejects = [], []
         try:
             for row in rows:
@@ -141,12 +207,61 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
                     continue
                 writer.write(self._layout.encode(row.example))
                 kept.append(Row({name: row.example[name] for name in ("token_ids", "word_ids", "pairs")}, row.numbers))
-        finally:
             writer.close()
-        part.with_suffix(".jsonl").write_text("".join(rejects), encoding="utf-8")
-        Index.of([row.example for row in kept], [row.numbers for row in kept]).save(part.with_suffix(".npz"))
-        # Last, because a file of records under its final name says that all of its companions are complete.
-        os.replace(temporary, path)
+        except RuntimeError as error:
+            if writer.ok():
+                raise
+            raise OSError(str(error).partition(";")[0]) from error
+        rejects_path.write_text("".join(rejects), encoding="utf-8")
+        Index.of([row.example for row in kept], [row.numbers for row in kept]).save(index_path)
+
+    def publish(self) -> None:
+        """Moves the files to their final place, all of which must be finished, with the indices and the metadata.
+
+        Raises:
+            UserError: if the disk refuses, or a file is not there.
+        """
+        records = self._work / "records"
+        final = Path(self.data_dir)
+        with (
+            refusals_named(final),
+            TemporaryDirectory(dir=self._work / "making", ignore_cleanup_errors=True) as temporary,
+        ):
+            infos, rejects = [], []
+            for split in self._portions:
+                files = [file for file in self.files if file.split == split]
+                indices, rejects_of_split = zip(*map(self.read_part, files))
+                Index.concatenate(indices).save(Path(temporary, index_file(split)))
+                rejects.extend(rejects_of_split)
+                size = sum(self._path(file).stat().st_size for file in files)
+                infos.append(
+                    tfds.core.SplitInfo(split, list(map(len, indices)), size, self._get_filename_template(split))
+                )
+            if any(rejects):
+                Path(temporary, REJECTS_FILE).write_text("".join(rejects), encoding="utf-8")
+            self.info.set_splits(tfds.core.splits.SplitDict(infos))
+            self.info.write_to_directory(temporary)
+            for path in Path(temporary).iterdir():
+                flush(path)
+                path.replace(records / path.name)
+            flush(records)
+            records.replace(final)
+            flush(final.parent)
+        shutil.rmtree(partial_directory(final), ignore_errors=True)
+
+    def _path(self, file: RecordFile) -> Path:
+        template = self._get_filename_template(file.split).replace(data_dir=self._work / "records")
+        count = len(self._portions[file.split])
+        return Path(template.sharded_filepath(shard_index=file.number, num_shards=count))
+
+    def _part(self, file: RecordFile) -> Path:
+        return self._work / "parts" / str(file)
+
+
+def make_work_folder(work: Path) -> None:
+    """Makes the folders of a `KaleidoRecords.work`."""
+    for name in ("records", "parts", "making"):
+        (work / name).mkdir(parents=True, exist_ok=True)
 
 
 def partial_directory(directory: Path) -> Path:
@@ -157,3 +272,18 @@ def partial_directory(directory: Path) -> Path:
 def index_file(split: str) -> str:
     """Name of the file with the index of a split."""
     return f"index-{split}.npz"
+
+
+def _count_records(path: Path) -> int:
+    """Records of an ArrayRecord file.
+
+    Raises:
+        OSError: if it is missing or cut off.
+    """
+    reader = array_record_module.ArrayRecordReader(str(path))
+    if not reader.ok():
+        raise OSError("missing or cut off")
+    try:
+        return reader.num_records()
+    finally:
+        reader.close()

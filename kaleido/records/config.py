@@ -1,9 +1,11 @@
 """What the configuration says about preparing records and about turning them into batches."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from kaleido.errors import UserError
+from kaleido.ranges import check_range
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,18 @@ class PrepareConfig:
     on_error: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self):
+        check = partial(check_range, self, section="prepare_config")
+        check("[1, 1_000_000]", "vocabulary_size", "max_stored_tokens", "shard_photos")
+        check("[1, 10_000]", "batch_size")
+        check("[0, 1)", "validation_fraction", "test_fraction")
+        check("[0, inf)", "seed")
+        if self.workers != -1:
+            check("[1, 1000]", "workers")
         held_out = self.validation_fraction, self.test_fraction
-        if min(held_out) < 0 or sum(held_out) >= 1:
+        if sum(held_out) >= 1:
             raise UserError(f"validation_fraction and test_fraction must add up to less than 1. Received: {held_out}")
-        for name in ("vocabulary_size", "max_stored_tokens", "shard_photos", "batch_size"):
-            _check_positive(self, name)
+        if self.crop_sizes and not all(8 <= size <= 1024 for size in self.crop_sizes):
+            raise UserError(f"prepare_config.crop_sizes must be in [8, 1024]. Received: {list(self.crop_sizes)}")
 
 
 RUNTIME_KEYS = ("workers", "on_error")
@@ -79,15 +88,9 @@ class PipelineConfig:
     prefetch: int = 4
 
     def __post_init__(self):
-        for name in ("mask_probability", "mismatch_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} must be in 0..1. Received: {getattr(self, name)}")
-        if self.max_text_length < 3:
-            raise UserError(f"max_text_length must be at least 3: [CLS], text, [SEP]. Received: {self.max_text_length}")
-        for name in ("max_predictions", "workers"):
-            _check_positive(self, name)
-
-
-def _check_positive(config: object, name: str) -> None:
-    if getattr(config, name) < 1:
-        raise UserError(f"{name} must be at least 1. Received: {getattr(config, name)}")
+        check = partial(check_range, self, section="preprocess_config")
+        check("[0, 1]", "mask_probability", "mismatch_probability")
+        check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
+        check("[1, 512]", "max_predictions")
+        check("[1, 1000]", "workers")
+        check("[0, 1000]", "prefetch")

@@ -86,8 +86,10 @@ class Index:
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(**{f.name: arrays[f.name] for f in fields(cls)})
-        except (OSError, ValueError, KeyError, EOFError) as error:
+                index = cls(**{f.name: arrays[f.name] for f in fields(cls)})
+            index._check()
+            return index
+        except Exception as error:  # damaged archives make NumPy and zipfile raise nearly anything
             raise UserError(f"{path}: not an index of records ({error}); prepare the catalogue again") from None
 
     def save(self, path: Path) -> None:
@@ -95,6 +97,23 @@ class Index:
         temporary = path.with_suffix(".tmp.npz")
         np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
         os.replace(temporary, path)
+
+    def _check(self) -> None:
+        """Raises a ValueError where columns do not fit one another."""
+        for name, column in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if column.ndim != 1 or column.dtype.kind != ("f" if name == "pair_scores" else "i"):
+                raise ValueError(f"{name} is {column.dtype} {list(column.shape)}")
+        records, tokens, pairs = len(self.product), len(self.token_ids), len(self.pair_words)
+        lengths = [len(column) for column in (self.text, self.category, self.subcategory)]
+        sizes = lengths == [records] * 3 and len(self.word_ids) == tokens
+        sizes = sizes and len(self.pair_patches) == len(self.pair_scores) == pairs
+        for offsets, end in ((self.token_offsets, tokens), (self.pair_offsets, pairs)):
+            rises = (
+                len(offsets) == records + 1 and offsets[0] == 0 and offsets[-1] == end and (np.diff(offsets) >= 0).all()
+            )
+            sizes = sizes and rises
+        if not sizes:
+            raise ValueError("its columns do not fit one another")
 
     def __len__(self) -> int:
         return len(self.product)

@@ -110,16 +110,18 @@ class Pipeline:
             batch["itm_label"] = paired.astype(np.int32)
         return batch
 
-    def iterate(self, first_step: int = 0, last_step: int | None = None) -> Iterator[Batch]:
+    def iterate(self, first_step: int = 0, last_step: int | None = None, stride: int = 1) -> Iterator[Batch]:
         """Batches in order, made ahead by threads.
 
         Args:
             first_step: Where to begin.
             last_step: Where to end, exclusive; None for never in training, and for `evaluation_steps` in evaluation.
+            stride: From one step to the next.
         """
         if last_step is None and not self.training:
             last_step = self.evaluation_steps
-        steps = itertools.count(first_step) if last_step is None else iter(range(first_step, last_step))
+        endless = last_step is None
+        steps = itertools.count(first_step, stride) if endless else iter(range(first_step, last_step, stride))
         pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="batches")
         try:
             ahead = deque(pool.submit(self.batch, step) for step in itertools.islice(steps, self.config.prefetch + 1))

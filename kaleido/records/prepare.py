@@ -1,6 +1,5 @@
 """From a catalogue to records."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -12,18 +11,18 @@ from typing import Any
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import remove_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
-from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, index_file, partial_directory
+from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile, index_file, partial_directory
 from kaleido.records.config import RUNTIME_KEYS, PrepareConfig
 from kaleido.records.layout import RecordLayout
 from kaleido.records.photos import PhotoRows, create_extractor
+from kaleido.records.shard import Shard
 from kaleido.records.splits import assign_splits
-from kaleido.text import Tokenizer, create_tokenizer, load_tokenizer
-
-_BEGUN_FILE = "begun.json"
+from kaleido.records.work_folder import WorkFolder, check_same, read_json
+from kaleido.text import Tokenizer, create_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +34,82 @@ class Summary:
         photos: Records of each split.
         rejected: Photos that gave no record; `rejects.jsonl` lists them.
         seconds: Time it took, 0 where everything was there.
+        made: Photos that this took up, where an earlier run or another process had not.
+        missing: Files that other shards still have to make; None for records that are complete and in their place.
     """
 
     directory: Path
     photos: dict[str, int]
     rejected: int
     seconds: float
+    made: int
+    missing: int | None = None
 
 
-def prepare(catalog: Catalog, directory: Path, config: PrepareConfig, overwrite: bool = False) -> Summary:
+def prepare(
+    catalog: Catalog, directory: Path, config: PrepareConfig, overwrite: bool = False, shard: Shard | None = None
+) -> Summary:
     """Makes the records of a catalogue, or goes on where an interrupted run stopped, or finds them made.
 
-    The same catalogue and configuration give the same bytes, however often a run is interrupted.
+    The same catalogue and configuration give the same bytes, however often a run is interrupted and whatever is left
+    to shards, as far as the backbone computes the same on every host.
 
     Args:
         catalog: Whose photos and texts to take.
         directory: Where the records go, with the vocabulary and the index beside them.
         config: How to make them.
         overwrite: Whether records of another catalogue or configuration are replaced.
+        shard: Makes only the files of this shard and leaves them in `partial_directory(directory)`, where other
+            processes may be at work at the same time; a call without it then makes what is missing and moves everything
+            into place.
+
+    Returns:
+        What lies in `directory`; with a shard that is not the last step, what it made.
 
     Raises:
-        UserError: if a photo is unusable and `on_error` is `stop`, or if `directory` holds something else.
+        UserError: if a photo is unusable and `on_error` is `stop`, or if `directory` holds something else, or files
+            made otherwise wait to be moved there.
     """
     started = time.monotonic()
     directory = Path(directory)
     plan = _plan(catalog, config)
-    if overwrite and _holds_records(directory):
-        shutil.rmtree(directory)
+    if overwrite and shard:
+        raise UserError(
+            f"--overwrite true would remove what the other shards make; delete {directory} and "
+            f"{partial_directory(directory)} before the first shard instead"
+        )
+    if overwrite and (_holds_records(directory) or not directory.exists()):
+        remove_atomically(directory)
     if _is_made(directory, plan):
         # Left behind only by a run that was stopped between its last two steps.
         shutil.rmtree(partial_directory(directory), ignore_errors=True)
-        return _summary(directory, 0.0)
+        return _summary(directory, 0.0, 0)
+    made = 0
+    try:
+        builder, files, made = _make(catalog, directory, config, plan, overwrite, shard)
+        if shard:
+            return _shard_summary(builder, files, directory, time.monotonic() - started, made)
+        builder.publish()
+    except (UserError, OSError):
+        # Whoever publishes first takes the work folder away from all the others, whose work is then done.
+        if not _is_made(directory, plan):
+            raise
+    return _summary(directory, time.monotonic() - started, made)
 
+
+def _make(
+    catalog: Catalog,
+    directory: Path,
+    config: PrepareConfig,
+    plan: dict[str, Any],
+    overwrite: bool,
+    shard: Shard | None,
+) -> tuple[KaleidoRecords, list[RecordFile], int]:
+    """Makes the files of a shard, or all, that are not there.
+
+    Returns:
+        Their builder, the files, and how many photos were taken up for them.
+    """
     splits = assign_splits(catalog.products, config.validation_fraction, config.test_fraction, config.seed)
     if "train" not in splits:
         raise UserError(
@@ -74,27 +117,42 @@ def prepare(catalog: Catalog, directory: Path, config: PrepareConfig, overwrite:
             f"products `train`. Received: {config.validation_fraction} and {config.test_fraction}"
         )
     extractor = create_extractor(config)
-    tokenizer, vocabulary = _begin(catalog, splits, directory, config, plan, overwrite)
+
+    def create() -> Tokenizer:
+        texts = [product.text for product, split in zip(catalog.products, splits) if split == "train"]
+        return create_tokenizer(config.vocabulary, texts, config.vocabulary_size)
+
+    work = WorkFolder.begin(partial_directory(directory), plan, create, overwrite)
     feature_size = extractor.backbone.feature_size
-    photos = PhotoRows(catalog, splits, tokenizer, extractor, config)
+    photos = PhotoRows(catalog, splits, work.tokenizer, extractor, config)
     metadata = plan | {
         "backbone": config.backbone,
         "feature_size": feature_size,
         "categories": photos.categories,
         "subcategories": photos.subcategories,
-        "vocabulary": vocabulary,
+        "vocabulary": work.vocabulary,
         "products": {split: splits.count(split) for split in SPLITS if split in splits},
     }
-    chunks = photos.chunks()
-    with tqdm(total=catalog.photo_count, desc="prepare", unit="photo") as progress:
-        shards = {
-            split: [partial(photos.rows, chunk, progress) for chunk in of_split] for split, of_split in chunks.items()
+    with tqdm(desc="prepare", unit="photo") as progress:
+        portions = {
+            split: [Portion(len(chunk), partial(photos.rows, chunk, progress)) for chunk in chunks]
+            for split, chunks in photos.chunks().items()
         }
-        builder = KaleidoRecords(directory, RecordLayout(feature_size), metadata, shards)
-        progress.initial = progress.n = sum(len(chunks[split][number]) for split, number in builder.finished())
-        progress.refresh()
-        builder.download_and_prepare()
-    return _summary(directory, time.monotonic() - started)
+        builder = KaleidoRecords(directory, RecordLayout(feature_size), metadata, portions, work.path)
+        files = [file for number, file in enumerate(builder.files) if shard is None or shard.holds(number)]
+        missing = [file for file in files if not builder.is_finished(file)]
+        progress.reset(total=sum(map(builder.photos, files)))
+        progress.initial = progress.n = progress.total - sum(map(builder.photos, missing))
+        progress.set_postfix_str(f"{len(files) - len(missing)} of {len(files)} files found")
+        made = 0
+        for file in missing:
+            if builder.is_finished(file):
+                # By another process, since this one looked.
+                progress.update(builder.photos(file))
+            else:
+                builder.make(file)
+                made += builder.photos(file)
+    return builder, files, made
 
 
 def _plan(catalog: Catalog, config: PrepareConfig) -> dict[str, Any]:
@@ -109,7 +167,7 @@ def _is_made(directory: Path, plan: dict[str, Any]) -> bool:
         return False
     if not _holds_records(directory):
         raise UserError(f"{directory}: holds other files than records; name another folder or empty it")
-    _check_same(directory, json.loads((directory / "metadata.json").read_text(encoding="utf-8")), plan)
+    check_same(directory, read_json(directory / "metadata.json"), plan)
     return True
 
 
@@ -117,56 +175,20 @@ def _holds_records(directory: Path) -> bool:
     return (directory / index_file("train")).exists()
 
 
-def _begin(
-    catalog: Catalog, splits: list[str], directory: Path, config: PrepareConfig, plan: dict[str, Any], overwrite: bool
-) -> tuple[Tokenizer, dict[str, Any]]:
-    """Makes the work folder with the vocabulary, or finds the one that an interrupted run left.
-
-    Returns:
-        The tokenizer, and what the metadata says of its vocabulary.
-    """
-    work = partial_directory(directory)
-    begun = work / _BEGUN_FILE
-    if begun.exists():
-        found = json.loads(begun.read_text(encoding="utf-8"))
-        if not overwrite and any((work / "records").glob("*.array_record*")):
-            _check_same(work, found, plan)
-        if found == plan | {"vocabulary": found["vocabulary"]}:
-            return load_tokenizer(work / "records" / found["vocabulary"]["file"]), found["vocabulary"]
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "records").mkdir(parents=True)
-    texts = [product.text for product, split in zip(catalog.products, splits) if split == "train"]
-    tokenizer = create_tokenizer(config.vocabulary, texts, config.vocabulary_size)
-    file = tokenizer.save(work / "records")
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    vocabulary = {"file": file.name, "size": tokenizer.vocab_size, "sha256": sha256}
-    # Last and in one step: a work folder that has begun has its vocabulary.
-    write_atomically(begun, json.dumps(plan | {"vocabulary": vocabulary}).encode())
-    return tokenizer, vocabulary
+def _shard_summary(
+    builder: KaleidoRecords, files: list[RecordFile], directory: Path, seconds: float, made: int
+) -> Summary:
+    photos, rejected = {file.split: 0 for file in builder.files}, 0
+    for file in files:
+        index, rejects = builder.read_part(file)
+        photos[file.split] += len(index)
+        rejected += rejects.count("\n")
+    missing = sum(not builder.is_finished(file) for file in builder.files)
+    return Summary(partial_directory(directory), photos, rejected, seconds, made, missing)
 
 
-def _check_same(directory: Path, found: dict[str, Any], plan: dict[str, Any]) -> None:
-    """Raises a UserError that names what differs between what is there and what is wanted."""
-    there, wanted = _flat(found), _flat(plan)
-    differences = [
-        f"{key} {there.get(key)!r}, now {wanted.get(key)!r}"
-        for key in dict.fromkeys([*wanted, *there])
-        if there.get(key) != wanted.get(key)
-    ]
-    if differences:
-        raise UserError(
-            f"{directory}: holds records made otherwise; name another folder, or replace them with --overwrite true. "
-            f"Received: {'; '.join(differences)}"
-        )
-
-
-def _flat(plan: dict[str, Any]) -> dict[str, Any]:
-    catalog = {f"catalog {key}": value for key, value in plan.get("catalog", {}).items()}
-    return {"version": plan.get("version")} | plan.get("config", {}) | catalog
-
-
-def _summary(directory: Path, seconds: float) -> Summary:
+def _summary(directory: Path, seconds: float, made: int) -> Summary:
     splits = tfds.builder_from_directory(directory).info.splits
     rejects = directory / REJECTS_FILE
-    rejected = len(rejects.read_text(encoding="utf-8").splitlines()) if rejects.exists() else 0
-    return Summary(directory, {name: split.num_examples for name, split in splits.items()}, rejected, seconds)
+    rejected = rejects.read_bytes().count(b"\n") if rejects.exists() else 0
+    return Summary(directory, {name: split.num_examples for name, split in splits.items()}, rejected, seconds, made)

@@ -1,13 +1,15 @@
 """Random access to prepared records."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
 from array_record.python import array_record_module
 
+from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.records.builder import KaleidoRecords, index_file, partial_directory
 from kaleido.records.index import Index
@@ -15,6 +17,9 @@ from kaleido.records.layout import RecordLayout
 
 # Records are read whole at random places: reading ahead or in threads of the reader's own only costs.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
+
+
+MAX_FEATURE_SIZE = 100_000
 
 
 class PhotoView(NamedTuple):
@@ -70,36 +75,33 @@ class Records:
             feature_size: Feature size that they must have; None for any.
 
         Raises:
-            UserError: if there are no such records.
+            UserError: if there are no such records, or what describes them is damaged.
         """
         directory = Path(directory)
-        if not (directory / "dataset_info.json").is_file():
-            if partial_directory(directory).exists():
-                raise UserError(f"{directory}: its preparation was interrupted; run the same prepare command to go on")
-            raise UserError(f"{directory}: no prepared records here; run `python -m kaleido prepare` first")
-        info = tfds.builder_from_directory(directory).info
-        if info.name != KaleidoRecords.name or info.version != KaleidoRecords.VERSION:
-            raise UserError(
-                f"{directory}: these records are of another version; prepare the catalogue again. "
-                f"Received: {info.name} {info.version}, expected {KaleidoRecords.name} {KaleidoRecords.VERSION}"
-            )
-        for key, expected in (("backbone", backbone), ("feature_size", feature_size)):
-            if expected is not None and info.metadata[key] != expected:
+        metadata, lengths = read_description(directory)
+        for key, wanted in (("backbone", backbone), ("feature_size", feature_size)):
+            if wanted is not None and metadata.get(key) != wanted:
                 raise UserError(
-                    f"{directory}: the records' {key} is {info.metadata[key]}; set the configuration to it or prepare "
-                    f"with another backbone. Received: {expected}"
+                    f"{directory}: the records' {key} is {metadata.get(key)}; set the configuration to it or prepare "
+                    f"with another backbone. Received: {wanted}"
                 )
-        if split not in info.splits or not info.splits[split].num_examples:
-            present = ", ".join(name for name, found in info.splits.items() if found.num_examples)
+        if not sum(lengths.get(split, ())):
+            present = ", ".join(name for name, numbers in lengths.items() if sum(numbers))
             raise UserError(
                 f"{directory}: no {split} records here, only {present}; name another split, or prepare with a larger "
                 f"{split}_fraction. Received: {split}"
             )
-        found = info.splits[split]
-        return cls(directory, split, dict(info.metadata), [Path(p) for p in found.filepaths], found.shard_lengths)
+        count = len(lengths[split])
+        names = [f"{KaleidoRecords.name}-{split}.array_record-{n:05d}-of-{count:05d}" for n in range(count)]
+        return cls(directory, split, metadata, [directory / name for name in names], lengths[split])
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal sha256 of the metadata: equal for records of the same catalogue, prepared in the same way."""
+        return hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode()).hexdigest()
 
     def views(self, indices: np.ndarray) -> list[PhotoView]:
         """The vectors of some records as they lie in the bytes that were read: nothing is copied.
@@ -141,3 +143,49 @@ class Records:
         if shard not in self._readers:
             self._readers[shard] = array_record_module.ArrayRecordReader(str(self._files[shard]), _READER_OPTIONS)
         return self._readers[shard]
+
+
+def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    """What `prepare` noted of the records in a folder.
+
+    Not by `tfds.builder_from_directory`, which imports whatever modules the files name.
+
+    Returns:
+        The metadata, and of each split the records of its files.
+
+    Raises:
+        UserError: if there are none, they are of another version, or a description is damaged.
+    """
+    if not (directory / "dataset_info.json").is_file():
+        if partial_directory(directory).exists():
+            raise UserError(f"{directory}: its preparation was interrupted; run the same prepare command to go on")
+        raise UserError(f"{directory}: no prepared records here; run `python -m kaleido prepare` first")
+    info, metadata = _read_json(directory / "dataset_info.json"), _read_json(directory / "metadata.json")
+    expected = {"name": KaleidoRecords.name, "version": str(KaleidoRecords.VERSION)}
+    found = {key: info.get(key) for key in expected}
+    if found != expected:
+        raise UserError(
+            f"{directory}: these records are of another version; prepare the catalogue again. "
+            f"Received: {' '.join(map(str, found.values()))}, expected {' '.join(expected.values())}"
+        )
+    try:
+        size = metadata["feature_size"]
+        if type(size) is not int or not 0 < size <= MAX_FEATURE_SIZE:
+            raise ValueError(f"feature_size {size!r}")
+        vocabulary = metadata.get("vocabulary")  # records made to measure with have none
+        if vocabulary and file_sha256(directory / vocabulary["file"]) != vocabulary["sha256"]:
+            raise ValueError(f"{vocabulary['file']} was altered")
+        return metadata, {entry["name"]: [int(n) for n in entry["shardLengths"]] for entry in info["splits"]}
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise UserError(f"{directory}: its description is damaged ({error!r}); prepare the catalogue again") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            return content
+        reason = f"it holds a {type(content).__name__}"
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise UserError(f"{path}: damaged ({reason}); prepare the catalogue again")

@@ -42,3 +42,11 @@ def _place(product_id: str, seed: int) -> float:
     """A number in [0, 1) for a product."""
     digest = hashlib.blake2b(f"{seed}:{product_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[str]:
+    """Categories and sub-categories that held-out products have and no training product has, sorted."""
+    seen, unseen = set(), set()
+    for product, split in zip(products, splits, strict=True):
+        (seen if split == "train" else unseen).update((product.category, product.subcategory))
+    return sorted(unseen - seen - {""})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kaleido.alignment.pairs import no_pairs
-from kaleido.records.builder import KaleidoRecords, Row
+from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.layout import RecordLayout
 from kaleido.vision.crops import FEATURES
 from kaleido.vision.patches import PATCHES
@@ -67,11 +67,9 @@ def write_synthetic(
             }
             yield Row(example, (product, product, label // 2, label))
 
-    shards, first = {}, 0
+    portions, first = {}, 0
     for split, photos in splits.items():
-        starts = range(0, photos, shard_photos)
-        shards[split] = [
-            partial(rows, split, first, range(start, min(start + shard_photos, photos))) for start in starts
-        ]
+        files = [range(photos)[start : start + shard_photos] for start in range(0, photos, shard_photos)]
+        portions[split] = [Portion(len(of_file), partial(rows, split, first, of_file)) for of_file in files]
         first += -(-photos // photos_a_product)
-    KaleidoRecords(directory, RecordLayout(feature_size), metadata, shards).download_and_prepare()
+    KaleidoRecords(directory, RecordLayout(feature_size), metadata, portions).download_and_prepare()

@@ -1,20 +1,22 @@
 """How fast photos become features here."""
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
+import numpy as np
 
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
 from kaleido.vision.crops import LEVEL_ROWS
-from kaleido.vision.features import FeatureExtractor
+from kaleido.vision.features import FeatureExtractor, Item
 from kaleido.vision.photo import decode
 from kaleido.vision.saliency import box_of, create_saliency
 
 
 def benchmark_preparing(
-    photos: Sequence[bytes], backbone_name: str, saliency_name: str, seconds: float, workers: int, batch_size: int = 128
+    photos: Sequence[bytes], backbone_name: str, saliency_name: str, seconds: float, workers: int, batch_size: int = 32
 ) -> dict[str, float]:
     """Extracts the features of some encoded photos, again and again.
 
@@ -24,44 +26,55 @@ def benchmark_preparing(
         saliency_name: What finds the product.
         seconds: Time to measure for, after one uncounted round.
         workers: Threads that decode and crop.
-        batch_size: Crops encoded at once.
+        batch_size: As `FeatureExtractor` has it.
 
     Returns:
-        `photos_per_second`, `decoding_ms` (a photo, one thread: decoding and finding the product), and where the
-        backbone is a network `gflop_per_photo` and `gflop_per_second` (convolutions alone).
+        `examples_per_second` (photos), `decoding_ms` (a photo, one thread: decoding and finding the product), and where
+        the backbone is a network `flop_per_example` and `bytes_per_example` (of its convolutions alone).
     """
     backbone, saliency = create_backbone(backbone_name), create_saliency(saliency_name)
     extractor = FeatureExtractor(backbone, saliency, backbone.crop_sizes, workers, batch_size)
-    items = [(str(index), _reader(photo)) for index, photo in enumerate(photos)]
-    for _ in extractor.extract(items):
+    for _ in extractor.extract(_items(photos)):
         pass
-    begun, done = time.monotonic(), 0
-    while time.monotonic() - begun < seconds:
-        done += sum(1 for _ in extractor.extract(items))
+    begun = time.monotonic()
+    done = sum(1 for _ in extractor.extract(_until(begun + seconds, itertools.cycle(photos))))
     rate = done / (time.monotonic() - begun)
 
     begun = time.monotonic()
     for photo in photos:
         box_of(saliency.mask(decode(photo)))
-    values = {"photos_per_second": rate, "decoding_ms": 1000 * (time.monotonic() - begun) / len(photos)}
-    network = backbone.network if isinstance(backbone, KerasBackbone) else None
-    if network:
+    values = {"examples_per_second": rate, "decoding_ms": 1000 * (time.monotonic() - begun) / len(photos)}
+    if isinstance(backbone, KerasBackbone):
         counts = [rows.stop - rows.start for rows in LEVEL_ROWS]
-        gflop = sum(n * convolution_flop(network, size) for n, size in zip(counts, backbone.crop_sizes)) / 1e9
-        values |= {"gflop_per_photo": gflop, "gflop_per_second": rate * gflop}
+        costs = [convolution_cost(backbone.network, size) for size in backbone.crop_sizes]
+        values["flop_per_example"], values["bytes_per_example"] = np.dot(counts, costs).tolist()
     return values
 
 
-def convolution_flop(network: keras.Model, size: int) -> float:
-    """Floating-point operations of a network's convolutions on one crop of `size` pixels a side."""
+def convolution_cost(network: keras.Model, size: int) -> tuple[float, float]:
+    """What a network's convolutions cost on one crop of `size` pixels a side.
+
+    Returns:
+        floating-point operations, and bytes of float32 if each reads its input and writes its output once. Kernels do
+        not count, as a batch shares them; activation and bias cost nothing, as the convolution does them in passing.
+    """
     sized = keras.models.clone_model(network, input_tensors=keras.Input((size, size, 3)))
-    total = 0
+    flop = moved = 0
     for layer in sized.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
-            _, height, width, channels = layer.output.shape
             inputs = 1 if isinstance(layer, keras.layers.DepthwiseConv2D) else layer.input.shape[-1]
-            total += 2 * height * width * channels * inputs * layer.kernel_size[0] * layer.kernel_size[1]
-    return float(total)
+            written = np.prod(layer.output.shape[1:])
+            flop += 2 * written * inputs * np.prod(layer.kernel_size)
+            moved += 4 * (np.prod(layer.input.shape[1:]) + written)
+    return float(flop), float(moved)
+
+
+def _until(end: float, photos: Iterator[bytes]) -> Iterator[Item]:
+    return itertools.takewhile(lambda _: time.monotonic() < end, _items(photos))
+
+
+def _items(photos: Sequence[bytes] | Iterator[bytes]) -> Iterator[Item]:
+    return ((str(index), _reader(photo)) for index, photo in enumerate(photos))
 
 
 def _reader(photo: bytes) -> Callable[[], bytes]:

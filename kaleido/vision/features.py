@@ -68,17 +68,18 @@ class _Batch:
 class FeatureExtractor:
     """Extracts the features of a stream of photos.
 
-    The network always gets batches of `batch_size` crops of one size, the last one filled up: thereby a photo's
-    features depend on its own pixels alone, to the bit, and not on the photos before and after it. An interrupted
-    extraction can go on anywhere.
+    The network always gets full batches of crops of one size, the last one filled up: thereby a photo's features depend
+    on its own pixels alone, to the bit, and not on the photos before and after it. An interrupted extraction can go on
+    anywhere. All batches have about the same number of pixels: the network's kernels are shared by the crops of a
+    batch, and on few small ones it is busier with its kernels than with the crops.
 
     Args:
         backbone: Encodes the crops.
         saliency: Finds the product.
         crop_sizes: Sides of the crops of levels 1 to 5, in pixels.
         workers: Threads that decode and crop; -1 for as many as there are processors.
-        batch_size: Crops the network encodes at once. Memory grows with it and with the square of the crop sizes: 128
-            suits crops up to 96 pixels, 32 those of 224.
+        batch_size: Crops of the largest size that the network encodes at once; of smaller ones it takes as many more as
+            have the same number of pixels.
     """
 
     WINDOW = 16
@@ -90,7 +91,7 @@ class FeatureExtractor:
         saliency: Saliency,
         crop_sizes: tuple[int, ...],
         workers: int = -1,
-        batch_size: int = 128,
+        batch_size: int = 32,
     ):
         self.backbone = backbone
         self.saliency = saliency
@@ -107,7 +108,8 @@ class FeatureExtractor:
         Yields:
             One result for each item, in their order.
         """
-        batches = {size: _Batch(np.zeros((self.batch_size, size, size, 3), np.uint8)) for size in set(self.crop_sizes)}
+        pixels = self.batch_size * max(self.crop_sizes) ** 2
+        batches = {size: _Batch(np.zeros((pixels // size**2, size, size, 3), np.uint8)) for size in self.crop_sizes}
         queue: deque[_Waiting] = deque()
         for photo in self._crop(items):
             queue.append(photo)
@@ -125,7 +127,7 @@ class FeatureExtractor:
     def _add(self, batch: _Batch, photo: _Waiting, row: int, crop: np.ndarray) -> None:
         batch.crops[len(batch.rows)] = crop
         batch.rows.append((photo, row))
-        if len(batch.rows) == self.batch_size:
+        if len(batch.rows) == len(batch.crops):
             self._encode(batch)
 
     def _encode(self, batch: _Batch) -> None:

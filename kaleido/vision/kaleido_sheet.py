@@ -68,9 +68,9 @@ def _photo_panel(photo: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, 
     scale = PANEL / max(height, width)
     panel = _enlarge(Image.fromarray(faded), round(width * scale), round(height * scale))
     x1, y1, x2, y2 = (edge * scale for edge in box)
-    ImageDraw.Draw(panel).rectangle(
-        (x1, y1, min(x2, panel.width) - 1, min(y2, panel.height) - 1), outline=ACCENT, width=3
-    )
+    # Of a photo a thousand times as wide as high, the panel has but one row of pixels.
+    right, bottom = max(x1, min(x2, panel.width) - 1), max(y1, min(y2, panel.height) - 1)
+    ImageDraw.Draw(panel).rectangle((x1, y1, right, bottom), outline=ACCENT, width=3)
     return panel
 
 

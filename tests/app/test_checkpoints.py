@@ -1,12 +1,26 @@
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
-from kaleido.app.checkpoints import ARRAYS, Checkpoint, CheckpointStore
+from kaleido.app.checkpoints import ARRAYS, STATE, Checkpoint, CheckpointStore
 from kaleido.errors import UserError
 
 
 def checkpoint(step):
     return Checkpoint(step, {"model/a": np.full((2, 3), step, np.float32)}, {"best": 0.1 + 0.2, "window": []})
+
+
+@contextmanager
+def largest_file(size):
+    """A disk that refuses to let a file grow beyond some bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_saved_and_loaded_is_equal(tmp_path):
@@ -22,25 +36,20 @@ def test_keeps_the_latest_and_the_best(tmp_path):
     for step in range(1, 7):
         store.save(checkpoint(step), best=step == 2)
     assert store.steps() == [2, 5, 6] and store.best() == 2
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "best.json",
-        "step-00000002",
-        "step-00000005",
-        "step-00000006",
-    }
+    assert {path.name for path in tmp_path.iterdir()} == {"step-00000002", "step-00000005", "step-00000006"}
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, damage):
+@pytest.mark.parametrize("file", [ARRAYS, STATE])
+@pytest.mark.parametrize("damage", ["empty", "cut", "remove"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, file, damage):
     store = CheckpointStore(tmp_path, keep=3)
     store.save(checkpoint(1))
-    path = store.save(checkpoint(2)) / ARRAYS
-    content = bytearray(path.read_bytes())
+    path = store.save(checkpoint(2)) / file
+    content = path.read_bytes()
     if damage == "remove":
         path.unlink()
     else:
-        content[-1] ^= 1
-        path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
+        path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
     latest, problems = store.load_latest()
     assert latest.step == 1
     assert len(problems) == 1 and "step-00000002" in problems[0]
@@ -48,14 +57,57 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, dama
         store.load(2)
 
 
-def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path):
-    store = CheckpointStore(tmp_path, keep=3)
+@pytest.mark.parametrize("file", [ARRAYS, STATE])
+def test_any_flipped_bit_is_noticed(tmp_path, file):
+    store = CheckpointStore(tmp_path, keep=1)
+    path = store.save(checkpoint(1)) / file
+    content = path.read_bytes()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(UserError, match=file):
+            store.load(1)
+
+
+def test_where_no_checkpoint_is_sound_nothing_starts_anew_unasked(tmp_path):
+    store = CheckpointStore(tmp_path, keep=2)
+    (store.save(checkpoint(1)) / ARRAYS).write_bytes(b"")
+    (tmp_path / "step-00000002").mkdir()
+    with pytest.raises(UserError, match=r"no checkpoint can be read.*step-00000002.*remove this folder to start anew"):
+        store.load_latest()
+
+
+def test_going_on_before_an_unsound_checkpoint_keeps_the_sound_ones(tmp_path):
+    store = CheckpointStore(tmp_path, keep=1)
+    store.save(checkpoint(3))
+    (tmp_path / "step-00000009").mkdir()
+    assert store.load_latest()[0].step == 3
+    store.save(checkpoint(6))
+    assert store.steps() == [6] and store.load_latest()[1] == []
+
+
+@pytest.mark.parametrize("size", [0, 50, 200])
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, size):
+    store = CheckpointStore(tmp_path, keep=1)
     store.save(checkpoint(1))
-    (tmp_path / ".step-00000002.tmp").mkdir()
-    (tmp_path / "step-00000003").mkdir()
+    with largest_file(size), pytest.raises(UserError, match=r"step-00000002 cannot be written: .*File too large"):
+        store.save(checkpoint(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
     assert store.load_latest()[0].step == 1
     store.save(checkpoint(2))
-    assert store.steps() == [1, 2]
+    assert store.load_latest()[0].step == 2
+
+
+def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path):
+    store = CheckpointStore(tmp_path, keep=3)
+    store.save(checkpoint(1))
+    for name in (".step-00000002.tmp", ".step-00000000.former.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ARRAYS).touch()
+    assert store.steps() == [1] and store.load_latest()[1] == []
+    store.save(checkpoint(2))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
 
 
 def test_empty_folder(tmp_path):

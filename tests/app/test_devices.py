@@ -22,7 +22,7 @@ config = TrainConfig(batch_size=8, accumulation=2)
 batch = random_batch(8, 8, 50, 12, 3)
 
 def losses(strategy):
-    step_tensorflow._strategy = lambda config: strategy
+    step_tensorflow._strategy = lambda config, workers: strategy
     keras.utils.set_random_seed(0)
     step = step_tensorflow.StepTensorflow(RandomPretraining(model, config), config, 5)
     values = np.stack([step.fetch(step.train(batch)) for _ in range(5)])

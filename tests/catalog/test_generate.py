@@ -53,10 +53,10 @@ def test_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, drawn):
     generate_wardrobe(tmp_path / "whole" / "w", **SMALL)
     write = generate.write_atomically
 
-    def interrupted(path, data):
+    def interrupted(path, data, durable=True):
         if path.parent.name == "drawing" and path.name == "0000004.jsonl":
             raise KeyboardInterrupt
-        write(path, data)
+        write(path, data, durable)
 
     monkeypatch.setattr(generate, "write_atomically", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -1,13 +1,14 @@
 """Reads the weights of a PyTorch checkpoint in the old (pre-1.6) layout, without PyTorch and without running anything.
 
 The layout is a row of pickles (magic number, protocol version, system information, the object itself, the keys of its
-storages) followed by the storages: an int64 count and the raw little-endian elements of each. A plain unpickler would
-call whatever a file names; this one admits ordered dicts, tensors and storages, and refuses all else.
+storages) followed by the storages: an int64 count and the raw little-endian elements of each. An unpickler would call
+whatever a file names. Here nothing is unpickled: the opcodes are listed and a few of them understood, namely those that
+make up plain values, dicts and tensors; all else is refused.
 """
 
-import collections
+import math
 import os
-import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -45,7 +46,7 @@ class _Tensor(NamedTuple):
         if min((self.offset, *self.shape, *self.strides)) < 0:
             raise ValueError("negative tensor geometry")
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        if 0 not in self.shape and last >= len(elements):
+        if (0 not in self.shape and last >= len(elements)) or math.prod(self.shape) > len(elements):
             raise ValueError("a tensor reaches beyond its storage")
         strides = [stride * elements.itemsize for stride in self.strides]
         return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides).copy()
@@ -55,33 +56,99 @@ def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple
     return _Tensor(storage, offset, shape, strides)
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Admits the names that a dict of tensors needs; storages are types in PyTorch and only their names here."""
+_MARK = object()
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE")
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+_FUNCTIONS = {"collections OrderedDict": dict, "torch._utils _rebuild_tensor_v2": _rebuild_tensor}
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
-        if module == "torch" and name in STORAGE_DTYPES:
-            return name
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no tensor")
 
-    def persistent_load(self, pid: Any) -> _Storage:
-        kind, storage_type, key = pid[:3]
-        if kind != "storage":
-            raise pickle.UnpicklingError(f"unknown persistent object {kind!r}")
-        return _Storage(key, STORAGE_DTYPES[storage_type])
+def _read_object(file: BinaryIO) -> Any:
+    """The plain value, dict or tensor that the next pickle of a file describes."""
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+
+    def since_mark() -> list[Any]:
+        start = len(stack) - 1 - stack[::-1].index(_MARK)
+        values = stack[start + 1 :]
+        del stack[start:]
+        return values
+
+    for opcode, argument, _ in pickletools.genops(file):
+        match opcode.name:
+            case "PROTO":
+                pass
+            case "STOP":
+                return stack.pop()
+            case "MARK":
+                stack.append(_MARK)
+            case name if name in _CONSTANTS:
+                stack.append(_CONSTANTS[name])
+            case name if name in _LITERALS:
+                stack.append(argument)
+            case name if name in _EMPTY:
+                stack.append(_EMPTY[name]())
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "TUPLE":
+                stack.append(tuple(since_mark()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                count = int(opcode.name[-1])
+                stack[-count:] = [tuple(stack[-count:])]
+            case "APPEND":
+                value = stack.pop()
+                stack[-1].append(value)
+            case "APPENDS":
+                values = since_mark()
+                stack[-1].extend(values)
+            case "SETITEM":
+                value, key = stack.pop(), stack.pop()
+                stack[-1][key] = value
+            case "SETITEMS":
+                values = since_mark()
+                stack[-1].update(zip(values[::2], values[1::2], strict=True))
+            case "GLOBAL":
+                stack.append(_named(argument))
+            case "BINPERSID":
+                stack.append(_storage(stack.pop()))
+            case "REDUCE":
+                arguments, function = stack.pop(), stack.pop()
+                if function not in _FUNCTIONS.values():
+                    raise ValueError("it calls what is no function")
+                stack.append(function(*arguments))
+            case "BUILD":  # attributes of a dict, which say nothing of its tensors
+                stack.pop()
+            case name:
+                raise ValueError(f"it holds {name}, which no dict of tensors needs")
+    raise EOFError("it ends within an object")
+
+
+def _named(name: str) -> Any:
+    module, _, kind = name.partition(" ")
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
+    if module == "torch" and kind in STORAGE_DTYPES:
+        return kind
+    raise ValueError(f"it asks for {module}.{kind}, which is no tensor")
+
+
+def _storage(description: tuple) -> _Storage:
+    kind, storage_type, key = description[:3]
+    if kind != "storage":
+        raise ValueError(f"unknown persistent object {kind!r}")
+    return _Storage(key, STORAGE_DTYPES[storage_type])
 
 
 def _load(file: BinaryIO) -> dict[str, np.ndarray]:
-    if _TensorUnpickler(file).load() != MAGIC_NUMBER or _TensorUnpickler(file).load() != PROTOCOL_VERSION:
+    if _read_object(file) != MAGIC_NUMBER or _read_object(file) != PROTOCOL_VERSION:
         raise ValueError("no magic number of that layout")
-    _TensorUnpickler(file).load()  # system information: sizes of C types, always those of STORAGE_DTYPES
-    tensors = {name: value for name, value in _TensorUnpickler(file).load().items() if isinstance(value, _Tensor)}
+    _read_object(file)  # system information: sizes of C types, always those of STORAGE_DTYPES
+    tensors = {name: value for name, value in _read_object(file).items() if isinstance(value, _Tensor)}
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
     storages = {}
-    for key in _TensorUnpickler(file).load():
+    for key in _read_object(file):
         count = int.from_bytes(file.read(8), "little")
         dtype = np.dtype(dtypes[key])
         raw = file.read(count * dtype.itemsize)
@@ -108,6 +175,6 @@ def load_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
             return _load(file)
     except OSError as error:
         raise UserError(f"cannot read the weights {path}: {error.strerror}") from error
-    except Exception as error:  # a damaged or hostile pickle can raise anything while it is being interpreted
+    except Exception as error:  # a damaged or hostile file can raise nearly anything while it is interpreted
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} is not a dict of tensors in PyTorch's old layout: {reason}") from error

@@ -1,0 +1,49 @@
+"""Which of several workers this process is."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from kaleido.errors import UserError
+
+VARIABLE = "TF_CONFIG"
+EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": "worker", "index": 0}}'
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The processes that train one model together, each with the devices of its host.
+
+    Attributes:
+        rank: This process; 0 is the chief, which alone writes.
+        workers: How many there are.
+    """
+
+    rank: int = 0
+    workers: int = 1
+
+    @property
+    def is_chief(self) -> bool:
+        return self.rank == 0
+
+
+def read_cluster() -> Cluster:
+    """What the environment variable TF_CONFIG says, in TensorFlow's own format; one worker where it is not set.
+
+    Raises:
+        UserError: if it is set and cannot be understood.
+    """
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return Cluster()
+    try:
+        content = json.loads(text)
+        cluster, task = content["cluster"], content["task"]
+        # TensorFlow's order of ranks: a chief, if one is named, and then the workers.
+        tasks = [(kind, index) for kind in ("chief", "worker") for index in range(len(cluster.get(kind, [])))]
+        rank = tasks.index((task["type"], int(task["index"])))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"{VARIABLE} must name this process among the workers, as in {EXAMPLE}. Received: {text}"
+        ) from None
+    return Cluster(rank, len(tasks))

@@ -1,0 +1,119 @@
+"""The step on JAX: one compiled function over a mesh of devices, gradient accumulation by a scan."""
+
+import os
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from kaleido.app.application import EVALUATE, TRAIN, Application
+from kaleido.app.config import TrainConfig
+from kaleido.app.optimizer import create_optimizer
+from kaleido.app.step import Step, check_batch_size
+
+
+class StepJax(Step):
+    """Runs on one device, or on every visible one with the rows of a batch laid out over them.
+
+    The functions below see whole batches; the compiler cuts them as the rows lie and adds what has to be added.
+
+    Args:
+        application: Whose model to build.
+        config: Precision, devices, accumulation, optimizer. `jit_compile` says nothing here: JAX always compiles.
+        total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
+    """
+
+    def __init__(self, application: Application, config: TrainConfig, total_steps: int):
+        if config.deterministic:
+            # Read when the first device is asked for; without effect on a CPU, which is deterministic by itself.
+            os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+        self.application = application
+        self.config = config
+        devices = jax.devices() if config.distribution_config.strategy == "auto" else jax.devices()[:1]
+        if total_steps:
+            check_batch_size(config, len(devices))
+        mesh = Mesh(np.array(devices), ("rows",))
+        self.devices = len(devices)
+        self._whole, self._cut = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("rows"))
+        self._cut_parts = NamedSharding(mesh, PartitionSpec(None, "rows"))
+        keras.config.set_dtype_policy(config.precision)
+        self.model = application.build_model()
+        self.optimizer = (
+            create_optimizer(config.optimizer_config, total_steps, self.model.trainable_variables)
+            if total_steps
+            else None
+        )
+        self._train = jax.jit(self._train_on_devices, donate_argnums=0)
+        self._evaluate = jax.jit(self._evaluate_on_devices)
+
+    def train(self, batch: Mapping[str, np.ndarray]) -> jax.Array:
+        variables = (self.model.trainable_variables, self._generators(), self.optimizer.variables)
+        state = jax.device_put([[variable.value for variable in group] for group in variables], self._whole)
+        state, values = self._train(state, jax.device_put(dict(batch), self._cut))
+        for group, changed in zip(variables, state):
+            for variable, value in zip(group, changed):
+                variable.assign(value)
+        return values
+
+    def fetch(self, handle: jax.Array) -> np.ndarray:
+        return np.asarray(handle, np.float64)
+
+    def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
+        # A last batch that does not divide lies on every device whole.
+        layout = self._whole if len(batch["token_ids"]) % self.devices else self._cut
+        weights = jax.device_put([variable.value for variable in self.model.variables], self._whole)
+        return np.asarray(self._evaluate(weights, jax.device_put(dict(batch), layout)), np.float64)
+
+    def _train_on_devices(self, state, batch):
+        weights, generators, slots = state
+        loss_weights = self.application.build_loss_weights(batch)
+        gradients, sums, generators = self._accumulate(weights, generators, batch, loss_weights)
+        norm = jnp.sqrt(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+        clip_norm = self.config.optimizer_config.clip_norm
+        if clip_norm:
+            gradients = [gradient * (clip_norm / jnp.maximum(norm, clip_norm)) for gradient in gradients]
+        weights, slots = self.optimizer.stateless_apply(slots, gradients, weights)
+        values = jnp.append(sums[:, 0] / jnp.maximum(sums[:, 1], 1e-5), norm)
+        return (weights, generators, slots), values
+
+    def _accumulate(self, weights, generators, batch, loss_weights):
+        """Sums gradients and metrics over the parts of a batch, one part in memory at a time."""
+        parts = self.config.accumulation
+        if parts == 1:
+            return self._gradients(weights, generators, batch, loss_weights)
+
+        def cut(values):
+            # Every device keeps its rows: a part takes some of each device's.
+            values = values.reshape(values.shape[0] // parts, parts, *values.shape[1:]).swapaxes(0, 1)
+            return jax.lax.with_sharding_constraint(values, self._cut_parts)
+
+        def add(total, part):
+            gradients, sums, generators = total
+            more_gradients, more_sums, generators = self._gradients(weights, generators, part, loss_weights)
+            return (jax.tree.map(jnp.add, gradients, more_gradients), sums + more_sums, generators), None
+
+        nothing = [jnp.zeros_like(weight) for weight in weights], jnp.zeros((len(self.application.metric_tags), 2))
+        return jax.lax.scan(add, (*nothing, generators), jax.tree.map(cut, batch))[0]
+
+    def _gradients(self, weights, generators, batch, loss_weights):
+        def loss(weights):
+            variables = [*self.model.trainable_variables, *self._generators()]
+            with keras.StatelessScope(list(zip(variables, [*weights, *generators]))) as scope:
+                logits = self.application.build_logits(batch, TRAIN)
+                value = self.application.build_loss(logits, batch, loss_weights)
+                sums = self._metric_sums(logits, batch)
+            return value, (sums, [scope.get_current_value(variable) for variable in self._generators()])
+
+        gradients, (sums, generators) = jax.grad(loss, has_aux=True)(weights)
+        return gradients, sums, generators
+
+    def _evaluate_on_devices(self, weights, batch):
+        with keras.StatelessScope(list(zip(self.model.variables, weights))):
+            return self._metric_sums(self.application.build_logits(batch, EVALUATE), batch)
+
+    def _metric_sums(self, logits, batch):
+        metrics = self.application.build_eval_metrics(logits, batch)
+        return jnp.stack([jnp.stack(metrics[tag]) for tag in self.application.metric_tags])

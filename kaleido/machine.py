@@ -1,0 +1,163 @@
+"""What the machine can do at most, measured, so that a rate can be told as a share of it."""
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+PACKAGES = ("numpy", "pillow", "array-record", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
+
+
+def floor(work: Mapping[str, float]) -> dict[str, float | str]:
+    """How near a rate comes to what the machine allows.
+
+    Args:
+        work: `examples_per_second`, `bytes_per_example` and `memory_bytes_per_second`, and where there is arithmetic
+            worth counting `flop_per_example` and `matrix_flop_per_second`.
+
+    Returns:
+        `memory_seconds` and `matrix_seconds`, the least time an example's bytes and operations take; `bound_by`, which
+        of the two is the larger and thus the floor, as transfers and arithmetic may overlap; `share_of_floor`.
+    """
+    least = {"memory_seconds": work["bytes_per_example"] / work["memory_bytes_per_second"]}
+    if "flop_per_example" in work:
+        least["matrix_seconds"] = work["flop_per_example"] / work["matrix_flop_per_second"]
+    bound_by = max(least, key=least.get)
+    share = work["examples_per_second"] * least[bound_by]
+    return {**least, "bound_by": bound_by.removesuffix("_seconds"), "share_of_floor": share}
+
+
+def environment() -> dict[str, str | int]:
+    """What figures depend on: processor, cores, bytes of memory, versions."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def cores() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def accelerators() -> int:
+    """Devices of the backend apart from processors."""
+    import keras
+
+    return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def device() -> str:
+    """Name of the device that the backend computes on; `cpu` where it is the processor."""
+    import keras
+
+    if not accelerators():
+        return "cpu"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices()
+    details = [tf.config.experimental.get_device_details(one) for one in found if one.device_type != "CPU"]
+    return details[0].get("device_name", "unknown")
+
+
+def peak_resident_bytes() -> int:
+    """The most memory that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def peak_device_bytes() -> int | None:
+    """The same of its first accelerator; None where there is none, or none that tells."""
+    import keras
+
+    if not accelerators():
+        return None
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def matrix_rate(dtype: str, seconds: float = 2.0) -> float:
+    """Floating-point operations a second of the best of many products of large square matrices on one device.
+
+    Args:
+        dtype: `float32` or `bfloat16`; what the backend makes of float32 (TF32 on some GPUs) counts as it.
+        seconds: Time to spend.
+    """
+    from keras import ops
+
+    size = 8192 if accelerators() else 2048
+    matrix = ops.cast(ops.convert_to_tensor(np.random.default_rng(0).random((size, size), np.float32)), dtype)
+    # One element is fetched, so that the product is waited for.
+    best = _best_time(lambda: ops.convert_to_numpy(ops.cast(ops.matmul(matrix, matrix)[0, 0], "float32")), seconds)
+    return 2 * size**3 / best
+
+
+def memory_bandwidth(threads: int, seconds: float = 2.0) -> float:
+    """Bytes a second that the processor reads and writes, added up, in the best of many large copies.
+
+    Args:
+        threads: That copy, each its own 128 MB.
+        seconds: Time to spend.
+    """
+    pairs = [(np.ones(1 << 27, np.uint8), np.zeros(1 << 27, np.uint8)) for _ in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        best = _best_time(lambda: list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), pairs)), seconds)
+    return 2 * sum(source.nbytes for source, _ in pairs) / best
+
+
+def device_bandwidth(threads: int, seconds: float = 2.0) -> float:
+    """The same of the memory that the backend computes in: that of one accelerator where there is one."""
+    if not accelerators():
+        return memory_bandwidth(threads, seconds)
+    from keras import ops
+
+    values = ops.zeros((1 << 28,), "float32")
+    # Two copies of which only one is waited for: the difference is free of what starting and fetching cost.
+    once = _best_time(lambda: ops.convert_to_numpy((values + 1.0)[0]), seconds / 2)
+    twice = _best_time(lambda: ops.convert_to_numpy(((values + 1.0) + 1.0)[0]), seconds / 2)
+    return 2 * 4 * (1 << 28) / (twice - once)
+
+
+def _best_time(work: Callable[[], object], seconds: float) -> float:
+    work()
+    best, end = np.inf, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begun = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - begun)
+    return best

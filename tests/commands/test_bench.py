@@ -1,0 +1,68 @@
+"""The verb `bench`: measurements in processes of their own, and their comparison."""
+
+import json
+import socket
+
+import numpy as np
+import pytest
+
+from kaleido import machine
+from kaleido.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    """Of the quickest measurement."""
+    path = tmp_path_factory.mktemp("bench") / "result.json"
+    command = ["bench", "reading", "--seconds", "0.2", "--feature-size", "16", "--workers", "1", "--out", str(path)]
+    assert main(command) == 0
+    return path
+
+
+def test_reading_is_measured_beside_its_floor(result):
+    saved = json.loads(result.read_text())
+    assert saved["environment"]["cores"] == machine.cores()
+    assert saved["environment"]["numpy"] == np.__version__
+    assert socket.gethostname() not in saved["environment"].values()
+    ((name, reading),) = saved["measurements"].items()
+    assert (name, reading["settings"]["feature_size"]) == ("reading", 16)
+    values = reading["values"]
+    assert values["bound_by"] == "memory"
+    floor = values["memory_bytes_per_second"] / values["bytes_per_example"]
+    assert values["share_of_floor"] == pytest.approx(values["examples_per_second"] / floor)
+    assert 20e6 < values["peak_resident_bytes"] < 20e9
+
+
+def test_compare(result, tmp_path, capsys):
+    worse = json.loads(result.read_text())
+    worse["measurements"]["reading"]["values"]["examples_per_second"] *= 0.8
+    after = tmp_path / "after.json"
+    after.write_text(json.dumps(worse))
+    assert main(["bench", "--compare", str(result), str(after)]) == 0
+    assert "| 0.800 |" in capsys.readouterr().out
+    assert main(["bench", "--compare", str(result), str(after), "--tolerance", "25"]) == 0
+    assert main(["bench", "--compare", str(result), str(after), "--tolerance", "15"]) == 1
+    assert main(["bench", "--compare", str(result), str(tmp_path / "absent.json")]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "absent.json" in error
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--seconds", "0"], ["--workers", "0"], ["--precision", "float16"], ["--size", "huge"]]
+)
+def test_wrong_arguments(arguments, capsys):
+    assert main(["bench", "reading", *arguments]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_floor_is_the_larger_time():
+    work = {"examples_per_second": 50.0, "bytes_per_example": 1e6, "memory_bytes_per_second": 1e9}
+    assert machine.floor(work) == {"memory_seconds": 1e-3, "bound_by": "memory", "share_of_floor": pytest.approx(0.05)}
+    found = machine.floor({**work, "flop_per_example": 1e9, "matrix_flop_per_second": 1e11})
+    assert (found["bound_by"], found["share_of_floor"]) == ("matrix", pytest.approx(0.5))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_matrix_rate(dtype):
+    assert 1e8 < machine.matrix_rate(dtype, 0.1) < 1e17

@@ -50,10 +50,7 @@ def main(argv: list[str]) -> int:
     unknown = sorted(set(args.what) - set(MEASUREMENTS))
     if unknown or args.seconds <= 0 or min(args.workers, args.batch_size, args.feature_size) < 1:
         received = ", ".join(unknown) or f"{args.seconds}, {args.workers}, {args.batch_size}, {args.feature_size}"
-        raise UserError(
-            f"bench measures {', '.join(MEASUREMENTS)}; all numbers must be positive. "
-            f"Received: {received}"
-        )
+        raise UserError(f"bench measures {', '.join(MEASUREMENTS)}; all numbers must be positive. Received: {received}")
     measurements = {}
     for name in MEASUREMENTS:
         if not args.what or name in args.what:

@@ -103,17 +103,17 @@ class Index:
         for name, column in ((f.name, getattr(self, f.name)) for f in fields(self)):
             if column.ndim != 1 or column.dtype.kind != ("f" if name == "pair_scores" else "i"):
                 raise ValueError(f"{name} is {column.dtype} {list(column.shape)}")
-        records, tokens, pairs = len(self.product), len(self.token_ids), len(self.pair_words)
-        lengths = [len(column) for column in (self.text, self.category, self.subcategory)]
-        sizes = lengths == [records] * 3 and len(self.word_ids) == tokens
-        sizes = sizes and len(self.pair_patches) == len(self.pair_scores) == pairs
-        for offsets, end in ((self.token_offsets, tokens), (self.pair_offsets, pairs)):
-            rises = (
-                len(offsets) == records + 1 and offsets[0] == 0 and offsets[-1] == end and (np.diff(offsets) >= 0).all()
-            )
-            sizes = sizes and rises
-        if not sizes:
-            raise ValueError("its columns do not fit one another")
+        columns_of = (
+            (len(self.product), (self.text, self.category, self.subcategory)),
+            (len(self.token_ids), (self.word_ids,)),
+            (len(self.pair_words), (self.pair_patches, self.pair_scores)),
+        )
+        if any(len(column) != size for size, columns in columns_of for column in columns):
+            raise ValueError("its columns are of different lengths")
+        for offsets, values in ((self.token_offsets, self.token_ids), (self.pair_offsets, self.pair_words)):
+            ends = offsets[:1].tolist() + offsets[-1:].tolist()
+            if len(offsets) != len(self) + 1 or ends != [0, len(values)] or (np.diff(offsets) < 0).any():
+                raise ValueError("its offsets do not fit its columns")
 
     def __len__(self) -> int:
         return len(self.product)

@@ -71,11 +71,17 @@ def attempt(target, data: bytes, folder: Path) -> tuple[str, str]:
 def campaign(name: str, seed: int, inputs: int) -> Outcome:
     """Feeds a target, each input in a process that may die or hang."""
     outcome, number = Outcome(), 0
-    with tqdm(total=inputs, desc=name, unit="input", leave=False) as progress:
+    # Ours, so that a worker that dies leaves nothing behind.
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as folder,
+        tqdm(total=inputs, desc=name, unit="input", leave=False) as progress,
+    ):
         while number < inputs:
             ours, theirs = multiprocessing.Pipe(duplex=False)
             context = multiprocessing.get_context("spawn")
-            worker = context.Process(target=_work, args=(theirs, name, seed, number, inputs), daemon=True)
+            worker = context.Process(
+                target=_work, args=(theirs, Path(folder) / "input", name, seed, number, inputs), daemon=True
+            )
             worker.start()
             theirs.close()
             limit = STARTUP_LIMIT
@@ -102,22 +108,18 @@ def campaign(name: str, seed: int, inputs: int) -> Outcome:
     return outcome
 
 
-def _work(connection: Connection, name: str, seed: int, first: int, stop: int) -> None:
+def _work(connection: Connection, folder: Path, name: str, seed: int, first: int, stop: int) -> None:
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)  # what libraries say of damaged files
     target = TARGETS[name]()
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    try:
-        for number in range(first, stop):
-            data = target.make(random.Random(f"{seed} {name} {number}"))
-            if number == first:
-                # What is imported on demand is no input's fault.
-                attempt(target, data, _emptied(folder))
-                _limit_memory()
-                connection.send(("ready", ""))
-            connection.send(attempt(target, data, _emptied(folder)))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for number in range(first, stop):
+        data = target.make(random.Random(f"{seed} {name} {number}"))
+        if number == first:
+            # What is imported on demand is no input's fault.
+            attempt(target, data, _emptied(folder))
+            _limit_memory()
+            connection.send(("ready", ""))
+        connection.send(attempt(target, data, _emptied(folder)))
 
 
 def _emptied(folder: Path) -> Path:

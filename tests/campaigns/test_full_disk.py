@@ -5,7 +5,7 @@ import resource
 from contextlib import contextmanager
 
 import pytest
-from crashes import write_shop
+from shop import write_shop
 
 from kaleido.__main__ import main
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from fuzz import campaign
-from fuzz_targets import TARGETS, check_nothing_is_lost
+from fuzz_imports import check_nothing_is_lost
+from fuzz_targets import TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,9 @@ def test_damaged_weights(name):
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
-ROWS = st.lists(st.tuples(st.sampled_from("abcd,") | TEXT, TEXT, st.sampled_from(["a.png", "b.png", "c.png", ""])), max_size=12)
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abcd,") | TEXT, TEXT, st.sampled_from(["a.png", "b.png", "c.png", ""])), max_size=12
+)
 
 
 def lost_nothing(folder, name, numbers):

@@ -13,6 +13,7 @@ from kaleido.catalog.wardrobe.patterns import PATTERNS
 from kaleido.catalog.wardrobe.taxonomy import TAXONOMY
 
 SIZE = 128
+# Where drawing changes, raise DRAWING in kaleido/catalog/generate.py too: wardrobes made before are then drawn anew.
 CHECKSUM = "162ee5c59851f1f8f4dfbaac11d7b322f60491add14f018c8a6f64c99d93716b"
 
 

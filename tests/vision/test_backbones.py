@@ -15,6 +15,7 @@ from kaleido.errors import UserError
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.backbones.efficientnet_lite0 import _packaged_weights
 from kaleido.vision.backbones.random_projection import RandomProjection
+from kaleido.vision.backbones.shifted_depthwise import ShiftedDepthwiseConv2D
 from kaleido.vision.backbones.torch_pickle import load_tensors
 
 CLOTHING = Path(__file__).parents[2] / ".." / "shared" / "datasets" / "clothing_photos.zip"
@@ -66,6 +67,40 @@ def test_lite0_features_depend_on_the_crop_alone(lite0, size):
     others = crops.copy()
     others[1:] = 255 - crops[1:]
     np.testing.assert_array_equal(lite0.encode(others)[0], vectors[0])
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_shifted_depthwise_convolution(kernel, stride):
+    keras.utils.set_random_seed(kernel)
+    options = {"padding": "same", "activation": "relu6", "bias_initializer": "normal"}
+    plain = keras.layers.DepthwiseConv2D(kernel, stride, **options)
+    shifted = ShiftedDepthwiseConv2D(kernel, stride, **options)
+    for height, width in ((8, 9), (1, 1), (2, 7)):
+        pictures = keras.random.normal((2, height, width, 3))
+        expected = plain(pictures)
+        if not shifted.built:
+            shifted.build(pictures.shape)
+            shifted.set_weights(plain.get_weights())
+        np.testing.assert_allclose(shifted(pictures), expected, rtol=1e-5, atol=1e-6)
+
+
+JAX_FEATURES = """
+import sys
+import numpy as np
+from kaleido.vision.backbones import create_backbone
+np.save(sys.argv[2], create_backbone("efficientnet_lite0").encode(np.load(sys.argv[1])))
+"""
+
+
+def test_lite0_is_the_same_on_jax(lite0, tmp_path):
+    pytest.importorskip("jax")
+    crops = noise(4, 48)
+    np.save(tmp_path / "crops.npy", crops)
+    paths = [str(tmp_path / name) for name in ("crops.npy", "features.npy")]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root), "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", JAX_FEATURES, *paths], check=True, env=environment)
+    np.testing.assert_allclose(np.load(paths[1]), lite0.encode(crops), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(not CLOTHING.exists(), reason="needs the clothing photos")

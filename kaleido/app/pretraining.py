@@ -55,6 +55,8 @@ class Pretraining(Application):
         self.config = config
         self.directory = Path(config.output)
         self.tasks = config.train_config.loss_config.tasks
+        # Opened first: it compares the vocabulary's checksum.
+        self._records("train")
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
         self.model: KaleidoBert | None = None
 

@@ -11,6 +11,7 @@ from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.records.config import PrepareConfig
 from kaleido.records.shard import Shard
+from kaleido.records.splits import assign_splits, unseen_labels
 
 SHEET_FILE = "patches.png"
 SHEET_PRODUCTS = 8
@@ -58,6 +59,10 @@ def main(argv: list[str]) -> int:
     if summary.missing is not None:
         _print_next(run, summary.missing)
         return 0
+    config = run.prepare_config
+    splits = assign_splits(catalog.products, config.validation_fraction, config.test_fraction, config.seed)
+    if unseen := unseen_labels(catalog.products, splits):
+        print(f"labels of held-out products that are in no training product: {', '.join(unseen)}")
     sheet = Path(run.records) / SHEET_FILE
     if not sheet.exists():
         remove_leftovers(sheet.parent)

@@ -266,7 +266,7 @@ def make_work_folder(work: Path) -> None:
 
 def partial_directory(directory: Path) -> Path:
     """Where an unfinished preparation keeps its files."""
-    return directory.with_name(directory.name + ".partial")
+    return directory.parent / f"{directory.name}.partial"
 
 
 def index_file(split: str) -> str:

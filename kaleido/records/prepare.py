@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from kaleido.atomic import remove_atomically
@@ -19,6 +18,7 @@ from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, Recor
 from kaleido.records.config import RUNTIME_KEYS, PrepareConfig
 from kaleido.records.layout import RecordLayout
 from kaleido.records.photos import PhotoRows, create_extractor
+from kaleido.records.reader import read_description
 from kaleido.records.shard import Shard
 from kaleido.records.splits import assign_splits
 from kaleido.records.work_folder import WorkFolder, check_same, read_json
@@ -188,7 +188,10 @@ def _shard_summary(
 
 
 def _summary(directory: Path, seconds: float, made: int) -> Summary:
-    splits = tfds.builder_from_directory(directory).info.splits
+    _, lengths = read_description(directory)
     rejects = directory / REJECTS_FILE
     rejected = rejects.read_bytes().count(b"\n") if rejects.exists() else 0
-    return Summary(directory, {name: split.num_examples for name, split in splits.items()}, rejected, seconds, made)
+    photos = {split: sum(of_files) for split, of_files in lengths.items()}
+    if not photos.get("train"):
+        raise UserError(f"{directory}: no training photo could be used, {rejected} were rejected; see {REJECTS_FILE}")
+    return Summary(directory, photos, rejected, seconds, made)

@@ -107,9 +107,12 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: if it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged ({error}); delete {path.parent} and prepare again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged (no JSON object); delete {path.parent} and prepare again")
+    return content
 
 
 def _is_begun(path: Path, found: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:

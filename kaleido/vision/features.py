@@ -1,12 +1,12 @@
 """Photos -> their features: decoding and cropping in parallel, encoding in full batches across photos."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from kaleido.errors import UserError
 from kaleido.vision.backbones import Backbone
@@ -82,7 +82,7 @@ class FeatureExtractor:
             have the same number of pixels.
     """
 
-    WINDOW = 16
+    AHEAD = 32
     """Photos that are cropped ahead of the network; at crops of 224 pixels, 11 MB each."""
 
     def __init__(
@@ -140,18 +140,18 @@ class FeatureExtractor:
         batch.rows.clear()
 
     def _crop(self, items: Iterable[Item]) -> Iterator[_Waiting]:
-        """Decodes and crops photos by windows, one window ahead of what is asked for.
-
-        joblib would run on to the end of the items, however slowly its results are taken.
-        """
-        items = iter(items)
-        ahead: Iterable[_Waiting] = ()
-        while window := list(islice(items, self.WINDOW)):
-            # Calling Parallel starts its threads; they work on while the previous window is encoded.
-            parallel = Parallel(n_jobs=self.workers, prefer="threads", return_as="generator")
-            current, ahead = ahead, parallel(delayed(self._prepare)(*item) for item in window)
-            yield from current
-        yield from ahead
+        """Decodes and crops photos in threads, some photos ahead of what is asked for."""
+        with ThreadPoolExecutor(os.cpu_count() if self.workers == -1 else self.workers) as threads:
+            try:
+                ahead: deque[Future[_Waiting]] = deque()
+                for item in items:
+                    ahead.append(threads.submit(self._prepare, *item))
+                    if len(ahead) == self.AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                threads.shutdown(cancel_futures=True)
 
     def _prepare(self, key: str, read: Callable[[], bytes | np.ndarray]) -> _Waiting:
         try:

@@ -234,8 +234,9 @@ def _ask_to_leave(trial: Trial, process: subprocess.Popen, number: signal.Signal
     code, output = _finish(process)
     took = time.monotonic() - started
     lines = [line for line in output.splitlines() if "interrupted" in line or "stopped after step" in line]
-    # Python itself may not be far enough to catch anything, or nearly gone.
-    in_order = code in (0, -number) or (code == 128 + number and len(lines) == 1)
+    # Python itself may not be far enough to catch anything, or nearly gone; a KeyboardInterrupt within an `exec` makes
+    # it die of SIGINT in the end, even though it was caught.
+    in_order = code in (0, -number) or (code in (128 + number, -signal.SIGINT) and len(lines) == 1)
     if not in_order or "Traceback" in output or took > LEAVE_SECONDS:
         trial.losses.append(f"asked to leave, ended with {code} after {took:.1f} s: {output[-2000:]}")
 

@@ -22,10 +22,15 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fuzz_targets import TARGETS
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from fuzz_targets import TARGETS
+
 from kaleido.errors import UserError
+
+FAILURES = Path(tempfile.gettempdir(), "kaleido-fuzz")
 
 TIME_LIMIT = 10.0
 """Seconds an input."""
@@ -139,9 +144,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=1000, help="a target (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of every damage (%(default)s)")
     parser.add_argument("--targets", nargs="+", choices=[*TARGETS], default=[*TARGETS], help="all by default")
-    parser.add_argument(
-        "--failures", type=Path, default=Path("fuzz-failures"), help="where failed inputs go (%(default)s)"
-    )
+    parser.add_argument("--failures", type=Path, default=FAILURES, help="where failed inputs go (%(default)s)")
     args = parser.parse_args()
     failed = 0
     print(f"{'target':<20}{'inputs':>8}{'accepted':>10}{'refused':>9}{'failed':>8}{'seconds':>9}")

@@ -12,9 +12,9 @@ from unittest.mock import ANY
 
 import pytest
 import tensorflow_datasets as tfds
-from conftest import MemoryCatalog, make_products
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_catalog import MemoryCatalog, make_products
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands import prepare as command
@@ -209,7 +209,7 @@ KILLED = """
 import os, shutil, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from conftest import MemoryCatalog, make_products
+from memory_catalog import MemoryCatalog, make_products
 from kaleido.records.builder import partial_directory
 from kaleido.records.config import PrepareConfig
 from kaleido.records.prepare import prepare

@@ -84,7 +84,6 @@ def test_features_do_not_depend_on_the_company(name):
             np.testing.assert_array_equal(features, together[key])
 
 
-@pytest.mark.filterwarnings("ignore:.*tasks have been successfully executed")
 def test_endless_streams_are_read_only_a_little_ahead():
     read = []
 
@@ -95,7 +94,7 @@ def test_endless_streams_are_read_only_a_little_ahead():
     stream = extractor().extract((str(seed), lambda seed=seed: noted(seed)) for seed in count())
     assert [result.key for result in islice(stream, 50)] == [str(seed) for seed in range(50)]
     stream.close()
-    assert len(read) <= 50 + 3 * FeatureExtractor.WINDOW
+    assert len(read) <= 50 + 2 * FeatureExtractor.AHEAD
 
 
 def test_no_photos():

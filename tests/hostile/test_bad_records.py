@@ -162,7 +162,7 @@ def alter(directory: Path, name: str, **changes) -> None:
 
 
 def test_records_that_a_training_cannot_use(records, pretrain, refused, vocabulary, tmp_path):
-    assert "no vocabulary" in refused(*pretrain(tmp_path / "nowhere"))
+    assert "no prepared records here" in refused(*pretrain(tmp_path / "nowhere"))
     (records / "sentencepiece.model").write_bytes(b"x" * 100)
     assert "not a SentencePiece model" in refused(*pretrain(records))
     (records / "sentencepiece.model").unlink()

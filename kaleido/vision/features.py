@@ -70,8 +70,8 @@ class FeatureExtractor:
 
     The network always gets full batches of crops of one size, the last one filled up: thereby a photo's features depend
     on its own pixels alone, to the bit, and not on the photos before and after it. An interrupted extraction can go on
-    anywhere. All batches have about the same number of pixels: the network's kernels are shared by the crops of a
-    batch, and on few small ones it is busier with its kernels than with the crops.
+    anywhere. All batches have about the same number of pixels: a batch has a cost of its own, which few small crops
+    would not repay.
 
     Args:
         backbone: Encodes the crops.

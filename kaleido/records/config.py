@@ -25,8 +25,8 @@ class PrepareConfig:
         seed: Of the choice of held-out products.
         shard_photos: Photos a file; what an interrupted preparation has to do again at most.
         workers: Threads that decode and crop; -1 for as many as there are processors.
-        batch_size: Crops of the largest size that the backbone encodes at once, and of smaller ones as many more as have
-            the same pixels; another number may change the last bits of the vectors.
+        batch_size: Crops of the largest size that the backbone encodes at once, and of smaller ones as many more as
+            have the same pixels; another number may change the last bits of the vectors.
         on_error: What an unusable photo does: `stop`, or `skip` and list it in `rejects.jsonl`.
     """
 

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from kaleido.app.config import ModelSection, PretrainConfig, TrainConfig
-from kaleido.app.pretraining import Pretraining
+from kaleido.app.config import ModelSection, TrainConfig
+from kaleido.app.pretraining_tasks import PretrainingTasks
 from kaleido.app.step import create_step
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
@@ -117,12 +117,11 @@ def random_batch(
     return batch
 
 
-class RandomPretraining(Pretraining):
+class RandomPretraining(PretrainingTasks):
     """Pre-training of a random model without records, to time it."""
 
     def __init__(self, model_config: ModelConfig, train: TrainConfig):
-        self.config = PretrainConfig(records="", output="", train_config=train)
-        self.tasks = train.loss_config.tasks
+        super().__init__(train.loss_config, model_config.compatibility)
         self.model_config = model_config
 
     def build_model(self):

@@ -15,7 +15,7 @@ from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
-from kaleido.records.pipeline import Pipeline
+from kaleido.records.stream import BatchStream
 
 Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
 """Gives validation metrics by tag, `loss/total` among them; None if the function it is given said to stop."""
@@ -65,7 +65,7 @@ class Engine:
         self._vote = None
 
     def train(
-        self, pipeline: Pipeline, evaluate: Evaluation | None = None, evaluate_every: int = 0
+        self, pipeline: BatchStream, evaluate: Evaluation | None = None, evaluate_every: int = 0
     ) -> dict[str, float] | None:
         """Runs to the last step.
 
@@ -239,7 +239,7 @@ class Engine:
 
 
 def evaluate(
-    step: Step, pipeline: Pipeline, description: str = "evaluate", stop: Callable[[], bool] = lambda: False
+    step: Step, pipeline: BatchStream, description: str = "evaluate", stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
     """Means of the application's metrics over every example of a pipeline, by tag.
 

@@ -1,29 +1,26 @@
 """Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
-from keras import ops
 
 from kaleido import configuration
-from kaleido.app.application import TRAIN, Application
 from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.config import PretrainConfig
 from kaleido.app.engine import Engine, evaluate
 from kaleido.app.model_directory import is_model_directory, load_weights, save_model
+from kaleido.app.pretraining_tasks import PretrainingTasks
 from kaleido.app.step import Step, create_step
 from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.errors import UserError
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
-from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
-from kaleido.records.pipeline import Pipeline
-from kaleido.records.reader import Records
+from kaleido.records.open import create_pipeline, open_records
+from kaleido.records.reader import SplitRecords
+from kaleido.records.stream import BatchStream
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.weights.bert import load_bert
 
@@ -44,7 +41,7 @@ _FREE_KEYS = (
 )
 
 
-class Pretraining(Application):
+class Pretraining(PretrainingTasks):
     """Kaleido-BERT with its seven heads.
 
     Args:
@@ -52,18 +49,12 @@ class Pretraining(Application):
     """
 
     def __init__(self, config: PretrainConfig):
+        super().__init__(config.train_config.loss_config, config.model_config.compatibility)
         self.config = config
         self.directory = Path(config.output)
-        self.tasks = config.train_config.loss_config.tasks
         # Opened first: it compares the vocabulary's checksum.
         self._records("train")
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
-        self.model: KaleidoBert | None = None
-
-    @property
-    def metric_tags(self) -> tuple[str, ...]:
-        accuracies = [f"accuracy/{task}" for task in self.tasks if task in CLASSIFICATION_TASKS]
-        return tuple(f"loss/{task}" for task in self.tasks) + tuple(accuracies)
 
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
@@ -74,38 +65,6 @@ class Pretraining(Application):
             initialize = load_weights if is_model_directory(Path(section.initial_weights)) else load_bert
             initialize(self.model, Path(section.initial_weights))
         return self.model
-
-    def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        return self.model(features, training=mode == TRAIN)
-
-    def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
-        return {task: ops.sum(item_weights(task, labels, self._compatibility)) for task in self.tasks}
-
-    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        loss_config = self.config.train_config.loss_config
-        return total_loss(logits, labels, loss_config, self._compatibility, weights)[0]
-
-    def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
-        metrics = {}
-        for task in self.tasks:
-            weights = item_weights(task, labels, self._compatibility)
-            whole = ops.sum(weights)
-            losses = item_losses(task, logits[task], labels, self._compatibility)
-            metrics[f"loss/{task}"] = (ops.sum(losses * weights), whole)
-            if task in CLASSIFICATION_TASKS:
-                metrics[f"accuracy/{task}"] = (ops.sum(item_hits(task, logits[task], labels) * weights), whole)
-        return metrics
-
-    def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        return {
-            task: logits if task in RECONSTRUCTION_TASKS else ops.softmax(ops.cast(logits, "float32"))
-            for task, logits in output.items()
-        }
-
-    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        loss_config = self.config.train_config.loss_config
-        total = sum(getattr(loss_config, task) * means[f"loss/{task}"] for task in self.tasks)
-        return {"loss/total": total, **means}
 
     def finished_metrics(self) -> dict[str, float] | None:
         """The figures of a run that has nothing left to do, None of any other."""
@@ -156,10 +115,6 @@ class Pretraining(Application):
         metadata = self._records("train").metadata
         save_model(directory, self.model, self.tokenizer, metadata)
 
-    @property
-    def _compatibility(self):
-        return self.config.model_config.compatibility
-
     def _train(self, evaluates: bool) -> dict[str, float] | None:
         self._claim_directory()
         train_config = self.config.train_config
@@ -190,11 +145,11 @@ class Pretraining(Application):
         if read_cluster().is_chief:
             write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
 
-    def _records(self, split: str) -> Records:
-        return Records.open(Path(self.config.records), split)
+    def _records(self, split: str) -> SplitRecords:
+        return open_records(Path(self.config.records), split)
 
-    def _pipeline(self, records: Records, batch_size: int, training: bool, cluster: Cluster) -> Pipeline:
-        return Pipeline(
+    def _pipeline(self, records: SplitRecords, batch_size: int, training: bool, cluster: Cluster) -> BatchStream:
+        return create_pipeline(
             records,
             self.config.preprocess_config,
             self.tokenizer,
@@ -204,6 +159,7 @@ class Pretraining(Application):
             self.tasks,
             cluster.rank,
             cluster.workers,
+            raw_positions=self.compatibility.raw_positions,
         )
 
     def _claim_directory(self) -> None:

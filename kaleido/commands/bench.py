@@ -24,7 +24,7 @@ VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit code."""
     parser = ArgumentParser(prog="python -m kaleido bench", description=__doc__)
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="reading, preparing, training; all if none is named")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="reading, original, preparing, training; all if none")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each measurement (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="examples of a batch (%(default)s)")
@@ -81,7 +81,7 @@ def _measure(name: str, args: argparse.Namespace) -> dict:
     settings, values = MEASUREMENTS[name](args)
     values["peak_resident_bytes"] = machine.peak_resident_bytes()
     bandwidth, devices = machine.memory_bandwidth, 1
-    if name != "reading":
+    if name not in ("reading", "original"):
         import keras
 
         settings |= {"backend": keras.backend.backend(), "device": machine.device()}
@@ -104,6 +104,13 @@ def _reading(args: argparse.Namespace) -> tuple[dict, dict]:
 
     settings = {"batch_size": args.batch_size, "feature_size": args.feature_size, "workers": args.workers}
     return settings, benchmark_reading(args.seconds, **settings)
+
+
+def _original(args: argparse.Namespace) -> tuple[dict, dict]:
+    from kaleido.records.original.benchmark import benchmark_text
+
+    settings = {"batch_size": args.batch_size, "feature_size": args.feature_size, "workers": args.workers}
+    return settings, benchmark_text(args.seconds, **settings)
 
 
 def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
@@ -138,4 +145,4 @@ def _training(args: argparse.Namespace) -> tuple[dict, dict]:
     return {"size": args.size, **chosen, **sizes}, values
 
 
-MEASUREMENTS = {"reading": _reading, "preparing": _preparing, "training": _training}
+MEASUREMENTS = {"reading": _reading, "original": _original, "preparing": _preparing, "training": _training}

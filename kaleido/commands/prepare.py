@@ -7,6 +7,7 @@ from pathlib import Path
 from kaleido import configuration
 from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.catalog.catalog import Catalog
+from kaleido.commands import prepare_original
 from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.records.config import PrepareConfig
@@ -39,11 +40,14 @@ class PrepareRun:
 
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit code."""
+    if any(argument.partition("=")[0] == prepare_original.OPTION for argument in argv):
+        return prepare_original.main(argv)
     run = configuration.parse(
         PrepareRun,
         argv,
         "python -m kaleido prepare",
-        "Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids.",
+        "Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids. With "
+        f"{prepare_original.OPTION} LIST OUT it takes the original release's files instead (--help beside them tells).",
     )
     shard = None if run.shard is None else Shard.parse(run.shard)
     catalog = Catalog.open(Path(run.catalog))

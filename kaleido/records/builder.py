@@ -15,8 +15,9 @@ from tensorflow_datasets.core import dataset_builder
 
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
+from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.index import Index
-from kaleido.records.layout import RecordLayout
+from kaleido.records.original.index import OriginalIndex
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -30,12 +31,12 @@ class Row:
     """One record to write.
 
     Attributes:
-        example: As `RecordLayout.encode` takes it.
-        numbers: Of its product, text, category and sub-category, for the index.
+        example: As the layout's `encode` takes it.
+        numbers: Of its product, text, category and sub-category, for the index of photos.
     """
 
     example: Mapping
-    numbers: tuple[int, int, int, int]
+    numbers: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """The photos of one file.
+    """What one file is made of.
 
     Attributes:
-        photos: How many they are.
+        size: Photos, or another measure of the work.
         rows: Makes a row or a reject of each, in order; called only while the file is not there.
+        counted: Whether the size is what the file's records and rejects must add up to.
     """
 
-    photos: int
+    size: int
     rows: Callable[[], Iterable[Row | Reject]]
+    counted: bool = True
 
 
 class RecordFile(NamedTuple):
@@ -97,7 +100,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     def __init__(
         self,
         directory: Path,
-        layout: RecordLayout,
+        layout: FixedLayout,
         metadata: Mapping,
         portions: Mapping[str, Sequence[Portion]],
         work: Path | None = None,
@@ -112,7 +115,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         return _Info(
             builder=self,
-            description="Features of the kaleido patches of product photos, with the products' texts.",
+            description=self._layout.DESCRIPTION,
             features=self._layout.features,
             metadata=tfds.core.MetadataDict(self._metadata),
             disable_shuffling=True,
@@ -136,9 +139,9 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             if not self.is_finished(file):
                 self.make(file)
 
-    def photos(self, file: RecordFile) -> int:
-        """How many photos a file is made of, rejects included."""
-        return self._portions[file.split][file.number].photos
+    def size(self, file: RecordFile) -> int:
+        """How much work a file is, as its portion says."""
+        return self._portions[file.split][file.number].size
 
     def is_finished(self, file: RecordFile) -> bool:
         """Whether a file lies in the work folder, whole and with its companions."""
@@ -148,7 +151,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             return False
         return True
 
-    def read_part(self, file: RecordFile) -> tuple[Index, str]:
+    def read_part(self, file: RecordFile) -> tuple[Index | OriginalIndex, str]:
         """The index of a finished file, and its rejects as lines of JSON.
 
         Raises:
@@ -156,16 +159,17 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         """
         path, part = self._path(file), self._part(file)
         try:
-            index = Index.load(part.with_suffix(".npz"))
+            index = self._layout.INDEX.load(part.with_suffix(".npz"))
             rejects = part.with_suffix(".jsonl").read_text(encoding="utf-8")
             records = _count_records(path)
         except (OSError, ValueError, BadZipFile) as error:
             raise UserError(f"{path}: not there as a whole ({error}); run the same prepare command again") from error
-        photos = self.photos(file)
-        if records != len(index) or records + rejects.count("\n") != photos:
+        portion = self._portions[file.split][file.number]
+        made = records + rejects.count("\n")
+        if records != len(index) or (portion.counted and made != portion.size):
             raise UserError(
-                f"{path}: {records} records, {len(index)} of them in the index, for {photos} photos; run the same "
-                "prepare command again"
+                f"{path}: {records} records, {len(index)} of them in the index, for {portion.size} photos; run the "
+                "same prepare command again"
             )
         return index, rejects
 
@@ -199,21 +203,22 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
 
     def _write(self, rows: Iterable[Row | Reject], rejects_path: Path, index_path: Path, records_path: Path) -> None:
         writer = array_record_module.ArrayRecordWriter(str(records_path), _WRITER_OPTIONS)
-        kept, rejects = [], []
+        indexed, numbers, rejects = [], [], []
         try:
             for row in rows:
                 if isinstance(row, Reject):
                     rejects.append(json.dumps(asdict(row), ensure_ascii=False) + "\n")
                     continue
                 writer.write(self._layout.encode(row.example))
-                kept.append(Row({name: row.example[name] for name in ("token_ids", "word_ids", "pairs")}, row.numbers))
+                indexed.append({name: row.example[name] for name in self._layout.indexed})
+                numbers.append(row.numbers)
             writer.close()
         except RuntimeError as error:
             if writer.ok():
                 raise
             raise OSError(str(error).partition(";")[0]) from error
         rejects_path.write_text("".join(rejects), encoding="utf-8")
-        Index.of([row.example for row in kept], [row.numbers for row in kept]).save(index_path)
+        self._layout.INDEX.of(indexed, numbers).save(index_path)
 
     def publish(self) -> None:
         """Moves the files to their final place, all of which must be finished, with the indices and the metadata.
@@ -231,7 +236,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             for split in self._portions:
                 files = [file for file in self.files if file.split == split]
                 indices, rejects_of_split = zip(*map(self.read_part, files))
-                Index.concatenate(indices).save(Path(temporary, index_file(split)))
+                self._layout.INDEX.concatenate(indices).save(Path(temporary, index_file(split)))
                 rejects.extend(rejects_of_split)
                 size = sum(self._path(file).stat().st_size for file in files)
                 infos.append(

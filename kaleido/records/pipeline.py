@@ -1,10 +1,6 @@
 """From records to batches."""
 
-import functools
-import itertools
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,25 +8,18 @@ from kaleido.alignment.pairs import no_pairs
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
 from kaleido.records.corruption import Corruption
-from kaleido.records.draws import Draws, Stream, permutation
+from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
 from kaleido.records.partners import GROUP, Partners
 from kaleido.records.reader import PhotoView, Records
+from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
 TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
 
-EVALUATION_SEED = 20210620
 
-Batch = dict[str, np.ndarray]
-
-
-class Pipeline:
-    """Batches that are pure functions of (seed, step); docs/design.md lists their arrays.
-
-    Training is one endless stream in which every epoch is another permutation of the records: position
-    `step * batch_size + i` of the stream is row i. Evaluation takes the records in their order, once, the last batch
-    being short; its draws are those of epoch 0 of a fixed seed, so that figures can be compared.
+class Pipeline(BatchStream):
+    """Batches of photos and texts, masked and corrupted anew in every epoch.
 
     Args:
         records: Of one split.
@@ -40,9 +29,9 @@ class Pipeline:
         seed: Of the order and of all draws of training.
         training: Whether to train or to evaluate.
         tasks: Tasks to corrupt for; the inputs of the others stay whole and their labels are left out.
-        rank: Which worker this is, of `count`.
-        count: Workers that share a batch; this one makes rows `rank * B // count` to `(rank + 1) * B // count`. What it
-            makes does not depend on the split; multiples of 8 rows spare it from reading another worker's donors.
+        rank: Which worker this is, of `count`; see `BatchStream`.
+        count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
+        raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -59,41 +48,26 @@ class Pipeline:
         tasks: Sequence[str] = TASKS,
         rank: int = 0,
         count: int = 1,
+        raw_positions: bool = False,
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
                 f"{records.directory}: its {records.split} records are of a single product, and the tasks itm and "
                 f"camouflage need two; prepare more products or leave these tasks out"
             )
-        self.records = records
-        self.config = config
-        self.batch_size = batch_size
-        self.seed = seed if training else EVALUATION_SEED
-        self.training = training
+        super().__init__(records, config, batch_size, seed, training, rank, count)
         self._tasks = tasks
-        self._rank, self._count = rank, count
+        self._raw_positions = raw_positions
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
-        # A batch touches two epochs at most unless it is larger than the data; few threads are ever further apart.
-        self._order = functools.lru_cache(maxsize=2)(functools.partial(permutation, self.seed, size=len(records)))
-
-    @property
-    def evaluation_steps(self) -> int:
-        """Batches that hold every record once."""
-        return -(-len(self.records) // self.batch_size)
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0.
-
-        Raises:
-            IndexError: if evaluation has no such step.
-        """
         draws = self._draws(step)
         records, texts = draws.indices, self._texts(draws)
         width = self._width(texts)
         donors = self._partners.donors(records, draws) if "camouflage" in self._tasks else records
-        local = slice(self._rank * len(records) // self._count, (self._rank + 1) * len(records) // self._count)
+        local = self._local(len(records))
         draws, records, texts, donors = draws[local], records[local], texts[local], donors[local]
 
         token_ids, word_ids, token_mask = self._tokens(texts, width)
@@ -110,54 +84,14 @@ class Pipeline:
             batch["itm_label"] = paired.astype(np.int32)
         return batch
 
-    def iterate(self, first_step: int = 0, last_step: int | None = None, stride: int = 1) -> Iterator[Batch]:
-        """Batches in order, made ahead by threads.
-
-        Args:
-            first_step: Where to begin.
-            last_step: Where to end, exclusive; None for never in training, and for `evaluation_steps` in evaluation.
-            stride: From one step to the next.
-        """
-        if last_step is None and not self.training:
-            last_step = self.evaluation_steps
-        endless = last_step is None
-        steps = itertools.count(first_step, stride) if endless else iter(range(first_step, last_step, stride))
-        pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="batches")
-        try:
-            ahead = deque(pool.submit(self.batch, step) for step in itertools.islice(steps, self.config.prefetch + 1))
-            while ahead:
-                batch = ahead.popleft().result()
-                ahead.extend(pool.submit(self.batch, step) for step in itertools.islice(steps, 1))
-                yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self.iterate()
-
     def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:
         """Photo and donor of each row, read by groups: they meet their donors there, and stay in the cache."""
         for start in range(0, len(records), GROUP):
             wanted = np.concatenate([records[start : start + GROUP], donors[start : start + GROUP]])
             needed, places = np.unique(wanted, return_inverse=True)
-            views = self.records.views(needed)
+            views = self.records.views(needed, self._raw_positions)
             rows = len(wanted) // 2
             yield from ((views[own], views[donor]) for own, donor in zip(places[:rows], places[rows:]))
-
-    def _draws(self, step: int) -> Draws:
-        """Epoch and record of each row of the global batch."""
-        size = len(self.records)
-        stream = step * self.batch_size + np.arange(self.batch_size)
-        if not self.training:
-            if not 0 <= step < self.evaluation_steps:
-                raise IndexError(f"evaluation has {self.evaluation_steps} steps. Received: {step}")
-            stream = stream[stream < size]
-            return Draws(self.seed, np.zeros_like(stream), stream)
-        epochs, places = np.divmod(stream, size)
-        records = np.empty_like(stream)
-        for epoch in np.unique(epochs):
-            records[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
-        return Draws(self.seed, epochs, records)
 
     def _texts(self, draws: Draws) -> np.ndarray:
         """The record whose text each row shows: its own, or a partner's."""

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from array_record.python import array_record_module
@@ -12,7 +13,7 @@ from array_record.python import array_record_module
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.records.builder import KaleidoRecords, index_file, partial_directory
-from kaleido.records.index import Index
+from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.layout import RecordLayout
 
 # Records are read whole at random places: reading ahead or in threads of the reader's own only costs.
@@ -21,37 +22,43 @@ _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
 
 MAX_FEATURE_SIZE = 100_000
 
+PHOTOS = "photos"
+
 
 class PhotoView(NamedTuple):
     """What a record says of a photo; read-only.
 
     Attributes:
         vectors: float16 [74, D].
-        positions: float32 [55, 5].
+        positions: float32 [55, 5]; in 0..1 of the photo, or in pixels.
     """
 
     vectors: np.ndarray
     positions: np.ndarray
 
 
-class Records:
-    """The records of one split; safe to read from several threads.
+class SplitRecords(ABC):
+    """The records of one split, of whatever kind; safe to read from several threads.
 
     Attributes:
+        KIND: What the metadata calls records of this kind.
         directory: Where they are.
         split: `train`, `validation` or `test`.
-        metadata: What `prepare` noted: `feature_size`, `backbone`, `categories`, `subcategories`, `config`, ...
+        metadata: What `prepare` noted.
         feature_size: Length D of a feature vector.
-        index: Everything but the vectors.
+        index: What is kept in memory of every record.
     """
+
+    KIND: ClassVar[str]
+    _HOW_TO_ADD: ClassVar[str]
 
     def __init__(self, directory: Path, split: str, metadata: Mapping, files: list[Path], lengths: list[int]):
         self.directory = directory
         self.split = split
         self.metadata = metadata
         self.feature_size: int = metadata["feature_size"]
-        self.index = Index.load(directory / index_file(split))
-        self._layout = RecordLayout(self.feature_size)
+        self._layout = self._layout_of(metadata)
+        self.index = self._layout.INDEX.load(directory / index_file(split))
         self._files = files
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
@@ -62,10 +69,13 @@ class Records:
                 f"{self._ends[-1]}; prepare the catalogue again"
             )
 
+    @staticmethod
+    @abstractmethod
+    def _layout_of(metadata: Mapping) -> FixedLayout:
+        """The layout of the records that the metadata describes."""
+
     @classmethod
-    def open(
-        cls, directory: Path, split: str, backbone: str | None = None, feature_size: int | None = None
-    ) -> "Records":
+    def open(cls, directory: Path, split: str, backbone: str | None = None, feature_size: int | None = None) -> Self:
         """Opens what `prepare` made.
 
         Args:
@@ -79,6 +89,8 @@ class Records:
         """
         directory = Path(directory)
         metadata, lengths = read_description(directory)
+        if (kind := kind_of(metadata)) != cls.KIND:
+            raise UserError(f"{directory}: these are records of {kind}; name records of {cls.KIND}")
         for key, wanted in (("backbone", backbone), ("feature_size", feature_size)):
             if wanted is not None and metadata.get(key) != wanted:
                 raise UserError(
@@ -88,8 +100,8 @@ class Records:
         if not sum(lengths.get(split, ())):
             present = ", ".join(name for name, numbers in lengths.items() if sum(numbers))
             raise UserError(
-                f"{directory}: no {split} records here, only {present}; name another split, or prepare with a larger "
-                f"{split}_fraction. Received: {split}"
+                f"{directory}: no {split} records here, only {present}; name another split, or prepare with "
+                f"{cls._HOW_TO_ADD.format(split=split)}. Received: {split}"
             )
         count = len(lengths[split])
         names = [f"{KaleidoRecords.name}-{split}.array_record-{n:05d}-of-{count:05d}" for n in range(count)]
@@ -102,23 +114,6 @@ class Records:
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of the metadata: equal for records of the same catalogue, prepared in the same way."""
         return hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode()).hexdigest()
-
-    def views(self, indices: np.ndarray) -> list[PhotoView]:
-        """The vectors of some records as they lie in the bytes that were read: nothing is copied.
-
-        Args:
-            indices: int [n], in any order, repetitions allowed.
-        """
-        layout = self._layout
-        try:
-            return [PhotoView(layout.vectors(r), layout.positions(r)) for r in self._read(np.asarray(indices))]
-        except ValueError as error:
-            raise UserError(f"{self.directory}: {error} among the {self.split} records; prepare again") from None
-
-    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
-        vectors, positions = zip(*self.views(indices))
-        return np.stack(vectors), np.stack(positions)
 
     def example(self, index: int) -> dict:
         """All that is stored of one record, ids and text included; texts are bytes, as TFDS gives them."""
@@ -143,6 +138,45 @@ class Records:
         if shard not in self._readers:
             self._readers[shard] = array_record_module.ArrayRecordReader(str(self._files[shard]), _READER_OPTIONS)
         return self._readers[shard]
+
+
+class Records(SplitRecords):
+    """The records of photos.
+
+    Attributes:
+        metadata: `feature_size`, `backbone`, `categories`, `subcategories`, `config`, ...
+        index: Everything but the vectors.
+    """
+
+    KIND = PHOTOS
+    _HOW_TO_ADD = "a larger {split}_fraction"
+
+    @staticmethod
+    def _layout_of(metadata: Mapping) -> RecordLayout:
+        return RecordLayout(metadata["feature_size"])
+
+    def views(self, indices: np.ndarray, raw_positions: bool = False) -> list[PhotoView]:
+        """The vectors of some records as they lie in the bytes that were read: nothing is copied.
+
+        Args:
+            indices: int [n], in any order, repetitions allowed.
+            raw_positions: Give positions in pixels.
+        """
+        positions = self._layout.raw_positions if raw_positions else self._layout.positions
+        try:
+            return [PhotoView(self._layout.vectors(r), positions(r)) for r in self._read(np.asarray(indices))]
+        except ValueError as error:
+            raise UserError(f"{self.directory}: {error} among the {self.split} records; prepare again") from None
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
+        vectors, positions = zip(*self.views(indices))
+        return np.stack(vectors), np.stack(positions)
+
+
+def kind_of(metadata: Mapping) -> str:
+    """Which kind of records the metadata describes."""
+    return metadata.get("kind", PHOTOS)
 
 
 def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:

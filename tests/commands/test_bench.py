@@ -33,6 +33,11 @@ def test_reading_is_measured_beside_its_floor(result):
     assert 20e6 < values["peak_resident_bytes"] < 20e9
 
 
+def test_the_originals_text_is_measured(capsys):
+    assert main(["bench", "original", "--seconds", "0.1", "--feature-size", "8", "--batch-size", "16"]) == 0
+    assert "processor_ms" in capsys.readouterr().out
+
+
 def test_compare(result, tmp_path, capsys):
     worse = json.loads(result.read_text())
     worse["measurements"]["reading"]["values"]["examples_per_second"] *= 0.8

@@ -1,0 +1,182 @@
+"""Making records of whatever kind: by files, so that an interruption costs one at most."""
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from kaleido.atomic import remove_atomically
+from kaleido.errors import UserError
+from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile, index_file, partial_directory
+from kaleido.records.fixed_layout import FixedLayout
+from kaleido.records.reader import read_description
+from kaleido.records.shard import Shard
+from kaleido.records.work_folder import WorkFolder, check_same, read_json
+from kaleido.text import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lies in a folder of records.
+
+    Attributes:
+        directory: The folder.
+        photos: Records of each split.
+        rejected: Photos that gave no record; `rejects.jsonl` lists them.
+        seconds: Time it took, 0 where everything was there.
+        made: Photos that this took up, where an earlier run or another process had not.
+        missing: Files that other shards still have to make; None for records that are complete and in their place.
+    """
+
+    directory: Path
+    photos: dict[str, int]
+    rejected: int
+    seconds: float
+    made: int
+    missing: int | None = None
+
+
+class Source(Protocol):
+    """What records are made of.
+
+    Attributes:
+        plan: What the records depend on, in JSON types; goes into the metadata.
+        progress: How `tqdm` shows the sizes of the portions.
+    """
+
+    plan: Mapping[str, Any]
+    progress: Mapping[str, Any]
+
+    def open(self) -> None:
+        """Loads what making needs; called only if there is something to make.
+
+        Raises:
+            UserError: if nothing can be made of this.
+        """
+
+    def create_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the texts; the same every time."""
+
+    def portions(
+        self, work: WorkFolder, progress: tqdm
+    ) -> tuple[FixedLayout, Mapping[str, Any], Mapping[str, Sequence[Portion]]]:
+        """The layout of the records, their metadata beside plan and vocabulary, and of each split its files."""
+
+
+def make_records(source: Source, directory: Path, overwrite: bool = False, shard: Shard | None = None) -> Summary:
+    """Makes records, or goes on where an interrupted run stopped, or finds them made.
+
+    Args:
+        source: What they are made of.
+        directory: Where the records go, with the vocabulary and the index beside them.
+        overwrite: Whether records that were made otherwise are replaced.
+        shard: Makes only the files of this shard and leaves them in `partial_directory(directory)`, where other
+            processes may be at work at the same time; a call without it then makes what is missing and moves everything
+            into place.
+
+    Returns:
+        What lies in `directory`; with a shard that is not the last step, what it made.
+
+    Raises:
+        UserError: if the source cannot be used, or `directory` holds something else, or files made otherwise wait to be
+            moved there.
+    """
+    started = time.monotonic()
+    directory = Path(directory)
+    if overwrite and shard:
+        raise UserError(
+            f"--overwrite true would remove what the other shards make; delete {directory} and "
+            f"{partial_directory(directory)} before the first shard instead"
+        )
+    if overwrite and (_holds_records(directory) or not directory.exists()):
+        remove_atomically(directory)
+    if _is_made(directory, source.plan):
+        # Left behind only by a run that was stopped between its last two steps.
+        shutil.rmtree(partial_directory(directory), ignore_errors=True)
+        return _summary(directory, 0.0, 0)
+    made = 0
+    try:
+        builder, files, made = _make(source, directory, overwrite, shard)
+        if shard:
+            return _shard_summary(builder, files, directory, time.monotonic() - started, made)
+        builder.publish()
+    except (UserError, OSError):
+        # Whoever publishes first takes the work folder away from all the others, whose work is then done.
+        if not _is_made(directory, source.plan):
+            raise
+    return _summary(directory, time.monotonic() - started, made)
+
+
+def _make(
+    source: Source, directory: Path, overwrite: bool, shard: Shard | None
+) -> tuple[KaleidoRecords, list[RecordFile], int]:
+    """Makes the files of a shard, or all, that are not there.
+
+    Returns:
+        Their builder, the files, and how many photos were taken up for them.
+    """
+    source.open()
+    work = WorkFolder.begin(partial_directory(directory), source.plan, source.create_tokenizer, overwrite)
+    with tqdm(desc="prepare", **source.progress) as progress:
+        layout, metadata, portions = source.portions(work, progress)
+        metadata = {**source.plan, **metadata, "vocabulary": work.vocabulary}
+        builder = KaleidoRecords(directory, layout, metadata, portions, work.path)
+        files = [file for number, file in enumerate(builder.files) if shard is None or shard.holds(number)]
+        missing = [file for file in files if not builder.is_finished(file)]
+        progress.reset(total=sum(map(builder.size, files)))
+        progress.initial = progress.n = progress.total - sum(map(builder.size, missing))
+        progress.set_postfix_str(f"{len(files) - len(missing)} of {len(files)} files found")
+        made = 0
+        for file in missing:
+            if builder.is_finished(file):
+                # By another process, since this one looked.
+                progress.update(builder.size(file))
+            else:
+                builder.make(file)
+                made += sum(_count(builder, file))
+    return builder, files, made
+
+
+def _count(builder: KaleidoRecords, file: RecordFile) -> tuple[int, int]:
+    """Records and rejects of a finished file."""
+    index, rejects = builder.read_part(file)
+    return len(index), rejects.count("\n")
+
+
+def _is_made(directory: Path, plan: Mapping[str, Any]) -> bool:
+    if not directory.exists() or not any(directory.iterdir()):
+        return False
+    if not _holds_records(directory):
+        raise UserError(f"{directory}: holds other files than records; name another folder or empty it")
+    check_same(directory, read_json(directory / "metadata.json"), plan)
+    return True
+
+
+def _holds_records(directory: Path) -> bool:
+    return (directory / index_file("train")).exists()
+
+
+def _shard_summary(
+    builder: KaleidoRecords, files: list[RecordFile], directory: Path, seconds: float, made: int
+) -> Summary:
+    photos, rejected = {file.split: 0 for file in builder.files}, 0
+    for file in files:
+        records, rejects = _count(builder, file)
+        photos[file.split] += records
+        rejected += rejects
+    missing = sum(not builder.is_finished(file) for file in builder.files)
+    return Summary(partial_directory(directory), photos, rejected, seconds, made, missing)
+
+
+def _summary(directory: Path, seconds: float, made: int) -> Summary:
+    _, lengths = read_description(directory)
+    rejects = directory / REJECTS_FILE
+    rejected = rejects.read_bytes().count(b"\n") if rejects.exists() else 0
+    photos = {split: sum(of_files) for split, of_files in lengths.items()}
+    if not photos.get("train"):
+        raise UserError(f"{directory}: no training photo could be used, {rejected} were rejected; see {REJECTS_FILE}")
+    return Summary(directory, photos, rejected, seconds, made)

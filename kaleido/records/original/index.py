@@ -1,0 +1,56 @@
+"""What is kept in memory of every record that was made of the original release's data."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaleido.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalIndex:
+    """Columns over n records.
+
+    Attributes:
+        columns: By name int32 [n], the labels, and texts [n], the ids and the names of the labels.
+    """
+
+    columns: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, examples: Sequence[Mapping], numbers: Sequence[None] = ()) -> "OriginalIndex":
+        """The index of some records, at least one; `numbers` are those of photos, and there are none here."""
+        return cls({name: np.array([example[name] for example in examples]) for name in examples[0]})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["OriginalIndex"]) -> "OriginalIndex":
+        """The index of the parts' records one after another."""
+        return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
+
+    @classmethod
+    def load(cls, path: Path) -> "OriginalIndex":
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                columns = dict(arrays)
+            if len({column.shape for column in columns.values()}) != 1 or next(iter(columns.values())).ndim != 1:
+                raise ValueError("its columns are of different lengths")
+            return cls(columns)
+        except Exception as error:  # damaged archives make NumPy and zipfile raise nearly anything
+            raise UserError(f"{path}: not an index of records ({error}); prepare them again") from None
+
+    def save(self, path: Path) -> None:
+        """Writes an `.npz`, under a temporary name first."""
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(temporary, **self.columns)
+        os.replace(temporary, path)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))

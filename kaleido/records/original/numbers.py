@@ -1,0 +1,170 @@
+"""Numbers out of text at the speed of memory: the part of the reader that is compiled.
+
+One number after another, because vectorised NumPy passes over every byte and every number some twenty times. Up to
+eight digits are converted at once, in the lanes of a 64-bit word (Lemire, "Number Parsing at a Gigabyte per Second",
+Software: Practice and Experience 2021). Values are rounded correctly to float64, and from that to float32.
+"""
+
+import numba
+import numpy as np
+
+FLOAT_LIMIT = 65504.0
+"""The largest float16: no feature is above it."""
+
+INT, FLOAT, STR = range(3)
+"""Codes of the column types."""
+
+_TAB, _PLUS, _COMMA, _MINUS, _POINT, _ZERO, _NINE, _E = b"\t+,-.09e"
+_MOST_DIGITS = 15  # any number of so many digits is a float64
+_TENS = 10.0 ** np.arange(23)  # these are, too, and no higher power of ten
+_WHOLE_TENS = 10 ** np.arange(_MOST_DIGITS)
+
+_WORD = np.uint64
+_ZEROS, _SIXES, _HIGH = _WORD(0x3030303030303030), _WORD(0x0606060606060606), _WORD(0xF0F0F0F0F0F0F0F0)
+_ONES, _PAIRS = _WORD(0x0101010101010101), _WORD(0x000000FF000000FF)
+_FACTORS = _WORD(0x000F424000000064), _WORD(0x0000271000000001)
+
+_compiled = numba.njit(nogil=True, error_model="numpy")
+
+
+def line_views(line: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first bytes of a line as `parse_line` takes them: each by itself, and the eight from each place on."""
+    text = np.frombuffer(line, np.uint8, size)
+    return text, np.ndarray(max(size - 7, 0), "<u8", line, strides=1)
+
+
+@_compiled
+def parse_line(text, words, types, lengths, ints, floats):
+    """Reads a line if all of it is as it should be, and as it mostly is; any other falls to `lines.read_exactly`.
+
+    Args:
+        text: uint8 [n], the line without its end.
+        words: uint64 [max(n - 7, 0)], the eight bytes from each place on.
+        types: int64 [columns], INT, FLOAT or STR.
+        lengths: int64 [columns].
+        ints: int32, receives the values of the INT columns one after another, and of each STR where it starts and ends.
+        floats: float32, receives those of the FLOAT columns.
+
+    Returns:
+        Whether the whole line was read.
+    """
+    at, ints_at, floats_at = 0, 0, 0
+    for column in range(len(types)):
+        if column > 0:
+            if at >= len(text) or text[at] != _TAB:
+                return False
+            at += 1
+        if types[column] == FLOAT:
+            at = _parse_floats(text, words, at, floats[floats_at : floats_at + lengths[column]])
+            floats_at += lengths[column]
+        elif types[column] == INT:
+            at = _parse_ints(text, at, ints[ints_at : ints_at + lengths[column]])
+            ints_at += lengths[column]
+        else:
+            ints[ints_at] = at
+            while at < len(text) and text[at] != _TAB:
+                at += 1
+            ints[ints_at + 1] = at
+            ints_at += 2
+        if at < 0:
+            return False
+    return at == len(text)
+
+
+@_compiled
+def _parse_ints(text, at, out):
+    """Reads len(out) whole numbers with commas between; returns where the last one ends, -1 if there is another."""
+    for place in range(len(out)):
+        if place > 0:
+            if at >= len(text) or text[at] != _COMMA:
+                return -1
+            at += 1
+        negative = at < len(text) and text[at] == _MINUS
+        at += negative
+        first, value = at, 0
+        while at < len(text) and at < first + 9 and _ZERO <= text[at] <= _NINE:
+            value = value * 10 + (np.int64(text[at]) - _ZERO)
+            at += 1
+        if at == first:
+            return -1
+        out[place] = -value if negative else value
+    return at
+
+
+@_compiled
+def _parse_floats(text, words, at, out):
+    """Reads len(out) numbers with commas between; returns where the last one ends, -1 if there is another."""
+    fast, last = len(text) - 24, len(out) - 1
+    for place in range(len(out)):
+        # One digit, a point, up to fourteen digits, a comma: nearly all are so.
+        if place < last and at < fast and text[at + 1] == _POINT:
+            unit = np.int64(text[at]) - _ZERO
+            count, value = _digits(words[at + 2])
+            if count == 8 and text[at + 10] != _COMMA:
+                more, rest = _digits(words[at + 10])
+                if 0 < more < 7:
+                    value = value * _WHOLE_TENS[more] + rest
+                    count += more
+            end = at + 2 + count
+            if 0 <= unit <= 9 and count > 0 and text[end] == _COMMA:
+                out[place] = (unit * _TENS[count] + value) / _TENS[count]
+                at = end + 1
+                continue
+        number, at = _parse_number(text, at)
+        if at < 0 or not -FLOAT_LIMIT <= number <= FLOAT_LIMIT:
+            return -1
+        out[place] = number
+        if place < last:
+            if at >= len(text) or text[at] != _COMMA:
+                return -1
+            at += 1
+    return at
+
+
+@_compiled
+def _digits(word):
+    """The digits that eight characters begin with: how many, and, where there are any, their value."""
+    digits = word ^ _ZEROS
+    others = (digits | (digits + _SIXES)) & _HIGH
+    below = (others & (~others + _WORD(1))) - _WORD(1)
+    count = (((below >> _WORD(7)) & _ONES) * _ONES) >> _WORD(56)
+    digits <<= (_WORD(64) - (count << _WORD(3))) & _WORD(63)
+    digits = digits * _WORD(10) + (digits >> _WORD(8))
+    digits = (digits & _PAIRS) * _FACTORS[0] + ((digits >> _WORD(16)) & _PAIRS) * _FACTORS[1]
+    return np.int64(count), np.int64(digits >> _WORD(32))
+
+
+@_compiled
+def _parse_number(text, at):
+    """A number of at most 15 digits and 22 powers of ten: its value, and where it ends, -1 for any other."""
+    negative = at < len(text) and text[at] == _MINUS
+    at += negative
+    value, digits, fraction = 0, 0, -1
+    while at < len(text):
+        if _ZERO <= text[at] <= _NINE:
+            value = value * 10 + (np.int64(text[at]) - _ZERO)
+            digits += 1
+        elif text[at] == _POINT and fraction < 0:
+            fraction = at + 1
+        else:
+            break
+        at += 1
+    exponent = fraction - at if fraction >= 0 else 0
+    if not 0 < digits <= _MOST_DIGITS:
+        return 0.0, -1
+    if at < len(text) and text[at] | 32 == _E:
+        at += 1
+        small = at < len(text) and text[at] == _MINUS
+        if small or (at < len(text) and text[at] == _PLUS):
+            at += 1
+        first, power = at, 0
+        while at < len(text) and at < first + 4 and _ZERO <= text[at] <= _NINE:
+            power = power * 10 + (np.int64(text[at]) - _ZERO)
+            at += 1
+        if at == first:
+            return 0.0, -1
+        exponent += -power if small else power
+    if not -22 <= exponent <= 22:
+        return 0.0, -1
+    number = value / _TENS[-exponent] if exponent < 0 else value * _TENS[exponent]
+    return -number if negative else number, at

@@ -20,6 +20,7 @@ setup(
         "tensorflow-datasets>=4.9.7",
         "array-record>=0.5.1",
         "numpy>=1.26",
+        "numba>=0.60",
         "scikit-learn>=1.4",
         "sentencepiece>=0.2.0",
         "tokenizers>=0.20",
@@ -29,6 +30,7 @@ setup(
         "joblib>=1.4",
         "tqdm>=4.66",
         "boto3>=1.34",
+        "requests>=2.32",
         "jsonargparse[signatures]>=4.49",
         "pyyaml>=6.0",
         "matplotlib>=3.8",
@@ -39,7 +41,14 @@ setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.18"],
         "jax": ["jax>=0.4.30"],
-        "test": ["jax>=0.4.30", "pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6"],
+        "test": [
+            "jax>=0.4.30",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "hypothesis>=6.100",
+            "ruff>=0.6",
+            "moto[server]>=5",
+        ],
     },
     entry_points={"console_scripts": ["kaleido=kaleido.__main__:main"]},
 )

@@ -1,0 +1,49 @@
+"""One progress bar over all files that are being fetched."""
+
+from tqdm import tqdm
+
+from kaleido.fetch.download import Moved
+
+
+class Progress:
+    """Bytes there, of those known of so far; used by one thread."""
+
+    def __init__(self, files: int):
+        self._bar = tqdm(total=0, unit="B", unit_scale=True, leave=False)
+        self._files = files
+        self._done = 0
+        self._positions: dict[str, Moved] = {}
+        self._noted = ""
+        self._describe()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def moved(self, name: str, now: Moved) -> None:
+        """Takes in how far a file is."""
+        before = self._positions.get(name)
+        self._positions[name] = now
+        if before is None:
+            # What an earlier run fetched must not count for the rate of this one.
+            self._bar.initial += now.position
+            before = Moved(0, 0)
+        self._bar.total += (now.size or 0) - (before.size or 0)
+        self._bar.update(now.position - before.position)
+        if name == self._noted:
+            self._bar.set_postfix_str("", refresh=False)
+
+    def note(self, name: str, text: str) -> None:
+        """Shows why a file does not move, until it does."""
+        self._noted = name
+        self._bar.set_postfix_str(f"{name}: {text}")
+
+    def done(self, name: str) -> None:
+        """Counts a file that will not move any more."""
+        self._done += 1
+        self._describe()
+
+    def _describe(self) -> None:
+        self._bar.set_description(f"{self._done}/{self._files} files")

@@ -1,0 +1,202 @@
+"""The sources: HTTP servers, S3 buckets and folders."""
+
+import os
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from kaleido.errors import UserError
+from kaleido.fetch.source import (
+    HOW_TO_NAME_A_MIRROR,
+    UNKNOWN,
+    Changed,
+    Interrupted,
+    NotServed,
+    Opened,
+    Source,
+    Unreachable,
+    Version,
+    causes,
+    may_pass,
+    reason,
+)
+
+LONGEST_CONNECT = 10.0
+"""Seconds, for a connection to be made."""
+
+
+def source_at(base: str, timeout: float = 30.0, anonymous: bool = False) -> Source:
+    """The source at an address.
+
+    Args:
+        base: `http(s)://...`, `s3://bucket/prefix`, `file:///...` or a folder.
+        timeout: Seconds of silence after which a connection counts as cut.
+        anonymous: Do not sign requests to S3 even if there are credentials.
+    """
+    if "://" not in base:
+        return FolderSource(Path(base))
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        raise UserError(f"the base is not an address; {HOW_TO_NAME_A_MIRROR}") from None
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return FolderSource(Path(unquote(parts.path)))
+    if parts.scheme in ("http", "https") and parts.netloc:
+        return HttpSource(parts, timeout)
+    if parts.scheme == "s3" and parts.netloc:
+        return S3Source(parts, timeout, anonymous)
+    raise UserError(f"nothing can be fetched from such a base; {HOW_TO_NAME_A_MIRROR}. Received: {_shown(parts)}")
+
+
+class FolderSource(Source):
+    """A folder of this machine."""
+
+    def __init__(self, folder: Path):
+        self.address = str(folder)
+        self._folder = folder
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; {HOW_TO_NAME_A_MIRROR}")
+
+    @contextmanager
+    def open(self, name: str, start: int = 0, version: Version = UNKNOWN) -> Iterator[Opened]:
+        try:
+            with open(self._folder / name, "rb") as file:
+                state = os.fstat(file.fileno())
+                current = Version(state.st_size, str(state.st_mtime_ns))
+                start = file.seek(start if current == version else 0)
+                yield Opened(start, current, file.read)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise NotServed(reason(error)) from None
+        except OSError as error:
+            raise Interrupted(reason(error)) from error
+
+
+class HttpSource(Source):
+    """An HTTP server; proxies, certificates and `~/.netrc` as `requests` finds them in the environment."""
+
+    def __init__(self, base: SplitResult, timeout: float):
+        import requests
+
+        self.address = _shown(base)
+        self._base = base
+        self._timeouts = min(timeout, LONGEST_CONNECT), timeout
+        self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    @contextmanager
+    def open(self, name: str, start: int = 0, version: Version = UNKNOWN) -> Iterator[Opened]:
+        from requests import exceptions
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        if start and version.tag:
+            headers["If-Range"] = version.tag
+        url = self._base._replace(path=f"{self._base.path.rstrip('/')}/{quote(name)}", fragment="").geturl()
+        try:
+            with self._session.get(url, headers=headers, stream=True, timeout=self._timeouts) as response:
+                yield _answer(response, start, version)
+        except (exceptions.ConnectionError, exceptions.Timeout, HTTPError) as error:
+            raise _no_answer(error) from error
+        except exceptions.RequestException as error:
+            raise NotServed(f"cannot be asked for ({type(error).__name__})") from None
+
+
+def _answer(response, start: int, version: Version) -> Opened:
+    from urllib3.util import Retry
+
+    status, headers = response.status_code, response.headers
+    if status not in (200, 206, 416):
+        message = f"{status} {response.reason}"
+        if may_pass(status):
+            raise Interrupted(message, Retry().get_retry_after(response.raw) or 0.0)
+        raise NotServed(message)
+    # If-Range takes no weak ETags.
+    etag = headers.get("ETag", "W/")
+    tag = headers.get("Last-Modified", "") if etag.startswith("W/") else etag
+    if status == 200:
+        length = headers.get("Content-Length", "")
+        return Opened(0, Version(int(length) if length.isdecimal() else None, tag), response.raw.read)
+    part = re.fullmatch(rf"bytes {start}-\d+/(\d+|\*)", headers.get("Content-Range", ""))
+    same_size = part and (version.size is None or part[1] in ("*", str(version.size)))
+    if status == 416 or not same_size or tag not in ("", version.tag):
+        raise Changed("another file than the one begun")
+    return Opened(start, version, response.raw.read)
+
+
+class S3Source(Source):
+    """A bucket of S3, or of what speaks its protocol at `AWS_ENDPOINT_URL`; credentials as boto3 finds them."""
+
+    def __init__(self, base: SplitResult, timeout: float, anonymous: bool):
+        import boto3
+        from botocore import UNSIGNED
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        self.address = _shown(base)
+        self._bucket, self._prefix = base.netloc.rpartition("@")[2], base.path.strip("/")
+        # Tries are counted in one place, and that is not here.
+        connect = min(timeout, LONGEST_CONNECT)
+        config = Config(connect_timeout=connect, read_timeout=timeout, retries={"total_max_attempts": 1})
+        try:
+            session = boto3.Session()
+            if anonymous or session.get_credentials() is None:
+                config = config.merge(Config(signature_version=UNSIGNED))
+            self._client = session.client("s3", config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise UserError(f"{self.address}: look at the AWS settings, {type(error).__name__}") from None
+
+    @contextmanager
+    def open(self, name: str, start: int = 0, version: Version = UNKNOWN) -> Iterator[Opened]:
+        from botocore import exceptions
+        from urllib3.exceptions import HTTPError
+
+        condition = {"Range": f"bytes={start}-", "IfMatch": version.tag} if start else {}
+        key = f"{self._prefix}/{name}".lstrip("/")
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)
+            with closing(answer["Body"]) as body:
+                part = answer.get("ContentRange")
+                size = int(part.rpartition("/")[2]) if part else answer["ContentLength"]
+                current = Version(size, answer["ETag"])
+                if part and current != version:
+                    raise Changed("another object than the one begun")
+                yield Opened(start if part else 0, current, body.read)
+        except exceptions.ClientError as error:
+            raise _refusal(error) from None
+        except exceptions.FlexibleChecksumError as error:
+            raise Changed("damaged on the way") from error
+        except (
+            exceptions.HTTPClientError,
+            exceptions.ConnectionError,
+            exceptions.IncompleteReadError,
+            HTTPError,
+        ) as error:
+            raise _no_answer(error) from error
+        except exceptions.BotoCoreError as error:
+            raise NotServed(f"cannot be asked for ({type(error).__name__})") from None
+
+
+def _refusal(error) -> Exception:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = error.response.get("Error", {}).get("Code", "")
+    message = f"{status} {code}" if code != str(status) else code
+    if status in (412, 416):
+        return Changed(message)
+    return Interrupted(message) if may_pass(status) else NotServed(message)
+
+
+def _no_answer(error: Exception) -> Exception:
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+    chain = causes(error)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
+        return NotServed("the server's certificate is not trusted")
+    unreachable = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in chain)
+    return (Unreachable if unreachable else Interrupted)(reason(error))
+
+
+def _shown(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

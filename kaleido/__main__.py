@@ -9,9 +9,12 @@ from kaleido.errors import UserError
 
 VERBS = {
     "catalog": "import, generate or show a catalogue of products",
+    "fetch": "get files from a mirror: http(s), S3 or a folder",
     "prepare": "turn a catalogue into records: patches, features, token ids",
     "pretrain": "pre-train a model on records",
     "evaluate": "evaluate a pre-trained model on held-out products",
+    "weights": "take the original release's checkpoint, or write one",
+    "parity": "compare with values that the original release computed",
     "bench": "measure speed: reading, preparing, training",
 }
 USER_ERROR = 2

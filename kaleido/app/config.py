@@ -1,6 +1,6 @@
 """The sections of an application's configuration, named as in EasyTransfer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -20,6 +20,9 @@ class ModelSection:
         hidden_size: Instead of the size's.
         num_heads: Instead of the size's.
         intermediate_size: Instead of the size's.
+        max_position_embeddings: Longest text, [CLS] and [SEP] included.
+        token_type_vocab_size: Rows of the text's segment table; 2 in BERT.
+        segment_vocab_size: Rows of each level's segment table; level n uses row n.
         dropout: After embeddings, attention outputs and feed-forward outputs.
         attention_dropout: On attention probabilities.
         initializer_range: Standard deviation of the truncated normal that kernels and tables start from.
@@ -32,6 +35,9 @@ class ModelSection:
     hidden_size: int | None = None
     num_heads: int | None = None
     intermediate_size: int | None = None
+    max_position_embeddings: int = 512
+    token_type_vocab_size: int = 2
+    segment_vocab_size: int = 6
     dropout: float = 0.1
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
@@ -41,7 +47,8 @@ class ModelSection:
     def __post_init__(self):
         check = partial(check_range, self, section="model_config")
         check("[1, 1000]", "num_layers", "num_heads")
-        check("[1, 10_000_000]", "hidden_size", "intermediate_size")
+        check("[1, 10_000_000]", "hidden_size", "intermediate_size", "max_position_embeddings")
+        check("[1, 1000]", "token_type_vocab_size", "segment_vocab_size")
         check("[0, 1)", "dropout", "attention_dropout")
         check("(0, 1]", "initializer_range")
 
@@ -51,6 +58,9 @@ class ModelSection:
         return ModelConfig(
             vocab_size=vocab_size,
             feature_size=feature_size,
+            max_position_embeddings=self.max_position_embeddings,
+            token_type_vocab_size=self.token_type_vocab_size,
+            segment_vocab_size=self.segment_vocab_size,
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
             initializer_range=self.initializer_range,
@@ -72,6 +82,9 @@ class OptimizerConfig:
         beta_2: Decay of the second moment.
         epsilon: Added to the root of the second moment.
         clip_norm: Largest global norm of the gradient; 0 for no clipping.
+        original: The original release's rule: warm-up multiplies a rate that falls from the first step on, so that step
+            moves nothing; `adamw` adds its decay to the update before both are multiplied by the bias-corrected rate.
+            By default what `model_config.compatibility.original` says.
     """
 
     name: Literal["adam", "adamw"] = "adamw"
@@ -82,6 +95,7 @@ class OptimizerConfig:
     beta_2: float = 0.98
     epsilon: float = 1e-6
     clip_norm: float = 1.0
+    original: bool | None = None
 
     def __post_init__(self):
         check = partial(check_range, self, section="train_config.optimizer_config")
@@ -203,3 +217,6 @@ class PretrainConfig:
 
     def __post_init__(self):
         check_range(self, "[0, 4_294_967_295]", "seed")  # NumPy's and Keras' seeds have 32 bits
+        if self.train_config.optimizer_config.original is None:
+            rule = replace(self.train_config.optimizer_config, original=self.model_config.compatibility.original)
+            object.__setattr__(self, "train_config", replace(self.train_config, optimizer_config=rule))

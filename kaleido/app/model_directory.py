@@ -15,6 +15,19 @@ from kaleido.text import Tokenizer
 FORMAT = 2
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.weights.h5"
 
+_ARCHITECTURE = (
+    "vocab_size",
+    "feature_size",
+    "num_layers",
+    "hidden_size",
+    "num_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "token_type_vocab_size",
+    "segment_vocab_size",
+    "compatibility.raw_positions",
+)
+
 
 class _WeightsInMemory(io.BytesIO):
     """Where Keras writes weights: HDF5 brings the process down where a disk refuses what it writes."""
@@ -28,13 +41,13 @@ def is_model_directory(directory: Path) -> bool:
     return (Path(directory) / CONFIG_FILE).is_file() and (Path(directory) / WEIGHTS_FILE).is_file()
 
 
-def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer, metadata: Mapping[str, Any]) -> None:
+def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer | None, metadata: Mapping[str, Any]) -> None:
     """Writes a model; the folder appears complete or, if one was there, is replaced whole.
 
     Args:
         directory: Where.
         model: Its config, tasks and weights.
-        tokenizer: Its vocabulary.
+        tokenizer: Its vocabulary, None for a model that comes without one.
         metadata: Of the records that it was trained on: label names and how photos were prepared.
 
     Raises:
@@ -44,7 +57,8 @@ def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer, metada
         weights = _WeightsInMemory()
         model.save_weights(weights)
         (folder / WEIGHTS_FILE).write_bytes(weights.getbuffer())
-        tokenizer.save(folder)
+        if tokenizer:
+            tokenizer.save(folder)
         content = {
             "format": FORMAT,
             "class": "KaleidoBert",
@@ -93,7 +107,10 @@ def load_weights(model: KaleidoBert, directory: Path) -> None:
     directory = Path(directory)
     content = read_model_config(directory)
     saved, wanted = ModelConfig.from_dict(content["model"]).to_dict(), model.config.to_dict()
-    for key in ("vocab_size", "feature_size", "num_layers", "hidden_size", "num_heads", "intermediate_size"):
+    for config in (saved, wanted):
+        # Weights that were trained on one kind of positions know nothing of the other.
+        config["compatibility.raw_positions"] = config["compatibility"]["raw_positions"]
+    for key in _ARCHITECTURE:
         if saved[key] != wanted[key]:
             raise UserError(f"{directory}: the saved model's {key} is {saved[key]}. Received: {wanted[key]}")
     if tuple(content["tasks"]) != model.tasks:

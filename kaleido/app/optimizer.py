@@ -5,6 +5,8 @@ from keras import ops
 
 from kaleido.app.config import OptimizerConfig
 
+_WITHOUT_DECAY = ("bias", "gamma", "beta")
+
 
 @keras.saving.register_keras_serializable("kaleido")
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -31,9 +33,65 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
 
 
+@keras.saving.register_keras_serializable("kaleido")
+class OriginalSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The original release's: falls in a straight line from step 0 on, and warm-up multiplies that by step/warm-up.
+
+    Args:
+        peak: The rate that falls; it is never reached.
+        warmup_steps: Steps of the climb.
+        total_steps: Steps of the whole training.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int):
+        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
+
+    def __call__(self, step):
+        done = ops.cast(step, "float32")
+        climb = done / self.warmup_steps if self.warmup_steps else 1.0
+        return self.peak * ops.minimum(climb, 1.0) * ops.maximum(1.0 - done / self.total_steps, 0.0)
+
+    def get_config(self):
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
+
+
+@keras.saving.register_keras_serializable("kaleido")
+class OriginalAdamW(keras.optimizers.Adam):
+    """The original release's Adam with weight decay: the decay moves by Adam's bias-corrected rate.
+
+    Args:
+        decay: Share of a weight that is added to its update; not of biases and LayerNorm.
+        options: Of Adam.
+    """
+
+    def __init__(self, *args, decay: float = 0.0, **options):
+        super().__init__(*args, **options)
+        self.decay = decay
+
+    def build(self, variables):
+        super().build(variables)
+        self._decays = [variable.name not in _WITHOUT_DECAY for variable in variables]
+
+    def update_step(self, gradient, variable, learning_rate):
+        # By index: on TensorFlow this is the variable within Keras' own, of another name.
+        if self._decays[self._get_variable_index(variable)]:
+            done = ops.cast(self.iterations + 1, variable.dtype)
+            correction = ops.sqrt(1 - ops.power(self.beta_2, done)) / (1 - ops.power(self.beta_1, done))
+            rate = ops.cast(learning_rate, variable.dtype) * correction
+            self.assign_sub(variable, variable * (self.decay * rate))
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        return {**super().get_config(), "decay": self.decay}
+
+
 def create_optimizer(config: OptimizerConfig, total_steps: int, variables: list) -> keras.optimizers.Optimizer:
     """An optimizer built for the given trainable variables; clipping is the step's, which logs the norm."""
-    schedule = WarmupLinearDecay(config.learning_rate, round(config.warmup_ratio * total_steps), total_steps)
+    warmup_steps = config.warmup_ratio * total_steps
+    if config.original:
+        schedule = OriginalSchedule(config.learning_rate, int(warmup_steps), total_steps)
+    else:
+        schedule = WarmupLinearDecay(config.learning_rate, round(warmup_steps), total_steps)
     options = {
         "beta_1": config.beta_1,
         "beta_2": config.beta_2,
@@ -43,8 +101,10 @@ def create_optimizer(config: OptimizerConfig, total_steps: int, variables: list)
     }
     if config.name == "adam":
         optimizer = keras.optimizers.Adam(schedule, **options)
+    elif config.original:
+        optimizer = OriginalAdamW(schedule, decay=config.weight_decay, **options)
     else:
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, **options)
-        optimizer.exclude_from_weight_decay([v for v in variables if v.name in ("bias", "gamma", "beta")])
+        optimizer.exclude_from_weight_decay([v for v in variables if v.name in _WITHOUT_DECAY])
     optimizer.build(variables)
     return optimizer

@@ -17,9 +17,11 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Compatibility:
-    """The original release's departures from the paper, each off by default.
+    """The original release's departures from the paper, each off by default (`docs/original.md` measures them).
 
     Args:
+        original: All of those below that are not set on their own.
+        raw_positions: Patch positions in whole pixels and square pixels, instead of shares of the photo.
         joint_grey_softmax: G2CM's target softmax runs over both grey patches joined, so its loss can be negative.
         losses_on_mismatched_pairs: Completing words and patches counts on pairs of different products as well.
         input_dropout: Dropout on the patch features themselves, besides the one on their embedding.
@@ -27,10 +29,21 @@ class Compatibility:
             being refused.
     """
 
-    joint_grey_softmax: bool = False
-    losses_on_mismatched_pairs: bool = False
-    input_dropout: bool = False
-    short_segment_table: bool = False
+    original: bool = False
+    raw_positions: bool | None = None
+    joint_grey_softmax: bool | None = None
+    losses_on_mismatched_pairs: bool | None = None
+    input_dropout: bool | None = None
+    short_segment_table: bool | None = None
+
+    def __post_init__(self):
+        for quirk in QUIRKS:
+            if getattr(self, quirk) is None:
+                object.__setattr__(self, quirk, self.original)
+
+
+QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "original")
+"""Names of the departures."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class ModelConfig:
         feature_size: Length D of a patch feature.
         num_layers, hidden_size, num_heads, intermediate_size: The encoder.
         max_position_embeddings: Longest text, [CLS] and [SEP] included.
+        token_type_vocab_size: Rows of the text's segment table, of which ours use the first.
         segment_vocab_size: Rows of each level's segment table; level n uses row n.
         dropout: After embeddings, attention outputs and feed-forward outputs.
         attention_dropout: On attention probabilities.
@@ -57,6 +71,7 @@ class ModelConfig:
     num_heads: int = 12
     intermediate_size: int = 3072
     max_position_embeddings: int = 512
+    token_type_vocab_size: int = 2
     segment_vocab_size: int = 6
     dropout: float = 0.1
     attention_dropout: float = 0.1
@@ -66,7 +81,7 @@ class ModelConfig:
 
     def __post_init__(self):
         check = partial(check_range, self, section="model_config")
-        check("[1, 1000]", "num_layers", "num_heads", "segment_vocab_size")
+        check("[1, 1000]", "num_layers", "num_heads", "segment_vocab_size", "token_type_vocab_size")
         check("[1, 10_000_000]", "vocab_size", "feature_size", "hidden_size", "intermediate_size")
         check("[1, 10_000_000]", "max_position_embeddings")
         check("[0, 1)", "dropout", "attention_dropout")

@@ -14,7 +14,10 @@ def initializer(config: ModelConfig) -> keras.initializers.Initializer:
 
 @keras.saving.register_keras_serializable("kaleido")
 class TextEmbedding(keras.layers.Layer):
-    """Token + position + type, LayerNorm, dropout. Token ids int32 [B, T] -> [B, T, H]."""
+    """Token + position + type, LayerNorm, dropout.
+
+    Token ids int32 [B, T], and types int32 [B, T] where they are not all 0 -> [B, T, H].
+    """
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)
@@ -32,12 +35,13 @@ class TextEmbedding(keras.layers.Layer):
             (self.config.max_position_embeddings, size), initializer(self.config), name="positions"
         )
         # BERT's table has a row for a second sentence, which a fashion text has not; kept so that its weights load.
-        self.types = self.add_weight((2, size), initializer(self.config), name="types")
+        self.types = self.add_weight((self.config.token_type_vocab_size, size), initializer(self.config), name="types")
         self.norm.build((*input_shape, size))
 
-    def call(self, token_ids, training=None):
+    def call(self, token_ids, token_types=None, training=None):
         length = ops.shape(token_ids)[1]
-        embedded = self.token(token_ids) + self.positions[:length] + self.types[0]
+        types = self.types[0] if token_types is None else ops.take(self.types, token_types, axis=0)
+        embedded = self.token(token_ids) + self.positions[:length] + types
         return self.dropout(self.norm(embedded), training=training)
 
 

@@ -76,7 +76,7 @@ class KaleidoBert(keras.Model):
             text [B, T, H], patches as five arrays [B, n, H] level by level, pooled [B, H] (the [CLS] output through a
             dense layer and tanh).
         """
-        text = self.text_embedding(batch["token_ids"], training=training)
+        text = self.text_embedding(batch["token_ids"], batch.get("token_types"), training=training)
         patches = self.patch_embedding(
             [batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training
         )

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 
 from kaleido.app.config import OptimizerConfig
-from kaleido.app.optimizer import WarmupLinearDecay, create_optimizer
+from kaleido.app.optimizer import OriginalSchedule, WarmupLinearDecay, create_optimizer
 
 
 def test_schedule_climbs_and_falls_in_straight_lines():
@@ -31,3 +31,27 @@ def test_adam_has_no_decay():
     optimizer = create_optimizer(OptimizerConfig("adam", 0.1, 0.0), 10, [variable])
     optimizer.apply([np.zeros(2, "float32")], [variable])
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), 1)
+
+
+def test_the_originals_schedule_begins_with_a_step_that_moves_nothing():
+    rates = [float(OriginalSchedule(1.0, 2, 5)(step)) for step in range(6)]
+    np.testing.assert_allclose(rates, [0, 0.5 * 0.8, 0.6, 0.4, 0.2, 0], atol=1e-6)
+    assert float(OriginalSchedule(1.0, 0, 5)(0)) == 1
+
+
+def test_the_originals_decay_moves_by_the_corrected_rate():
+    names = ("kernel", "bias")
+    variables = [keras.Variable(np.array([1.0, -2.0], "float32"), name=name) for name in names]
+    config = OptimizerConfig("adamw", 0.1, 0.4, weight_decay=0.3, beta_2=0.999, original=True)
+    optimizer = create_optimizer(config, 5, variables)
+    gradient = np.array([0.5, -0.1])
+    expected = {name: np.array([1.0, -2.0]) for name in names}
+    m, v = np.zeros(2), np.zeros(2)
+    for step in range(4):
+        optimizer.apply([gradient.astype("float32")] * 2, variables)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        rate = 0.1 * (1 - step / 5) * min(step / 2, 1) * np.sqrt(1 - 0.999 ** (step + 1)) / (1 - 0.9 ** (step + 1))
+        for name, decay in zip(names, (0.3, 0)):
+            expected[name] = expected[name] - rate * (m / (np.sqrt(v) + 1e-6) + decay * expected[name])
+    for name, variable in zip(names, variables):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected[name], rtol=1e-5)

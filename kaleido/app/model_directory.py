@@ -109,7 +109,7 @@ def load_weights(model: KaleidoBert, directory: Path) -> None:
     saved, wanted = ModelConfig.from_dict(content["model"]).to_dict(), model.config.to_dict()
     for config in (saved, wanted):
         # Weights that were trained on one kind of positions know nothing of the other.
-        config["compatibility.raw_positions"] = config["compatibility"]["raw_positions"]
+        config["compatibility.raw_positions"] = bool(config["compatibility"]["raw_positions"])
     for key in _ARCHITECTURE:
         if saved[key] != wanted[key]:
             raise UserError(f"{directory}: the saved model's {key} is {saved[key]}. Received: {wanted[key]}")

@@ -151,7 +151,7 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
     """
     config = replace(reference.checkpoint.model_config(), dropout=0.0, attention_dropout=0.0)
     config = replace(config, compatibility=compatibility)
-    batch = to_batch(columns, "pretraining", raw_positions=compatibility.raw_positions, feature_dtype=np.float32)
+    batch = to_batch(columns, "pretraining", raw_positions=bool(compatibility.raw_positions), feature_dtype=np.float32)
     model = _Model(config, reference.checkpoint).build_model()
     table = variable_table(model)
     tensors = {name: tf.convert_to_tensor(values) for name, values in batch.items()}

@@ -159,7 +159,7 @@ class Pretraining(PretrainingTasks):
             self.tasks,
             cluster.rank,
             cluster.workers,
-            raw_positions=self.compatibility.raw_positions,
+            raw_positions=bool(self.compatibility.raw_positions),
         )
 
     def _claim_directory(self) -> None:

@@ -20,7 +20,7 @@ class Compatibility:
     """The original release's departures from the paper, each off by default (`docs/original.md` measures them).
 
     Args:
-        original: All of those below that are not set on their own.
+        original: All of those below that are not set on their own; unset is off without it.
         raw_positions: Patch positions in whole pixels and square pixels, instead of shares of the photo.
         joint_grey_softmax: G2CM's target softmax runs over both grey patches joined, so its loss can be negative.
         losses_on_mismatched_pairs: Completing words and patches counts on pairs of different products as well.
@@ -37,9 +37,10 @@ class Compatibility:
     short_segment_table: bool | None = None
 
     def __post_init__(self):
+        # None is kept where it says nothing: a configuration is filled from its defaults before `original` is known.
         for quirk in QUIRKS:
-            if getattr(self, quirk) is None:
-                object.__setattr__(self, quirk, self.original)
+            if self.original and getattr(self, quirk) is None:
+                object.__setattr__(self, quirk, True)
 
 
 QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "original")

@@ -44,14 +44,24 @@ class Engine:
         config: Logging, checkpoints, batch size.
         total_steps: Where to stop.
         data: What the run is trained on; a run goes on with nothing else.
+        description: Of the progress bar.
     """
 
-    def __init__(self, step: Step, directory: Path, config: TrainConfig, total_steps: int, data: str = ""):
+    def __init__(
+        self,
+        step: Step,
+        directory: Path,
+        config: TrainConfig,
+        total_steps: int,
+        data: str = "",
+        description: str = "pre-train",
+    ):
         self.step = step
         self.directory = Path(directory)
         self.config = config
         self.total_steps = total_steps
         self.data = data
+        self.description = description
         self.checkpoints = CheckpointStore(self.directory / "checkpoints", config.keep_checkpoints)
         self._done = 0
         # Points since the last logged one, and steps not waited for: waiting for the device at every step would leave
@@ -87,7 +97,7 @@ class Engine:
         progress = tqdm(
             total=self.total_steps,
             initial=self._done,
-            desc="pre-train",
+            desc=self.description,
             unit="step",
             dynamic_ncols=True,
             disable=not chief,

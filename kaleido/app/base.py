@@ -1,0 +1,182 @@
+"""What applications share that are trained on prepared records, in a folder of their own."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kaleido import configuration
+from kaleido.app.application import Application
+from kaleido.app.checkpoints import CheckpointStore
+from kaleido.app.cluster import Cluster, read_cluster
+from kaleido.app.engine import Engine, evaluate
+from kaleido.app.model_directory import is_model_directory, load_weights, save_model
+from kaleido.app.step import Step, create_step
+from kaleido.atomic import remove_leftovers, write_atomically
+from kaleido.errors import UserError
+from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.records.open import create_pipeline, open_records
+from kaleido.records.reader import SplitRecords
+from kaleido.records.stream import BatchStream
+from kaleido.text import Tokenizer, load_tokenizer
+
+CONFIG_FILE, METRICS_FILE = "config.yaml", "metrics.json"
+
+# These may change between the runs of one training; everything else would make it another training.
+_FREE_KEYS = (
+    "output",
+    "mode",
+    "preprocess_config.workers",
+    "preprocess_config.prefetch",
+    "train_config.keep_checkpoints",
+    "train_config.save_every",
+    "train_config.tensorboard",
+    "train_config.jit_compile",
+    "train_config.distribution_config.strategy",
+    "evaluate_config.batch_size",
+)
+
+
+class RecordsApplication(Application):
+    """An application with its records, its folder, and EasyTransfer's verbs to run it.
+
+    Args:
+        config: Has `records`, `output`, `seed`, `preprocess_config`, `train_config` and `evaluate_config`.
+
+    Attributes:
+        model: What `build_model` made.
+        description: What the progress bar says of its training.
+    """
+
+    model: KaleidoBert
+    description: str
+
+    def __init__(self, config: Any):
+        self.config = config
+        self.directory = Path(config.output)
+        # Opened first: it compares the vocabulary's checksum.
+        self._records("train")
+        self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
+
+    @property
+    @abstractmethod
+    def pipeline_tasks(self) -> tuple[str, ...]:
+        """The pre-training tasks that batches are masked and corrupted for."""
+
+    @property
+    @abstractmethod
+    def raw_positions(self) -> bool:
+        """Whether the model reads positions in pixels."""
+
+    def finished_metrics(self) -> dict[str, float] | None:
+        """The figures of a run that has nothing left to do, None of any other."""
+        self._claim_directory()
+        config = self.config
+        total_steps = config.train_config.total_steps(len(self._records("train")))
+        saved = total_steps in CheckpointStore(self.directory / "checkpoints", 1).steps()
+        if not saved or not is_model_directory(self.directory / "model"):
+            return None
+        try:
+            content = json.loads(self.metrics_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        same = content["records"] == config.records and content["split"] == config.evaluate_config.split
+        return content["metrics"] if same and content["step"] == total_steps else None
+
+    def run_train(self) -> None:
+        """Trains to the last step and saves the model; goes on from the latest checkpoint."""
+        self._train(evaluates=False)
+
+    def run_train_and_evaluate(self) -> dict[str, float]:
+        """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end.
+
+        Returns:
+            The last evaluation, which is also in `metrics.json`.
+        """
+        metrics = self._train(evaluates=True)
+        steps = self.config.train_config.total_steps(len(self._records("train")))
+        self._write_metrics(metrics, steps)
+        return metrics
+
+    def run_evaluate(self) -> dict[str, float]:
+        """Evaluates the saved model of the run and writes `metrics.json`."""
+        step = create_step(self, self.config.train_config, total_steps=0)
+        load_weights(self.model, self.directory / "model")
+        metrics = self._evaluate(step)
+        steps = CheckpointStore(self.directory / "checkpoints", 1).steps()
+        self._write_metrics(metrics, steps[-1] if steps else None)
+        return metrics
+
+    @property
+    def metrics_path(self) -> Path:
+        """Where the last evaluation is written."""
+        return self.directory / METRICS_FILE
+
+    def export_model(self, directory: Path) -> None:
+        """Saves the model with all that is needed to use it: config, weights, vocabulary, labels, preparation."""
+        save_model(directory, self.model, self.tokenizer, self._records("train").metadata)
+
+    def _train(self, evaluates: bool) -> dict[str, float] | None:
+        self._claim_directory()
+        train_config = self.config.train_config
+        records = self._records("train")
+        total_steps = train_config.total_steps(len(records))
+        step = create_step(self, train_config, total_steps)
+        pipeline = self._pipeline(records, train_config.batch_size, True, step.cluster)
+        engine = Engine(step, self.directory, train_config, total_steps, records.fingerprint, self.description)
+        evaluation = partial(self._evaluate, step) if evaluates else None
+        metrics = engine.train(pipeline, evaluation, self.config.evaluate_config.every)
+        if step.cluster.is_chief:
+            self.export_model(self.directory / "model")
+        return metrics
+
+    def _evaluate(self, step: Step, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        config = self.config.evaluate_config
+        # Whole batches: several workers take turns.
+        pipeline = self._pipeline(self._records(config.split), config.batch_size, False, Cluster())
+        return evaluate(step, pipeline, f"evaluate on {config.split}", stop)
+
+    def _write_metrics(self, metrics: dict[str, float], step: int | None) -> None:
+        content = {
+            "records": self.config.records,
+            "split": self.config.evaluate_config.split,
+            "step": step,
+            "metrics": metrics,
+        }
+        if read_cluster().is_chief:
+            write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
+
+    def _records(self, split: str) -> SplitRecords:
+        return open_records(Path(self.config.records), split)
+
+    def _pipeline(self, records: SplitRecords, batch_size: int, training: bool, cluster: Cluster) -> BatchStream:
+        return create_pipeline(
+            records,
+            self.config.preprocess_config,
+            self.tokenizer,
+            batch_size,
+            self.config.seed,
+            training,
+            self.pipeline_tasks,
+            cluster.rank,
+            cluster.workers,
+            raw_positions=self.raw_positions,
+        )
+
+    def _claim_directory(self) -> None:
+        """Saves the resolved configuration, or checks that the run in this folder is the same training."""
+        path = self.directory / CONFIG_FILE
+        if path.exists():
+            before = configuration.flatten(configuration.load(type(self.config), path))
+            now = configuration.flatten(self.config)
+            changed = [key for key in now if key not in _FREE_KEYS and now[key] != before.get(key)]
+            if changed:
+                raise UserError(
+                    f"{self.directory} holds a run with another {changed[0]} ({before.get(changed[0])}); name another "
+                    f"output folder or remove this one. Received: {now[changed[0]]}"
+                )
+        if read_cluster().is_chief:
+            remove_leftovers(self.directory)
+            configuration.save(self.config, path)

@@ -7,7 +7,7 @@ import numpy as np
 from kaleido.app.config import ModelSection, TrainConfig
 from kaleido.app.pretraining_tasks import PretrainingTasks
 from kaleido.app.step import create_step
-from kaleido.model.config import ModelConfig
+from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.tasks import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES
 
@@ -36,7 +36,7 @@ def benchmark_step(
         `examples_per_second`, `step_ms`, `flop_per_example` (forward and backward, matrix products alone) and
         `bytes_per_example` (see `moved_bytes`).
     """
-    application = RandomPretraining(model.resolve(vocab_size, feature_size), train)
+    application = RandomPretraining(model.resolve(vocab_size, feature_size))
     step = create_step(application, train, total_steps=1_000_000)
     batch = random_batch(train.batch_size, text_length, vocab_size, feature_size, masked_words)
     for _ in range(2):
@@ -120,8 +120,8 @@ def random_batch(
 class RandomPretraining(PretrainingTasks):
     """Pre-training of a random model without records, to time it."""
 
-    def __init__(self, model_config: ModelConfig, train: TrainConfig):
-        super().__init__(train.loss_config, model_config.compatibility)
+    def __init__(self, model_config: ModelConfig):
+        super().__init__(LossConfig(), model_config.compatibility)
         self.model_config = model_config
 
     def build_model(self):

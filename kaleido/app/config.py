@@ -134,7 +134,6 @@ class TrainConfig:
         tensorboard: Also write the curves as TensorBoard events.
         optimizer_config: The update rule.
         distribution_config: The devices.
-        loss_config: The weight of each task; 0 leaves it out.
     """
 
     batch_size: int = 64
@@ -150,7 +149,6 @@ class TrainConfig:
     tensorboard: bool = True
     optimizer_config: OptimizerConfig = field(default_factory=OptimizerConfig)
     distribution_config: DistributionConfig = field(default_factory=DistributionConfig)
-    loss_config: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self):
         check = partial(check_range, self, section="train_config")
@@ -163,12 +161,26 @@ class TrainConfig:
                 f"train_config.batch_size must be a multiple of accumulation. Received: {self.batch_size} and "
                 f"{self.accumulation}"
             )
-        if not self.loss_config.tasks:
-            raise UserError("train_config.loss_config leaves no task: give at least one a weight above 0")
 
     def total_steps(self, examples: int) -> int:
         """Steps of the whole training on so many examples."""
         return self.steps or max(1, round(self.epochs * examples / self.batch_size))
+
+
+@dataclass(frozen=True)
+class PretrainTrainConfig(TrainConfig):
+    """How long and how to pre-train.
+
+    Args:
+        loss_config: The weight of each task; 0 leaves it out.
+    """
+
+    loss_config: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.loss_config.tasks:
+            raise UserError("train_config.loss_config leaves no task: give at least one a weight above 0")
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,7 @@ class PretrainConfig:
     seed: int = 0
     preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)
     model_config: ModelSection = field(default_factory=ModelSection)
-    train_config: TrainConfig = field(default_factory=TrainConfig)
+    train_config: PretrainTrainConfig = field(default_factory=PretrainTrainConfig)
     evaluate_config: EvaluateConfig = field(default_factory=EvaluateConfig)
 
     def __post_init__(self):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, PretrainConfig, TrainConfig
+from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, PretrainConfig, PretrainTrainConfig
 from kaleido.records.config import PipelineConfig
 from kaleido.records.synthetic import write_synthetic
 from kaleido.text import SentencePieceTokenizer
@@ -30,7 +30,7 @@ def config(records, tmp_path) -> PretrainConfig:
         seed=3,
         preprocess_config=PipelineConfig(max_text_length=24),
         model_config=ModelSection("tiny", num_layers=1, hidden_size=16, num_heads=2, intermediate_size=32),
-        train_config=TrainConfig(
+        train_config=PretrainTrainConfig(
             batch_size=8,
             steps=8,
             log_every=2,

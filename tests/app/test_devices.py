@@ -24,7 +24,7 @@ batch = random_batch(8, 8, 50, 12, 3)
 def losses(strategy):
     step_tensorflow._strategy = lambda config, workers: strategy
     keras.utils.set_random_seed(0)
-    step = step_tensorflow.StepTensorflow(RandomPretraining(model, config), config, 5)
+    step = step_tensorflow.StepTensorflow(RandomPretraining(model), config, 5)
     values = np.stack([step.fetch(step.train(batch)) for _ in range(5)])
     return values, step.evaluate(batch), step.evaluate({name: array[:7] for name, array in batch.items()})
 

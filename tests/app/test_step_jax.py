@@ -52,7 +52,7 @@ def batch():
 
 def create(**changes):
     config = TrainConfig(batch_size=8, optimizer_config=OPTIMIZER, **changes)
-    return create_step(RandomPretraining(MODEL.resolve(50, 12), config), config, STEPS)
+    return create_step(RandomPretraining(MODEL.resolve(50, 12)), config, STEPS)
 
 
 def train(arrays, steps, **changes):

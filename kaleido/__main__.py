@@ -12,6 +12,7 @@ VERBS = {
     "fetch": "get files from a mirror: http(s), S3 or a folder",
     "prepare": "turn a catalogue into records: patches, features, token ids",
     "pretrain": "pre-train a model on records",
+    "finetune": "fine-tune a model to recognise categories or sub-categories",
     "evaluate": "evaluate a pre-trained model on held-out products",
     "weights": "take the original release's checkpoint, or write one",
     "parity": "compare with values that the original release computed",

@@ -7,6 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from tqdm import tqdm
+
 from kaleido import configuration
 from kaleido.app.application import Application
 from kaleido.app.checkpoints import CheckpointStore
@@ -57,13 +60,18 @@ class RecordsApplication(Application):
         self.config = config
         self.directory = Path(config.output)
         # Opened first: it compares the vocabulary's checksum.
-        self._records("train")
+        self.open_records("train")
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
 
     @property
     @abstractmethod
     def pipeline_tasks(self) -> tuple[str, ...]:
         """The pre-training tasks that batches are masked and corrupted for."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the catalogue that batches are to have: `category`, `subcategory`."""
+        return ()
 
     @property
     @abstractmethod
@@ -74,7 +82,7 @@ class RecordsApplication(Application):
         """The figures of a run that has nothing left to do, None of any other."""
         self._claim_directory()
         config = self.config
-        total_steps = config.train_config.total_steps(len(self._records("train")))
+        total_steps = config.train_config.total_steps(len(self.open_records("train")))
         saved = total_steps in CheckpointStore(self.directory / "checkpoints", 1).steps()
         if not saved or not is_model_directory(self.directory / "model"):
             return None
@@ -96,7 +104,7 @@ class RecordsApplication(Application):
             The last evaluation, which is also in `metrics.json`.
         """
         metrics = self._train(evaluates=True)
-        steps = self.config.train_config.total_steps(len(self._records("train")))
+        steps = self.config.train_config.total_steps(len(self.open_records("train")))
         self._write_metrics(metrics, steps)
         return metrics
 
@@ -114,14 +122,30 @@ class RecordsApplication(Application):
         """Where the last evaluation is written."""
         return self.directory / METRICS_FILE
 
+    def run_predict(self, split: str) -> dict[str, np.ndarray]:
+        """The saved model's predictions of a split's records, in their order.
+
+        Returns:
+            What `build_predictions` gives, and the labels of the batches, by name.
+        """
+        step = create_step(self, self.config.train_config, total_steps=0)
+        load_weights(self.model, self.directory / "model")
+        pipeline = self._pipeline(self.open_records(split), self.config.evaluate_config.batch_size, False, Cluster())
+        found = []
+        progress = tqdm(pipeline, f"predict {split}", pipeline.evaluation_steps, leave=False, unit="batch")
+        for batch in progress:
+            kept = {name: values for name, values in batch.items() if name.endswith("_label")}
+            found.append(step.predict(batch) | kept)
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
     def export_model(self, directory: Path) -> None:
         """Saves the model with all that is needed to use it: config, weights, vocabulary, labels, preparation."""
-        save_model(directory, self.model, self.tokenizer, self._records("train").metadata)
+        save_model(directory, self.model, self.tokenizer, self.open_records("train").metadata)
 
     def _train(self, evaluates: bool) -> dict[str, float] | None:
         self._claim_directory()
         train_config = self.config.train_config
-        records = self._records("train")
+        records = self.open_records("train")
         total_steps = train_config.total_steps(len(records))
         step = create_step(self, train_config, total_steps)
         pipeline = self._pipeline(records, train_config.batch_size, True, step.cluster)
@@ -135,7 +159,7 @@ class RecordsApplication(Application):
     def _evaluate(self, step: Step, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         config = self.config.evaluate_config
         # Whole batches: several workers take turns.
-        pipeline = self._pipeline(self._records(config.split), config.batch_size, False, Cluster())
+        pipeline = self._pipeline(self.open_records(config.split), config.batch_size, False, Cluster())
         return evaluate(step, pipeline, f"evaluate on {config.split}", stop)
 
     def _write_metrics(self, metrics: dict[str, float], step: int | None) -> None:
@@ -148,7 +172,8 @@ class RecordsApplication(Application):
         if read_cluster().is_chief:
             write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
 
-    def _records(self, split: str) -> SplitRecords:
+    def open_records(self, split: str) -> SplitRecords:
+        """The records of a split."""
         return open_records(Path(self.config.records), split)
 
     def _pipeline(self, records: SplitRecords, batch_size: int, training: bool, cluster: Cluster) -> BatchStream:
@@ -163,6 +188,7 @@ class RecordsApplication(Application):
             cluster.rank,
             cluster.workers,
             raw_positions=self.raw_positions,
+            labels=self.labels,
         )
 
     def _claim_directory(self) -> None:

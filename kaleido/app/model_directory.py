@@ -1,7 +1,7 @@
 """A saved model: a folder with all that is needed to use it."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.recognizer import Recognizer
 from kaleido.text import Tokenizer
 
 FORMAT = 2
@@ -41,7 +42,13 @@ def is_model_directory(directory: Path) -> bool:
     return (Path(directory) / CONFIG_FILE).is_file() and (Path(directory) / WEIGHTS_FILE).is_file()
 
 
-def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer | None, metadata: Mapping[str, Any]) -> None:
+def save_model(
+    directory: Path,
+    model: KaleidoBert | Recognizer,
+    tokenizer: Tokenizer | None,
+    metadata: Mapping[str, Any],
+    labels: Sequence[str] = (),
+) -> None:
     """Writes a model; the folder appears complete or, if one was there, is replaced whole.
 
     Args:
@@ -49,6 +56,7 @@ def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer | None,
         model: Its config, tasks and weights.
         tokenizer: Its vocabulary, None for a model that comes without one.
         metadata: Of the records that it was trained on: label names and how photos were prepared.
+        labels: Names of the classes that it recognises.
 
     Raises:
         UserError: if the disk refuses.
@@ -61,9 +69,10 @@ def save_model(directory: Path, model: KaleidoBert, tokenizer: Tokenizer | None,
             tokenizer.save(folder)
         content = {
             "format": FORMAT,
-            "class": "KaleidoBert",
+            "class": type(model).__name__,
             "model": model.config.to_dict(),
             "tasks": list(model.tasks),
+            "labels": list(labels),
             "records": dict(metadata),
             "sha256": {path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         }
@@ -90,15 +99,19 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     return content
 
 
-def load_model(directory: Path) -> KaleidoBert:
+def load_model(directory: Path) -> KaleidoBert | Recognizer:
     """Builds a saved model with its weights."""
     content = read_model_config(directory)
-    model = KaleidoBert(ModelConfig.from_dict(content["model"]), content["tasks"])
+    config = ModelConfig.from_dict(content["model"])
+    if content["class"] == "Recognizer":
+        model = Recognizer(config, content["tasks"][0], len(content["labels"]))
+    else:
+        model = KaleidoBert(config, content["tasks"])
     load_weights(model, directory)
     return model
 
 
-def load_weights(model: KaleidoBert, directory: Path) -> None:
+def load_weights(model: KaleidoBert | Recognizer, directory: Path) -> None:
     """Loads a saved model's weights into a model of the same architecture.
 
     Raises:

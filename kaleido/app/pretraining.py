@@ -36,7 +36,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
         section = self.config.model_config
-        feature_size = self._records("train").feature_size
+        feature_size = self.open_records("train").feature_size
         self.model = KaleidoBert(section.resolve(self.tokenizer.vocab_size, feature_size), self.tasks)
         if section.initial_weights:
             initialize = load_weights if is_model_directory(Path(section.initial_weights)) else load_bert

@@ -45,6 +45,10 @@ class Step(ABC):
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         """float64 [metrics, 2]: sum and weight of each of the application's metrics on this worker's batch."""
 
+    @abstractmethod
+    def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The application's predictions for a batch, by name, on one device."""
+
     def sum_over_workers(self, values: np.ndarray) -> Any:
         """The elementwise sum of what every worker gives, float32, for `np.asarray`; all workers have to ask."""
         return values
@@ -111,6 +115,11 @@ def create_step(application: Application, config: TrainConfig, total_steps: int)
 
         return StepJax(application, config, total_steps)
     raise UserError(f"training needs KERAS_BACKEND=tensorflow or jax. Received: {backend}")
+
+
+def batch_rows(batch: Mapping[str, np.ndarray]) -> int:
+    """How many examples a batch holds; all its arrays have them in their first axis."""
+    return len(next(iter(batch.values())))
 
 
 def check_batch_size(config: TrainConfig, devices: int) -> None:

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from kaleido.app.application import EVALUATE, TRAIN, Application
+from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
 from kaleido.app.config import TrainConfig
 from kaleido.app.optimizer import create_optimizer
-from kaleido.app.step import Step, check_batch_size
+from kaleido.app.step import Step, batch_rows, check_batch_size
 
 
 class StepJax(Step):
@@ -48,6 +48,7 @@ class StepJax(Step):
         )
         self._train = jax.jit(self._train_on_devices, donate_argnums=0)
         self._evaluate = jax.jit(self._evaluate_on_devices)
+        self._predict = jax.jit(self._predict_whole)
 
     def train(self, batch: Mapping[str, np.ndarray]) -> jax.Array:
         variables = (self.model.trainable_variables, self._generators(), self.optimizer.variables)
@@ -63,9 +64,13 @@ class StepJax(Step):
 
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         # A last batch that does not divide lies on every device whole.
-        layout = self._whole if len(batch["token_ids"]) % self.devices else self._cut
+        layout = self._whole if batch_rows(batch) % self.devices else self._cut
         weights = jax.device_put([variable.value for variable in self.model.variables], self._whole)
         return np.asarray(self._evaluate(weights, jax.device_put(dict(batch), layout)), np.float64)
+
+    def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        weights = [variable.value for variable in self.model.variables]
+        return {name: np.asarray(values) for name, values in self._predict(weights, dict(batch)).items()}
 
     def _train_on_devices(self, state, batch):
         weights, generators, slots = state
@@ -113,6 +118,10 @@ class StepJax(Step):
     def _evaluate_on_devices(self, weights, batch):
         with keras.StatelessScope(list(zip(self.model.variables, weights))):
             return self._metric_sums(self.application.build_logits(batch, EVALUATE), batch)
+
+    def _predict_whole(self, weights, batch):
+        with keras.StatelessScope(list(zip(self.model.variables, weights))):
+            return self.application.build_predictions(self.application.build_logits(batch, PREDICT))
 
     def _metric_sums(self, logits, batch):
         metrics = self.application.build_eval_metrics(logits, batch)

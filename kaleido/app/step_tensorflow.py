@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaleido.app.application import EVALUATE, TRAIN, Application
+from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
 from kaleido.app.cluster import read_cluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.optimizer import create_optimizer
-from kaleido.app.step import Step, check_batch_size
+from kaleido.app.step import Step, batch_rows, check_batch_size
 from kaleido.errors import UserError
 
 # What a collective operation raises on the others when a worker is gone.
@@ -49,6 +49,7 @@ class StepTensorflow(Step):
         self._part_generators()
         self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
         self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
+        self._predict = tf.function(lambda batch: application.build_predictions(self._logits(batch, PREDICT)))
 
     def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
         with self._workers_alive():
@@ -59,11 +60,14 @@ class StepTensorflow(Step):
             return handle.numpy().astype(np.float64)
 
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        rows = len(batch["token_ids"])
+        rows = batch_rows(batch)
         if rows % self.local_replicas:
             # A last batch that does not divide runs on each device whole; every device then sees the same.
             return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.local_replicas
         return self._evaluate(self._distribute(batch)).numpy().astype(np.float64)
+
+    def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: values.numpy() for name, values in self._predict(_tensors(batch)).items()}
 
     def sum_over_workers(self, values: np.ndarray) -> np.ndarray | tf.Tensor:
         if self.cluster.workers == 1:
@@ -99,7 +103,7 @@ class StepTensorflow(Step):
     def _distribute(self, batch):
         if self.replicas == 1:
             return _tensors(batch)
-        rows = len(batch["token_ids"]) // self.local_replicas
+        rows = batch_rows(batch) // self.local_replicas
         first = self.cluster.rank * self.local_replicas
 
         def part(context):

@@ -69,6 +69,11 @@ class KaleidoBert(keras.Model):
             layer.build(sequence)
         self.built = True
 
+    def copy_body(self, source: "KaleidoBert") -> None:
+        """Takes embeddings, encoder and pooler from another model of the same sizes; heads stay as they are."""
+        for layer in ("text_embedding", "patch_embedding", "encoder", "pooler"):
+            getattr(self, layer).set_weights(getattr(source, layer).get_weights())
+
     def encode(self, batch, training=None):
         """Runs embeddings and encoder.
 

@@ -32,6 +32,7 @@ class Pipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
+        labels: `category` or `subcategory`, whose `category_label` or `subcategory_label` batches are to have.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -49,6 +50,7 @@ class Pipeline(BatchStream):
         rank: int = 0,
         count: int = 1,
         raw_positions: bool = False,
+        labels: Sequence[str] = (),
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
@@ -58,6 +60,7 @@ class Pipeline(BatchStream):
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self._tasks = tasks
         self._raw_positions = raw_positions
+        self._labels = labels
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
@@ -82,6 +85,8 @@ class Pipeline(BatchStream):
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
         if "itm" in self._tasks:
             batch["itm_label"] = paired.astype(np.int32)
+        for label in self._labels:
+            batch[f"{label}_label"] = getattr(self.records.index, label)[records]
         return batch
 
     def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:

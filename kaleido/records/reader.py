@@ -115,6 +115,10 @@ class SplitRecords(ABC):
         """Hexadecimal sha256 of the metadata: equal for records of the same catalogue, prepared in the same way."""
         return hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode()).hexdigest()
 
+    @abstractmethod
+    def photo_ids(self) -> list[str]:
+        """The ids of the records' photos, in their order."""
+
     def example(self, index: int) -> dict:
         """All that is stored of one record, ids and text included; texts are bytes, as TFDS gives them."""
         return self._layout.decode(self._read(np.array([index]))[0])
@@ -154,6 +158,9 @@ class Records(SplitRecords):
     @staticmethod
     def _layout_of(metadata: Mapping) -> RecordLayout:
         return RecordLayout(metadata["feature_size"])
+
+    def photo_ids(self) -> list[str]:
+        return [self.example(index)["photo_id"].decode() for index in range(len(self))]
 
     def views(self, indices: np.ndarray, raw_positions: bool = False) -> list[PhotoView]:
         """The vectors of some records as they lie in the bytes that were read: nothing is copied.

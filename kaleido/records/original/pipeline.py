@@ -36,6 +36,7 @@ class OriginalPipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
+        labels: That the data must have; whatever it has is in the batches.
 
     Raises:
         UserError: if the data has no labels for a task.
@@ -53,12 +54,18 @@ class OriginalPipeline(BatchStream):
         rank: int = 0,
         count: int = 1,
         raw_positions: bool = False,
+        labels: Sequence[str] = (),
     ):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
         if missing := [task for task in tasks if names[task][0] not in NUMBERS[records.content]]:
             raise UserError(
                 f"{records.directory}: holds data for {records.content}, which has nothing for the tasks "
                 f"{', '.join(missing)}; name records of data for pre-training or leave these tasks out"
+            )
+        if missing := [label for label in labels if f"{label}_label" not in NUMBERS[records.content]]:
+            raise UserError(
+                f"{records.directory}: holds data for {records.content}, without labels of {', '.join(missing)}; name "
+                "records of data for recognition"
             )
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self._raw_positions = raw_positions

@@ -35,6 +35,9 @@ class OriginalRecords(SplitRecords):
     def _layout_of(metadata: Mapping) -> OriginalLayout:
         return OriginalLayout(Schema.parse(metadata["config"]["schema"]))
 
+    def photo_ids(self) -> list[str]:
+        return self.index.columns["photo_id"].tolist() if "photo_id" in self.index.columns else [""] * len(self)
+
     def examples(self, indices: np.ndarray) -> Examples:
         """The numbers of some records, in any order, repetitions allowed; features float16."""
         try:

@@ -1,0 +1,49 @@
+"""Kaleido-BERT for category and sub-category recognition (paper section 4.2, CR and SUB)."""
+
+import keras
+
+from kaleido.model.config import ModelConfig
+from kaleido.model.heads import ClassificationHead
+from kaleido.model.kaleido_bert import KaleidoBert
+
+
+@keras.saving.register_keras_serializable("kaleido")
+class Recognizer(keras.Model):
+    """Dropout and one dense layer on the pooled [CLS].
+
+    A batch as `docs/design.md` defines it goes in, masked and corrupted in nothing; `{task: logits [B, classes]}` comes
+    out.
+
+    Args:
+        config: The architecture.
+        task: What is recognised.
+        classes: How many there are.
+    """
+
+    def __init__(self, config: ModelConfig, task: str, classes: int, name: str = "recognizer", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.config, self.task, self.classes = config, task, classes
+        self.bert = KaleidoBert(config, tasks=())
+        self.dropout = keras.layers.Dropout(config.dropout)
+        self.head = ClassificationHead(config, 1, classes, name=task)
+        self.build()
+
+    def build(self, input_shape=None):
+        self.head.build()
+        self.built = True
+
+    def call(self, batch, training=None):
+        _, _, pooled = self.bert.encode(batch, training=training)
+        return {self.task: self.head(self.dropout(pooled, training=training))}
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What there is a head for."""
+        return (self.task,)
+
+    def get_config(self):
+        return {"name": self.name, "config": self.config.to_dict(), "task": self.task, "classes": self.classes}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(ModelConfig.from_dict(config["config"]), config["task"], config["classes"], name=config["name"])

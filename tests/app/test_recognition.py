@@ -1,0 +1,121 @@
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from kaleido.__main__ import main
+from kaleido.app.cluster import Cluster
+from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
+from kaleido.app.finetune_config import FinetuneConfig
+from kaleido.app.model_directory import load_model, read_model_config
+from kaleido.app.pretraining import Pretraining
+from kaleido.app.recognition import Recognition
+from kaleido.errors import UserError
+
+
+@pytest.fixture
+def finetuning(records, tmp_path) -> FinetuneConfig:
+    return FinetuneConfig(
+        "category",
+        str(records),
+        str(tmp_path / "finetuned"),
+        model_config=ModelSection("tiny", 1, 32, 2, 64, dropout=0.0, attention_dropout=0.0),
+        train_config=TrainConfig(batch_size=8, steps=100, optimizer_config=OptimizerConfig(learning_rate=1e-2)),
+        evaluate_config=EvaluateConfig(split="train", batch_size=7, every=100),
+    )
+
+
+def test_recognition_learns_and_its_predictions_are_the_evaluations(finetuning):
+    application = Recognition(finetuning)
+    metrics = application.run_train_and_evaluate()
+    assert metrics["accuracy/category"] > 0.5  # of five classes
+    found = Recognition(finetuning).run_predict("train")
+    assert found["category"].shape == (48, 5)
+    np.testing.assert_allclose(found["category"].sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(found["category_label"], application.open_records("train").index.category)
+    accuracy = np.mean(found["category"].argmax(axis=1) == found["category_label"])
+    assert accuracy == pytest.approx(metrics["accuracy/category"])
+
+
+def test_the_saved_model_knows_its_classes(finetuning, change, tmp_path):
+    application = Recognition(change(finetuning, **{"train_config.steps": 1, "task": "subcategory"}))
+    application.run_train_and_evaluate()
+    assert read_model_config(tmp_path / "finetuned" / "model")["labels"] == [f"subcategory {i}" for i in range(10)]
+    loaded = load_model(tmp_path / "finetuned" / "model")
+    for ours, theirs in zip(loaded.weights, application.model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_it_starts_from_a_pretrained_model(config, finetuning, change):
+    pretrained = change(config, **{"train_config.steps": 1})
+    Pretraining(pretrained).run_train()
+    application = Recognition(change(finetuning, model=f"{pretrained.output}/model"))
+    bert = application.build_model().bert
+    source = load_model(f"{pretrained.output}/model")
+    np.testing.assert_array_equal(
+        bert.encoder.blocks[0].output_projection.kernel, source.encoder.blocks[0].output_projection.kernel
+    )
+    np.testing.assert_array_equal(bert.text_embedding.token.embeddings, source.text_embedding.token.embeddings)
+
+
+def test_products_without_a_label_do_not_count(finetuning):
+    application = Recognition(finetuning)
+    application.build_model()
+    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    logits = application.build_logits(batch, "evaluate")
+    whole = application.build_loss(logits, batch, application.build_loss_weights(batch))
+    half = batch | {"category_label": np.where(np.arange(8) < 4, batch["category_label"], -1)}
+    assert float(application.build_loss_weights(half)["category"]) == 4
+    first = {name: values[:4] for name, values in batch.items()}
+    expected = application.build_loss(
+        {"category": logits["category"][:4]}, first, application.build_loss_weights(first)
+    )
+    found = application.build_loss(logits, half, application.build_loss_weights(half))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert float(whole) != pytest.approx(float(found))
+
+
+def test_a_model_of_other_records_is_refused(config, finetuning, change, tmp_path):
+    Pretraining(change(config, **{"train_config.steps": 1})).run_train()
+    fine = change(finetuning, model=f"{config.output}/model", **{"train_config.steps": 1})
+    Recognition(fine).run_train_and_evaluate()
+    with pytest.raises(UserError, match="a fine-tuned model"):
+        Recognition(change(finetuning, model=str(tmp_path / "finetuned" / "model")))
+    with pytest.raises(UserError, match="no saved model here"):
+        Recognition(change(finetuning, model=str(tmp_path)))
+
+
+@pytest.mark.slow
+def test_the_command_writes_what_it_found(finetuning, tmp_path, capsys):
+    arguments = ["finetune", "--task", "category", "--records", finetuning.records, "--output", str(tmp_path / "run")]
+    arguments += ["--model_config.size", "tiny", "--model_config.num_layers", "1", "--model_config.hidden_size", "16"]
+    arguments += ["--train_config.steps", "2", "--train_config.batch_size", "8"]
+    assert main(arguments) == 0
+    assert "| category, validation |" in capsys.readouterr().out
+    with open(tmp_path / "run" / "predictions-validation.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = json.loads((tmp_path / "run" / "recognition-validation.json").read_text())
+    assert len(rows) == found["examples"] == 20
+    assert found["metrics"]["accuracy"] == pytest.approx(np.mean([row["label"] == row["predicted"] for row in rows]))
+    labels, predicted = [row["label"] for row in rows], [row["predicted"] for row in rows]
+    assert found["metrics"]["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
+    assert (tmp_path / "run" / "confusion.png").stat().st_size > 1000
+    with open(tmp_path / "run" / "classes-validation.csv", newline="") as file:
+        assert sum(int(row["photos"]) for row in csv.DictReader(file)) == 20
+    # The same once more finds the run finished; of another model it is another training.
+    assert main([*arguments, "--mode", "evaluate"]) == 0
+    assert main([*arguments, "--seed", "1"]) == 2
+    assert "another seed" in capsys.readouterr().err
+
+
+def test_a_catalogue_without_labels(finetuning, tmp_path):
+    records = tmp_path / "unlabelled"
+    shutil.copytree(finetuning.records, records)
+    metadata = json.loads((records / "metadata.json").read_text())
+    (records / "metadata.json").write_text(json.dumps(metadata | {"categories": []}))
+    with pytest.raises(UserError, match="takes two classes at least"):
+        Recognition(replace(finetuning, records=str(records)))

@@ -10,6 +10,7 @@ from kaleido.errors import UserError
 VERBS = {
     "catalog": "import, generate or show a catalogue of products",
     "fetch": "get files from a mirror: http(s), S3 or a folder",
+    "saliency": "train the net that finds the product in a photo, and measure it",
     "prepare": "turn a catalogue into records: patches, features, token ids",
     "pretrain": "pre-train a model on records",
     "finetune": "fine-tune a model to recognise categories or sub-categories",

@@ -15,7 +15,10 @@ from kaleido.errors import UserError
 from kaleido.report import benchmarks
 
 PHOTO_SIZE = (60, 80)
-"""Pixels of the photos that `preparing` draws: those of fashion-small."""
+"""Pixels of the photos that `saliency` and `preparing` draw: those of fashion-small."""
+
+SALIENCY = "unet"
+"""What finds the product in them."""
 
 VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
 """Of training: BERT's vocabulary, the paper's texts."""
@@ -24,7 +27,7 @@ VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit code."""
     parser = ArgumentParser(prog="python -m kaleido bench", description=__doc__)
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="reading, original, preparing, training; all if none")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(MEASUREMENTS)}; all if none")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each measurement (%(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="threads (%(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="examples of a batch (%(default)s)")
@@ -113,10 +116,33 @@ def _original(args: argparse.Namespace) -> tuple[dict, dict]:
     return settings, benchmark_text(args.seconds, **settings)
 
 
+def _saliency(args: argparse.Namespace) -> tuple[dict, dict]:
+    import_backend()
+    from kaleido.vision.benchmark import benchmark_saliency
+
+    values = benchmark_saliency(_photos(), SALIENCY, args.seconds, args.workers)
+    settings = {"saliency": SALIENCY, "photo_size": "x".join(map(str, PHOTO_SIZE)), "workers": args.workers}
+    return {**settings, "precision": "float32"}, values
+
+
 def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
-    from kaleido.catalog.wardrobe import draw_products
     from kaleido.vision.benchmark import benchmark_preparing
+
+    values = benchmark_preparing(_photos(), args.backbone, "border", args.seconds, args.workers)
+    settings = {
+        "saliency": "border",
+        "backbone": args.backbone,
+        "photo_size": "x".join(map(str, PHOTO_SIZE)),
+        "workers": args.workers,
+        "precision": "float32",
+    }
+    return settings, values
+
+
+def _photos() -> list[bytes]:
+    """Wardrobe photos as small JPEGs."""
+    from kaleido.catalog.wardrobe import draw_products
 
     photos = []
     for product in draw_products(64, seed=0):
@@ -124,14 +150,7 @@ def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
             file = BytesIO()
             photo.resize(PHOTO_SIZE).save(file, "JPEG", quality=90)
             photos.append(file.getvalue())
-    values = benchmark_preparing(photos, args.backbone, "border", args.seconds, args.workers)
-    settings = {
-        "backbone": args.backbone,
-        "photo_size": "x".join(map(str, PHOTO_SIZE)),
-        "workers": args.workers,
-        "precision": "float32",
-    }
-    return settings, values
+    return photos
 
 
 def _training(args: argparse.Namespace) -> tuple[dict, dict]:
@@ -145,4 +164,10 @@ def _training(args: argparse.Namespace) -> tuple[dict, dict]:
     return {"size": args.size, **chosen, **sizes}, values
 
 
-MEASUREMENTS = {"reading": _reading, "original": _original, "preparing": _preparing, "training": _training}
+MEASUREMENTS = {
+    "reading": _reading,
+    "original": _original,
+    "saliency": _saliency,
+    "preparing": _preparing,
+    "training": _training,
+}

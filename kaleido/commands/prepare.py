@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     sheet = Path(run.records) / SHEET_FILE
     if not sheet.exists():
         remove_leftovers(sheet.parent)
-        _write_sheet(catalog, run.prepare_config.saliency, sheet)
+        _write_sheet(catalog, run.prepare_config, sheet)
     print(f"kaleido patches of some products: {sheet}")
     return 0
 
@@ -83,12 +83,12 @@ def _print_next(run: PrepareRun, missing: int) -> None:
     )
 
 
-def _write_sheet(catalog: Catalog, saliency_name: str, path: Path) -> None:
+def _write_sheet(catalog: Catalog, config: PrepareConfig, path: Path) -> None:
     from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
     from kaleido.vision.photo import decode
     from kaleido.vision.saliency import box_of, create_saliency
 
-    saliency = create_saliency(saliency_name)
+    saliency = create_saliency(config.saliency, config.saliency_weights)
     sheets = []
     for product in catalog.products[:: max(1, len(catalog.products) // SHEET_PRODUCTS)][:SHEET_PRODUCTS]:
         try:

@@ -13,7 +13,9 @@ class PrepareConfig:
     """How a catalogue becomes records.
 
     Attributes:
-        saliency: Name of the saliency network that locks the product: `none` or `border`.
+        saliency: What locks the product: `unet`, the trained network; `border`, what differs from the photo's border;
+            or `none`, the whole photo.
+        saliency_weights: File of `unet`'s weights that `saliency train` wrote; None for those that are shipped.
         backbone: Name of the network that encodes the patches.
         backbone_weights: File or folder with its weights; None for the ones it finds by itself.
         crop_sizes: Pixels a side to which the crops of levels 1 to 5 are resized; None for the backbone's own.
@@ -31,6 +33,7 @@ class PrepareConfig:
     """
 
     saliency: str = "border"
+    saliency_weights: str | None = None
     backbone: str = "resnet50"
     backbone_weights: str | None = None
     crop_sizes: tuple[int, int, int, int, int] | None = None

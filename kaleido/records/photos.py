@@ -28,7 +28,8 @@ def create_extractor(config: PrepareConfig) -> FeatureExtractor:
     """What turns photos into vectors as the configuration says."""
     backbone = create_backbone(config.backbone, config.backbone_weights)
     crop_sizes = config.crop_sizes or backbone.crop_sizes
-    return FeatureExtractor(backbone, create_saliency(config.saliency), crop_sizes, config.workers, config.batch_size)
+    saliency = create_saliency(config.saliency, config.saliency_weights)
+    return FeatureExtractor(backbone, saliency, crop_sizes, config.workers, config.batch_size)
 
 
 class PhotoRows:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -12,7 +13,8 @@ from kaleido.vision.backbones.keras_backbone import KerasBackbone
 from kaleido.vision.crops import LEVEL_ROWS
 from kaleido.vision.features import FeatureExtractor, Item
 from kaleido.vision.photo import decode
-from kaleido.vision.saliency import box_of, create_saliency
+from kaleido.vision.saliency import Saliency, box_of, create_saliency
+from kaleido.vision.saliency_net.unet_saliency import UnetSaliency
 
 
 def benchmark_preparing(
@@ -30,7 +32,8 @@ def benchmark_preparing(
 
     Returns:
         `examples_per_second` (photos), `decoding_ms` (a photo, one thread: decoding and finding the product), and where
-        the backbone is a network `flop_per_example` and `bytes_per_example` (of its convolutions alone).
+        the backbone is a network `flop_per_example` and `bytes_per_example` (of all convolutions, the saliency net's
+        included).
     """
     backbone, saliency = create_backbone(backbone_name), create_saliency(saliency_name)
     extractor = FeatureExtractor(backbone, saliency, backbone.crop_sizes, workers, batch_size)
@@ -47,8 +50,39 @@ def benchmark_preparing(
     if isinstance(backbone, KerasBackbone):
         counts = [rows.stop - rows.start for rows in LEVEL_ROWS]
         costs = [convolution_cost(backbone.network, size) for size in backbone.crop_sizes]
-        values["flop_per_example"], values["bytes_per_example"] = np.dot(counts, costs).tolist()
+        work = np.dot(counts, costs) + _saliency_cost(saliency)
+        values["flop_per_example"], values["bytes_per_example"] = work.tolist()
     return values
+
+
+def benchmark_saliency(photos: Sequence[bytes], saliency_name: str, seconds: float, workers: int) -> dict[str, float]:
+    """Finds the products of some encoded photos, again and again, from bytes to box.
+
+    Args:
+        photos: Encoded pictures.
+        saliency_name: What finds the product.
+        seconds: Time to measure for, after one uncounted round.
+        workers: Threads, each with a photo of its own.
+
+    Returns:
+        `examples_per_second` (photos), `flop_per_example` and `bytes_per_example` (of the net's convolutions; 0 where
+        there is none).
+    """
+    saliency = create_saliency(saliency_name)
+    with ThreadPoolExecutor(workers) as threads:
+        list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos))
+        begun, done = time.monotonic(), 0
+        while time.monotonic() < begun + seconds:
+            done += len(list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos)))
+        rate = done / (time.monotonic() - begun)
+    flop, moved = _saliency_cost(saliency).tolist()
+    return {"examples_per_second": rate, "flop_per_example": flop, "bytes_per_example": moved}
+
+
+def _saliency_cost(saliency: Saliency) -> np.ndarray:
+    if not isinstance(saliency, UnetSaliency):
+        return np.zeros(2)
+    return np.array(convolution_cost(saliency.network, saliency.network.input_shape[1]))
 
 
 def convolution_cost(network: keras.Model, size: int) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Photo -> the product's mask and box: the first half of the Kaleido Patch Generator (paper, section 1.1).
 
-The paper's authors trained a small U-Net for it. `border` serves catalogue photos on a plain background.
+As the paper's authors did, `unet` asks a small trained network. `border` serves photos on a plain background and `none`
+takes every photo whole; both are there to be compared with.
 """
 
 from abc import ABC, abstractmethod
@@ -75,18 +76,31 @@ class BorderSaliency(Saliency):
         return mask if mask.any() else np.ones_like(mask)
 
 
-SALIENCIES = {"none": NoSaliency, "border": BorderSaliency}
+SALIENCIES = ("unet", "border", "none")
 
 
-def create_saliency(name: str) -> Saliency:
+def create_saliency(name: str, weights: str | None = None) -> Saliency:
     """Creates the saliency of that name, one of `SALIENCIES`.
 
+    Args:
+        name: `unet` needs a deep-learning library.
+        weights: Of `unet`, a file that `python -m kaleido saliency train` wrote; by default those that are shipped.
+
     Raises:
-        UserError: There is none of that name.
+        UserError: There is none of that name, or its weights cannot be read.
     """
-    if name not in SALIENCIES:
-        raise UserError(f"unknown saliency; choose one of {', '.join(SALIENCIES)}. Received: {name}")
-    return SALIENCIES[name]()
+    if weights is not None and name != "unet":
+        raise UserError(f"saliency {name} has no weights to load; leave them out. Received: {weights}")
+    match name:
+        case "unet":
+            from kaleido.vision.saliency_net.unet_saliency import UnetSaliency
+
+            return UnetSaliency(weights)
+        case "border":
+            return BorderSaliency()
+        case "none":
+            return NoSaliency()
+    raise UserError(f"unknown saliency; choose one of {', '.join(SALIENCIES)}. Received: {name}")
 
 
 def box_of(mask: np.ndarray, min_side: int = MIN_SIDE) -> tuple[int, int, int, int]:

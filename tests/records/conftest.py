@@ -20,6 +20,7 @@ def catalog() -> MemoryCatalog:
 @pytest.fixture
 def prepare_config() -> PrepareConfig:
     return PrepareConfig(
+        saliency="border",
         backbone="random",
         vocabulary_size=120,
         shard_photos=7,

@@ -217,8 +217,8 @@ from kaleido.records.shard import Shard
 
 catalog = MemoryCatalog(make_products(9))
 catalog.broken = {"photos/p-3"}
-config = PrepareConfig(backbone="random", vocabulary_size=120, shard_photos=5, workers=1, validation_fraction=0.3,
-                       test_fraction=0, on_error="skip")
+config = PrepareConfig("border", backbone="random", vocabulary_size=120, shard_photos=5, workers=1,
+                       validation_fraction=0.3, test_fraction=0, on_error="skip")
 folder = Path(sys.argv[1])
 
 def survives(step, *shards):

@@ -44,7 +44,7 @@ def test_gradient_background_is_not_taken_for_the_product():
 
 
 def test_unknown_name():
-    with pytest.raises(UserError, match=r"none, border\. Received: boarder"):
+    with pytest.raises(UserError, match=r"unet, border, none\. Received: boarder"):
         create_saliency("boarder")
 
 

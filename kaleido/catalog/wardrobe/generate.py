@@ -50,11 +50,29 @@ def draw_products(count: int, seed: int, photo_size: int = 192, first: int = 0) 
         yield _draw_product(seed, index, photo_size)
 
 
-def _draw_product(seed: int, index: int, size: int) -> DrawnProduct:
+def draw_cutout(seed: int, index: int, size: int) -> tuple[str, np.ndarray]:
+    """Draws the front or the back of product `index`, whole and without a backdrop.
+
+    Returns:
+        Its category, and uint8 [size, size, 4], RGBA.
+    """
+    choices, category, _, design, look = _choose(seed, index)
+    view = choices.pick([view for view in design.views if view != ZOOM])
+    painting = paint(design, look, _place(choices, design, view, (), size), size, back=view == BACK)
+    alpha = painting.alpha[..., None]
+    rgba = np.concatenate([painting.colour / np.maximum(alpha, 1 / 255), 255 * alpha], axis=-1)
+    return category, np.clip(rgba + 0.5, 0, 255).astype(np.uint8)
+
+
+def _choose(seed: int, index: int) -> tuple[Choices, str, str, Design, Look]:
     choices = Choices(seed, index)
     category, subcategory, make = choices.pick(_KINDS)
     design = make(choices)
-    look = choose_look(choices, design)
+    return choices, category, subcategory, design, choose_look(choices, design)
+
+
+def _draw_product(seed: int, index: int, size: int) -> DrawnProduct:
+    choices, category, subcategory, design, look = _choose(seed, index)
     wording = describe(choices, design, look)
 
     identifier = f"wardrobe-{index:06d}"

@@ -1,0 +1,35 @@
+"""A run's folder belongs to one training."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from kaleido import configuration
+from kaleido.atomic import remove_leftovers
+from kaleido.errors import UserError
+
+CONFIG_FILE = "config.yaml"
+
+
+def claim_folder(directory: Path, config: Any, free_keys: Collection[str]) -> None:
+    """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.
+
+    Args:
+        directory: The run's.
+        config: A dataclass that `configuration.parse` made.
+        free_keys: Dotted names of what may change while a training goes on.
+
+    Raises:
+        UserError: naming the first key that another training in this folder has otherwise.
+    """
+    path = directory / CONFIG_FILE
+    if path.exists():
+        before = configuration.flatten(configuration.load(type(config), path))
+        for key, now in configuration.flatten(config).items():
+            if key not in free_keys and now != before.get(key):
+                raise UserError(
+                    f"{directory} holds a run with another {key} ({before.get(key)}); name another output folder or "
+                    f"remove this one. Received: {now}"
+                )
+    remove_leftovers(directory)
+    configuration.save(config, path)

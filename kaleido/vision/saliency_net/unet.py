@@ -1,0 +1,58 @@
+"""The network: pixels -> how likely each belongs to the product."""
+
+import functools
+
+import keras
+from keras import layers, ops
+
+SIDE = 96
+"""Pixels a side of what the network sees."""
+
+WIDTHS = (16, 32, 48, 64, 96)
+"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""
+
+
+def build_unet(kernel_initializer: str = "he_normal") -> keras.Model:
+    """A U-Net (Ronneberger et al., MICCAI 2015) of residual blocks that add the skipped maps instead of joining them.
+
+    The finest map has half the side, and the last layer gives four pixels for each of its places. There is no batch
+    normalisation, whose running means a step without state would have to carry; blocks start as the identity instead.
+
+    Args:
+        kernel_initializer: Of the convolutions; `zeros` where weights are about to be loaded, for JAX would compile a
+            random generator for each shape of them.
+
+    Returns:
+        A model from [n, 96, 96, 3] pixels in 0..255 to logits [n, 96, 96], positive on the product.
+    """
+    convolution = functools.partial(layers.Conv2D, padding="same", dtype="float32")
+    drawn = functools.partial(convolution, kernel_initializer=kernel_initializer)
+
+    def block(x, name):
+        """Adds to a map what two convolutions make of it."""
+        width = x.shape[-1]
+        change = layers.ReLU(name=f"{name}_relu1")(x)
+        change = drawn(width, 3, name=f"{name}_conv1")(change)
+        change = layers.ReLU(name=f"{name}_relu2")(change)
+        change = convolution(width, 3, kernel_initializer="zeros", name=f"{name}_conv2")(change)
+        return layers.Add(name=f"{name}_add")([x, change])
+
+    pixels = keras.Input((SIDE, SIDE, 3), name="pixels")
+    x = ops.cast(pixels, "float32")
+    # A dark photo and a pale one look alike to the layers below.
+    mean, variance = ops.moments(x, axes=(1, 2, 3), keepdims=True)
+    x = (x - mean) / ops.sqrt(variance + 25)
+    skipped = []
+    for depth, width in enumerate(WIDTHS):
+        x = drawn(width, 5 if depth == 0 else 3, strides=2, name=f"down{depth}")(x)
+        x = block(x, f"encode{depth}")
+        skipped.append(x)
+    x = block(skipped.pop(), "middle")
+    for depth in reversed(range(len(WIDTHS) - 1)):
+        x = drawn(WIDTHS[depth], 1, name=f"up{depth}")(x)
+        x = layers.UpSampling2D(interpolation="bilinear", name=f"larger{depth}")(x)
+        x = block(layers.Add(name=f"join{depth}")([x, skipped.pop()]), f"decode{depth}")
+    x = drawn(4, 3, name="logits")(layers.ReLU(name="features")(x))
+    half = SIDE // 2
+    x = ops.transpose(ops.reshape(x, (-1, half, half, 2, 2)), (0, 1, 3, 2, 4))
+    return keras.Model(pixels, ops.reshape(x, (-1, SIDE, SIDE)), name="saliency_unet")

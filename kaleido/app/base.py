@@ -39,6 +39,9 @@ _FREE_KEYS = (
     "train_config.jit_compile",
     "train_config.distribution_config.strategy",
     "evaluate_config.batch_size",
+    "caption_config.beams",
+    "caption_config.length_penalty",
+    "caption_config.no_repeat_ngram",
 )
 
 

@@ -8,6 +8,52 @@ from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
 
+@dataclass(frozen=True)
+class CaptionConfig:
+    """How captions are learned and written; only for the task `caption`.
+
+    Args:
+        decoder: `causal`, piece by piece from left to right, or `mask_predict`, the paper's: all at once, where the
+            text is [MASK].
+        long_texts: What a text does that is longer than `preprocess_config.max_text_length`: `refuse` to train, or
+            `cut` it.
+        rounds: Of `mask_predict`: how often to predict, 1 in the paper; with more, training also shows parts of texts.
+        beams: Of `causal`: captions kept at a time; 1 is greedy decoding.
+        length_penalty: Of `causal`: captions are ranked by log-probability / pieces ** length_penalty.
+        no_repeat_ngram: Of `causal`: no sequence of so many pieces occurs twice in a caption; 0 to allow it.
+    """
+
+    decoder: Literal["causal", "mask_predict"] = "causal"
+    long_texts: Literal["refuse", "cut"] = "refuse"
+    rounds: int = 1
+    beams: int = 4
+    length_penalty: float = 1.0
+    no_repeat_ngram: int = 3
+
+    def __post_init__(self):
+        check_range(self, "[1, 100]", "rounds", "beams", section="caption_config")
+        check_range(self, "[0, 100]", "no_repeat_ngram", "length_penalty", section="caption_config")
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    """What retrieval learns from; only for the task `retrieval`.
+
+    Args:
+        negatives: Photos with another product's text, of the same sub-category where there is one, for each with its
+            own.
+        contrastive: Weight of the contrastive head's loss: texts alone and photos alone find each other within a
+            batch. 0 for no such head, as in the paper; with one, `retrieve --shortlist` needs no other model.
+    """
+
+    negatives: int = 1
+    contrastive: float = 0.0
+
+    def __post_init__(self):
+        check_range(self, "[1, 1000]", "negatives", section="retrieval_config")
+        check_range(self, "[0, inf)", "contrastive", section="retrieval_config")
+
+
 def _train_config() -> TrainConfig:
     return TrainConfig(epochs=20, optimizer_config=OptimizerConfig(learning_rate=2e-5))
 
@@ -17,7 +63,8 @@ class FinetuneConfig:
     """Fine-tuning of a pre-trained model on prepared records (paper section 4.2).
 
     Args:
-        task: What to recognise: `category` or `subcategory`.
+        task: What to recognise, `category` or `subcategory`; `caption`, to describe a photo; or `retrieval`, to tell
+            a photo's text from others.
         records: Folder that `prepare` wrote.
         output: Folder of the run: model, checkpoints, logs, predictions.
         model: The saved model to start from, a run's `model` folder; one as `model_config` says if empty.
@@ -25,11 +72,13 @@ class FinetuneConfig:
         seed: Of initialisation, order and dropout.
         preprocess_config: From records to batches; nothing is masked.
         model_config: The architecture where no model is given.
+        caption_config: How captions are learned and written.
+        retrieval_config: What retrieval learns from.
         train_config: Training; 20 epochs at a learning rate of 2e-5 in the paper.
         evaluate_config: The split to report on, and how often to look at it.
     """
 
-    task: Literal["category", "subcategory"]
+    task: Literal["category", "subcategory", "caption", "retrieval"]
     records: str
     output: str
     model: str = ""
@@ -37,6 +86,8 @@ class FinetuneConfig:
     seed: int = 0
     preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)
     model_config: ModelSection = field(default_factory=ModelSection)
+    caption_config: CaptionConfig = field(default_factory=CaptionConfig)
+    retrieval_config: RetrievalConfig = field(default_factory=RetrievalConfig)
     train_config: TrainConfig = field(default_factory=_train_config)
     evaluate_config: EvaluateConfig = field(default_factory=EvaluateConfig)
 

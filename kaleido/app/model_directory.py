@@ -8,8 +8,10 @@ from typing import Any
 from kaleido.atomic import folder_written_atomically
 from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
+from kaleido.model.captioner import Captioner
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.matcher import Matcher
 from kaleido.model.recognizer import Recognizer
 from kaleido.text import Tokenizer
 
@@ -44,10 +46,11 @@ def is_model_directory(directory: Path) -> bool:
 
 def save_model(
     directory: Path,
-    model: KaleidoBert | Recognizer,
+    model: KaleidoBert | Recognizer | Captioner | Matcher,
     tokenizer: Tokenizer | None,
     metadata: Mapping[str, Any],
     labels: Sequence[str] = (),
+    task_config: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model; the folder appears complete or, if one was there, is replaced whole.
 
@@ -57,6 +60,7 @@ def save_model(
         tokenizer: Its vocabulary, None for a model that comes without one.
         metadata: Of the records that it was trained on: label names and how photos were prepared.
         labels: Names of the classes that it recognises.
+        task_config: Of its task, what is needed to use it.
 
     Raises:
         UserError: if the disk refuses.
@@ -73,6 +77,7 @@ def save_model(
             "model": model.config.to_dict(),
             "tasks": list(model.tasks),
             "labels": list(labels),
+            "task_config": dict(task_config or {}),
             "records": dict(metadata),
             "sha256": {path.name: file_sha256(path) for path in sorted(folder.iterdir())},
         }
@@ -99,19 +104,24 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     return content
 
 
-def load_model(directory: Path) -> KaleidoBert | Recognizer:
+def load_model(directory: Path) -> KaleidoBert | Recognizer | Captioner | Matcher:
     """Builds a saved model with its weights."""
     content = read_model_config(directory)
     config = ModelConfig.from_dict(content["model"])
-    if content["class"] == "Recognizer":
-        model = Recognizer(config, content["tasks"][0], len(content["labels"]))
-    else:
-        model = KaleidoBert(config, content["tasks"])
+    match content["class"]:
+        case "Recognizer":
+            model = Recognizer(config, content["tasks"][0], len(content["labels"]))
+        case "Captioner":
+            model = Captioner(config, content["task_config"]["caption_config"]["decoder"])
+        case "Matcher":
+            model = Matcher(config)
+        case _:
+            model = KaleidoBert(config, content["tasks"])
     load_weights(model, directory)
     return model
 
 
-def load_weights(model: KaleidoBert | Recognizer, directory: Path) -> None:
+def load_weights(model: KaleidoBert | Recognizer | Captioner | Matcher, directory: Path) -> None:
     """Loads a saved model's weights into a model of the same architecture.
 
     Raises:

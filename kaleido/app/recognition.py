@@ -9,19 +9,17 @@ import numpy as np
 from keras import ops
 
 from kaleido.app.application import TRAIN
-from kaleido.app.base import RecordsApplication
 from kaleido.app.finetune_config import FinetuneConfig
-from kaleido.app.model_directory import load_model, save_model
+from kaleido.app.finetuning import Finetuning
+from kaleido.app.model_directory import save_model
 from kaleido.errors import UserError
-from kaleido.model.config import ModelConfig
-from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.recognizer import Recognizer
 from kaleido.records.reader import SplitRecords
 
 _METADATA = {"category": "categories", "subcategory": "subcategories"}
 
 
-class Recognition(RecordsApplication):
+class Recognition(Finetuning):
     """Which category, or which sub-category, a product is of.
 
     Products without the label are read and do not count.
@@ -36,9 +34,6 @@ class Recognition(RecordsApplication):
         UserError: if the records have fewer than two classes.
     """
 
-    description = "fine-tune"
-    pipeline_tasks = ()
-
     def __init__(self, config: FinetuneConfig):
         super().__init__(config)
         self.task = config.task
@@ -48,19 +43,10 @@ class Recognition(RecordsApplication):
                 f"{config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
                 f"column for it. Received: {', '.join(self.names) or 'none'}"
             )
-        self._start = load_model(Path(config.model)) if config.model else None
-        if self._start is not None and not isinstance(self._start, KaleidoBert):
-            raise UserError(f"{config.model}: a fine-tuned model; name the `model` folder of a pre-training run")
-        self._model_config = self._start.config if self._start else self._architecture()
-        self._check_fits()
 
     @property
     def labels(self) -> tuple[str, ...]:
         return (self.task,)
-
-    @property
-    def raw_positions(self) -> bool:
-        return bool(self._model_config.compatibility.raw_positions)
 
     @property
     def metric_tags(self) -> tuple[str, ...]:
@@ -68,9 +54,9 @@ class Recognition(RecordsApplication):
 
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
-        self.model = Recognizer(self._model_config, self.task, len(self.names))
-        if self._start:
-            self.model.bert.copy_body(self._start)
+        self.model = Recognizer(self.architecture, self.task, len(self.names))
+        if self.start:
+            self.model.bert.copy_body(self.start)
         return self.model
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
@@ -108,19 +94,6 @@ class Recognition(RecordsApplication):
         labels = ops.maximum(batch[f"{self.task}_label"], 0)
         losses = ops.sparse_categorical_crossentropy(labels, ops.cast(logits[self.task], "float32"), from_logits=True)
         return losses * self._labelled(batch)
-
-    def _architecture(self) -> ModelConfig:
-        feature_size = self.open_records("train").feature_size
-        return self.config.model_config.resolve(self.tokenizer.vocab_size, feature_size)
-
-    def _check_fits(self) -> None:
-        records = {"vocab_size": self.tokenizer.vocab_size, "feature_size": self.open_records("train").feature_size}
-        for key, value in records.items():
-            if (saved := getattr(self._model_config, key)) != value:
-                raise UserError(
-                    f"{self.config.model}: the model's {key} is {saved} and that of {self.config.records} {value}; "
-                    "prepare the catalogue with the model's backbone and vocabulary"
-                )
 
 
 def label_names(records: SplitRecords, task: str) -> list[str]:

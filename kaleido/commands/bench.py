@@ -1,4 +1,4 @@
-"""`python -m kaleido bench`: how fast reading, preparing and training are, and how far from the machine's floor."""
+"""`python -m kaleido bench`: how fast each step is on this machine, beside its floor."""
 
 import argparse
 import multiprocessing
@@ -23,6 +23,12 @@ SALIENCY = "unet"
 VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
 """Of training: BERT's vocabulary, the paper's texts."""
 
+MEAN_PIECES = 8
+"""Of a text in retrieval: that of fashion-small's titles in BERT's vocabulary."""
+
+CAPTION_PIECES = 20
+"""Of captioning: pieces of every caption."""
+
 
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit code."""
@@ -34,10 +40,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--feature-size", type=int, default=2048, help="length of a patch feature (%(default)s)")
     parser.add_argument("--backbone", default="efficientnet_lite0", help="of preparing (%(default)s)")
     parser.add_argument(
-        "--size", default="tiny", choices=("tiny", "small", "base"), help="model of training (%(default)s)"
+        "--size",
+        default="tiny",
+        choices=("tiny", "small", "base"),
+        help="model of training, retrieval and captioning (%(default)s)",
     )
     parser.add_argument(
-        "--precision", default="float32", choices=("float32", "mixed_bfloat16"), help="of training (%(default)s)"
+        "--precision",
+        default="float32",
+        choices=("float32", "mixed_bfloat16"),
+        help="of training, retrieval and captioning (%(default)s)",
     )
     parser.add_argument("--jit-compile", action="store_true", help="train with XLA")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the figures as JSON")
@@ -164,10 +176,40 @@ def _training(args: argparse.Namespace) -> tuple[dict, dict]:
     return {"size": args.size, **chosen, **sizes}, values
 
 
+def _retrieval(args: argparse.Namespace) -> tuple[dict, dict]:
+    import_backend()
+    import keras
+
+    from kaleido.app.config import ModelSection
+    from kaleido.app.retrieval_benchmark import benchmark_scoring
+
+    keras.config.set_dtype_policy(args.precision)
+    config = ModelSection(args.size).resolve(VOCABULARY_SIZE, args.feature_size)
+    chosen = {"text_length": TEXT_LENGTH, "mean_pieces": MEAN_PIECES, "batch_size": args.batch_size}
+    values = benchmark_scoring(config, **chosen, seconds=args.seconds)
+    return {"size": args.size, "precision": args.precision, **chosen, "feature_size": args.feature_size}, values
+
+
+def _captioning(args: argparse.Namespace) -> tuple[dict, dict]:
+    import_backend()
+    import keras
+
+    from kaleido.app.caption_benchmark import benchmark_captioning
+    from kaleido.app.config import ModelSection
+
+    keras.config.set_dtype_policy(args.precision)
+    config = ModelSection(args.size).resolve(VOCABULARY_SIZE, args.feature_size)
+    chosen = {"batch_size": args.batch_size, "pieces": CAPTION_PIECES}
+    values = benchmark_captioning(config, **chosen, seconds=args.seconds)
+    return {"size": args.size, "precision": args.precision, **chosen, "feature_size": args.feature_size}, values
+
+
 MEASUREMENTS = {
     "reading": _reading,
     "original": _original,
     "saliency": _saliency,
     "preparing": _preparing,
     "training": _training,
+    "retrieval": _retrieval,
+    "captioning": _captioning,
 }

@@ -16,7 +16,7 @@ def initializer(config: ModelConfig) -> keras.initializers.Initializer:
 class TextEmbedding(keras.layers.Layer):
     """Token + position + type, LayerNorm, dropout.
 
-    Token ids int32 [B, T], and types int32 [B, T] where they are not all 0 -> [B, T, H].
+    Token ids int32 [B, T], types int32 [B, T] where they are not all 0, and the first one's position -> [B, T, H].
     """
 
     def __init__(self, config: ModelConfig, **kwargs):
@@ -38,10 +38,11 @@ class TextEmbedding(keras.layers.Layer):
         self.types = self.add_weight((self.config.token_type_vocab_size, size), initializer(self.config), name="types")
         self.norm.build((*input_shape, size))
 
-    def call(self, token_ids, token_types=None, training=None):
-        length = ops.shape(token_ids)[1]
+    def call(self, token_ids, token_types=None, training=None, first=0):
+        span = (ops.shape(token_ids)[1], self.config.hidden_size)
+        positions = ops.slice(ops.convert_to_tensor(self.positions), (first, 0), span)
         types = self.types[0] if token_types is None else ops.take(self.types, token_types, axis=0)
-        embedded = self.token(token_ids) + self.positions[:length] + types
+        embedded = self.token(token_ids) + positions + types
         return self.dropout(self.norm(embedded), training=training)
 
 

@@ -17,7 +17,10 @@ def gelu(values):
 
 @keras.saving.register_keras_serializable("kaleido")
 class SelfAttention(keras.layers.Layer):
-    """Multi-head self-attention. Values [B, S, H] and bias [B, 1, 1, S] -> [B, S, H], before the residual."""
+    """Multi-head self-attention. Values [B, S, H] and bias [B, 1, 1, S] -> [B, S, H], before the residual.
+
+    With `queries` n, the outputs of the first n positions alone: [B, n, H].
+    """
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)
@@ -33,24 +36,34 @@ class SelfAttention(keras.layers.Layer):
         for dense in (self.query, self.key, self.value, self.output_projection):
             dense.build(input_shape)
 
-    def _heads(self, values):
+    def heads(self, values):
+        """[B, S, H] -> [B, heads, S, H / heads]."""
         length = ops.shape(values)[1]
         values = ops.reshape(values, (-1, length, self.config.num_heads, self.head_size))
         return ops.transpose(values, (0, 2, 1, 3))
 
-    def call(self, values, bias, training=None):
-        query = self._heads(self.query(values)) * (self.head_size**-0.5)
-        scores = ops.matmul(query, ops.transpose(self._heads(self.key(values)), (0, 1, 3, 2)))
+    def memory(self, values):
+        """Keys and values, [B, heads, S, H / heads] each, of what may be attended to."""
+        return self.heads(self.key(values)), self.heads(self.value(values))
+
+    def call(self, values, bias, training=None, queries=None):
+        asking = values[:, :queries]
+        keys, remembered = self.memory(values)
+        query = self.heads(self.query(asking)) * (self.head_size**-0.5)
+        scores = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2)))
         # bfloat16 has too few digits for a sum of a hundred exponentials.
         probabilities = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
         probabilities = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
-        mixed = ops.transpose(ops.matmul(probabilities, self._heads(self.value(values))), (0, 2, 1, 3))
-        return self.output_projection(ops.reshape(mixed, ops.shape(values)))
+        mixed = ops.transpose(ops.matmul(probabilities, remembered), (0, 2, 1, 3))
+        return self.output_projection(ops.reshape(mixed, ops.shape(asking)))
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class EncoderLayer(keras.layers.Layer):
-    """Attention and feed-forward, each with dropout, residual and LayerNorm. [B, S, H] -> [B, S, H]."""
+    """Attention and feed-forward, each with dropout, residual and LayerNorm. [B, S, H] -> [B, S, H].
+
+    With `queries` n, the outputs of the first n positions alone: [B, n, H].
+    """
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)
@@ -71,16 +84,23 @@ class EncoderLayer(keras.layers.Layer):
             layer.build(input_shape)
         self.output_projection.build((*input_shape[:-1], self.config.intermediate_size))
 
-    def call(self, values, bias, training=None):
-        attended = self.dropout(self.attention(values, bias, training=training), training=training)
-        values = self.attention_norm(values + attended)
+    def call(self, values, bias, training=None, queries=None):
+        attended = self.attention(values, bias, training=training, queries=queries)
+        return self.complete(values[:, :queries], attended, training=training)
+
+    def complete(self, values, attended, training=None):
+        """What follows on attention: residuals, LayerNorms, feed-forward."""
+        values = self.attention_norm(values + self.dropout(attended, training=training))
         forwarded = self.dropout(self.output_projection(self.intermediate(values)), training=training)
         return self.output_norm(values + forwarded)
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class Encoder(keras.layers.Layer):
-    """The stack of layers. Values [B, S, H] and mask [B, S], 1 to attend -> [B, S, H]."""
+    """The stack of layers. Values [B, S, H] and mask [B, S], or [B, S, S] one a position, 1 to attend -> [B, S, H].
+
+    With `queries` n, the outputs of the first n positions alone, [B, n, H], which spares the last layer the others.
+    """
 
     def __init__(self, config: ModelConfig, **kwargs):
         super().__init__(**kwargs)
@@ -91,8 +111,9 @@ class Encoder(keras.layers.Layer):
         for block in self.blocks:
             block.build(input_shape)
 
-    def call(self, values, mask, training=None):
-        bias = (1.0 - ops.cast(mask, "float32"))[:, None, None, :] * MASKED_SCORE
-        for block in self.blocks:
+    def call(self, values, mask, training=None, queries=None):
+        bias = (1.0 - ops.cast(mask, "float32")) * MASKED_SCORE
+        bias = bias[:, None] if len(mask.shape) == 3 else bias[:, None, None]
+        for block in self.blocks[:-1]:
             values = block(values, bias, training=training)
-        return values
+        return self.blocks[-1](values, bias[:, :, :queries], training=training, queries=queries)

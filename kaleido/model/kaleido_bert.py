@@ -74,6 +74,27 @@ class KaleidoBert(keras.Model):
         for layer in ("text_embedding", "patch_embedding", "encoder", "pooler"):
             getattr(self, layer).set_weights(getattr(source, layer).get_weights())
 
+    def embed_text(self, batch, training=None):
+        """What the encoder reads of the texts: [B, T, H]."""
+        return self.text_embedding(batch["token_ids"], batch.get("token_types"), training=training)
+
+    def embed_patches(self, batch, training=None):
+        """What the encoder reads of the photos: [B, 55, H]."""
+        return self.patch_embedding([batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training)
+
+    def match(self, text, token_mask, patches, training=None):
+        """The logits of `itm` [B, 2] from what the encoder reads; nothing is computed that they do not depend on.
+
+        Args:
+            text: [B, T, H], of `embed_text`.
+            token_mask: int32 [B, T].
+            patches: [B, 55, H], of `embed_patches`.
+            training: Whether dropout applies.
+        """
+        sequence = ops.concatenate([text, patches], axis=1)
+        first = self.encoder(sequence, attended(token_mask), training=training, queries=1)
+        return self.heads["itm"](self.pooler(first[:, 0]))
+
     def encode(self, batch, training=None):
         """Runs embeddings and encoder.
 
@@ -81,13 +102,11 @@ class KaleidoBert(keras.Model):
             text [B, T, H], patches as five arrays [B, n, H] level by level, pooled [B, H] (the [CLS] output through a
             dense layer and tanh).
         """
-        text = self.text_embedding(batch["token_ids"], batch.get("token_types"), training=training)
-        patches = self.patch_embedding(
-            [batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training
+        text = self.embed_text(batch, training=training)
+        patches = self.embed_patches(batch, training=training)
+        sequence = self.encoder(
+            ops.concatenate([text, patches], axis=1), attended(batch["token_mask"]), training=training
         )
-        # Every patch is always attended to; a text's padding never.
-        mask = ops.pad(ops.cast(batch["token_mask"], "float32"), ((0, 0), (0, PATCHES)), constant_values=1.0)
-        sequence = self.encoder(ops.concatenate([text, patches], axis=1), mask, training=training)
         length = ops.shape(batch["token_ids"])[1]
         levels, start = [], length
         for count in PATCH_COUNTS:
@@ -119,6 +138,11 @@ class KaleidoBert(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(ModelConfig.from_dict(config["config"]), config["tasks"], name=config["name"])
+
+
+def attended(token_mask):
+    """float32 [B, T + 55]: every patch is always attended to; a text's padding never."""
+    return ops.pad(ops.cast(token_mask, "float32"), ((0, 0), (0, PATCHES)), constant_values=1.0)
 
 
 def _at(values, positions):

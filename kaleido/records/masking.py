@@ -7,10 +7,11 @@ import numpy as np
 
 from kaleido.alignment.pairs import Pairs
 from kaleido.records.draws import Draws, Stream
+from kaleido.records.guidance import MASKED_PATCHES, select_pairs
 from kaleido.text import Tokenizer
 from kaleido.vision.patches import LEVEL_SLICES, PATCHES
 
-_MASKED_PATCHES = {3: 1, 4: 2, 5: 3}
+_FIRST_PATCH = LEVEL_SLICES[min(MASKED_PATCHES) - 1].start
 _MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1
 
 
@@ -36,8 +37,8 @@ class Masks:
 class GuidedMasking:
     """Chooses words and patches, those of pre-aligned pairs first and random ones after them.
 
-    Of each pair either the word or the patch is put first in line and the other one last, so that it can be completed
-    from its partner; without pairs the choice is random.
+    Of a pair either the word or the patch is masked, so that it can be completed from its partner (`select_pairs`);
+    unaligned words and patches fill up what the pairs leave, and without pairs the choice is random.
 
     Args:
         tokenizer: Whose ids these are; its special tokens are never masked and never stand in for a word.
@@ -62,12 +63,18 @@ class GuidedMasking:
             pairs: Of each row.
             draws: Of the rows.
         """
-        word_shift = np.zeros((len(token_ids), max(int(word_ids.max(initial=0)) + 1, 1)))
+        sizes = _word_sizes(word_ids)
+        left = self._budget(sizes if self.whole_word else np.minimum(sizes, 1), sizes.sum(axis=1))
+        guided = select_pairs(pairs, sizes, left, draws)
         patch_order = draws.uniform(Stream.PATCH, PATCHES)
-        _prefer_pairs(pairs, draws, word_shift, patch_order)
+        patch_order[:, _FIRST_PATCH:] += guided.patch_rank
+        left = left - (sizes * guided.words).sum(axis=1)
+        chosen, aligned = guided.words, guided.aligned_words
         if not self.whole_word:
-            word_ids, word_shift = _pieces_as_words(word_ids, word_shift)
-        chosen = self._choose_words(word_ids, draws.uniform(Stream.WORD, word_shift.shape[1]) + word_shift)
+            word_ids, (chosen, aligned) = _pieces_as_words(word_ids, chosen, aligned)
+            sizes = _word_sizes(word_ids)
+        order = draws.uniform(Stream.WORD, sizes.shape[1])
+        chosen = chosen | self._fill_up(np.where(aligned, 0, sizes), order, left)
 
         rows = np.arange(len(token_ids))[:, None]
         masked = (word_ids >= 0) & chosen[rows, np.maximum(word_ids, 0)]
@@ -82,28 +89,28 @@ class GuidedMasking:
             mlm_weights=used.astype(np.float32),
             patches={
                 level: np.sort(np.argsort(patch_order[:, LEVEL_SLICES[level - 1]], axis=1)[:, :count], axis=1)
-                for level, count in _MASKED_PATCHES.items()
+                for level, count in MASKED_PATCHES.items()
             },
         )
 
-    def _choose_words(self, word_ids: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """bool [B, W]: words in order of their keys, passing over those too long for what is left, as BERT does."""
-        batch, words = order.shape
-        text = word_ids >= 0
-        slots = np.arange(batch)[:, None] * words + word_ids
-        sizes = np.bincount(slots[text], minlength=batch * words).reshape(batch, words)
+    def _budget(self, sizes: np.ndarray, pieces: np.ndarray) -> np.ndarray:
+        """int64 [B]: pieces to mask at most; enough for the shortest word that fits into the slots."""
         eligible = (sizes > 0) & (sizes <= self.max_predictions)
         shortest = np.where(eligible, sizes, self.max_predictions).min(axis=1)
-        budget = np.rint(self.probability * text.sum(axis=1)).astype(np.int64)
-        left = np.clip(budget, shortest, self.max_predictions)
-        chosen = np.zeros((batch, words), bool)
-        rows = np.arange(batch)
+        return np.clip(np.rint(self.probability * pieces).astype(np.int64), shortest, self.max_predictions)
+
+    def _fill_up(self, sizes: np.ndarray, order: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """bool [B, W]: words in order of their keys, passing over those too long for what is left, as BERT does."""
+        eligible = (sizes > 0) & (sizes <= left[:, None])
+        shortest = np.where(eligible, sizes, self.max_predictions + 1).min(axis=1)
+        chosen = np.zeros(sizes.shape, bool)
+        rows = np.arange(len(sizes))
         for word in np.argsort(np.where(eligible, order, np.inf), axis=1).T:
+            if not (left >= shortest).any():
+                break
             fits = eligible[rows, word] & (sizes[rows, word] <= left)
             chosen[rows, word] = fits
             left = left - np.where(fits, sizes[rows, word], 0)
-            if not (left >= shortest).any():
-                break
         return chosen
 
     def _substitute(self, token_ids: np.ndarray, masked: np.ndarray, draws: Draws) -> np.ndarray:
@@ -115,25 +122,20 @@ class GuidedMasking:
         return np.where(masked & (kind < _MASK_SHARE + _RANDOM_SHARE), shown, token_ids).astype(np.int32)
 
 
-def _prefer_pairs(pairs: Sequence[Pairs], draws: Draws, word_shift: np.ndarray, patch_order: np.ndarray) -> None:
-    """Moves one side of each pair to the front of its order, and the other one to the end."""
-    counts = [len(p.word) for p in pairs]
-    if not any(counts):
-        return
-    row = np.repeat(np.arange(len(pairs)), counts)
-    number = np.concatenate([np.arange(count) for count in counts])
-    word, patch = np.concatenate([p.word for p in pairs]), np.concatenate([p.patch for p in pairs])
-    mask_word = draws.uniform(Stream.PAIR, max(counts))[row, number] < 0.5
-    shift = np.where(mask_word, -1.0, 1.0)
-    shown = word < word_shift.shape[1]  # the text may have been trimmed before the word
-    np.add.at(word_shift, (row[shown], word[shown]), shift[shown])
-    np.add.at(patch_order, (row[shown], patch[shown]), -shift[shown])
+def _word_sizes(word_ids: np.ndarray) -> np.ndarray:
+    """int64 [B, W]: the pieces of each word."""
+    batch, words = len(word_ids), max(int(word_ids.max(initial=0)) + 1, 1)
+    slots = (np.arange(batch)[:, None] * words + word_ids)[word_ids >= 0]
+    return np.bincount(slots, minlength=batch * words).reshape(batch, words)
 
 
-def _pieces_as_words(word_ids: np.ndarray, word_shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers pieces instead of words; each has its word's shift."""
+def _pieces_as_words(word_ids: np.ndarray, *of_words: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Numbers pieces instead of words; what is told of a word, bool [B, W], holds of its pieces."""
     pieces = np.where(word_ids >= 0, np.cumsum(word_ids >= 0, axis=1) - 1, -1)
-    shift = np.zeros(word_ids.shape)
     row, place = np.nonzero(word_ids >= 0)
-    shift[row, pieces[row, place]] = word_shift[row, word_ids[row, place]]
-    return pieces, shift
+    of_pieces = []
+    for values in of_words:
+        told = np.zeros((len(word_ids), max(int(pieces.max(initial=0)) + 1, 1)), bool)
+        told[row, pieces[row, place]] = values[row, word_ids[row, place]]
+        of_pieces.append(told)
+    return pieces, of_pieces

@@ -19,6 +19,7 @@ UNITS = {
     "ms": (1, "ms"),
     "examples_per_second": (1, "examples/s"),
     "share_of_floor": (100, "%"),
+    "speedup": (1, "times"),
 }
 """By the end of a value's name: what to multiply it with, and the unit it then has."""
 

@@ -88,3 +88,36 @@ def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
     found = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     assert (tmp_path / "runs" / "pretrain_base_wardrobe" / "metrics.json").is_file()
+
+
+def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_path):
+    """`cd scripts; sh run_i2t.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
+    for name in ("scripts", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
+    shutil.copytree(workplace / "dataset", tmp_path / "dataset")
+    environment = {**os.environ, "PYTHON": sys.executable}
+    few = ["--candidates_config.negatives=2", "--candidates_config.queries=3", "--split=train"]
+    few += ["--candidates_config.small=drop"]
+
+    def run(script, *arguments):
+        command = ["sh", script, *few, *arguments]
+        return subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
+
+    missing = run("run_i2t.sh")
+    assert missing.returncode == 2 and "run_pretrain.sh first" in missing.stderr
+    pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--output=runs/three", "--mode=train", *PRETRAIN]
+    assert main(pretrain) == 0
+    environment["MODEL"] = str(workplace / "runs/three/model")
+    found = run("run_t2i.sh")
+    assert found.returncode == 0, found.stderr
+    assert (tmp_path / "runs/t2i_wardrobe/retrieval-random100-train.json").is_file()
+    pattern = ["--candidates_config.label=pattern", "--text=title"]
+    found = run("run_i2t.sh", *pattern)
+    assert found.returncode == 0, found.stderr
+    assert "of the same pattern by product" in found.stdout and "text: title." in found.stdout
+    found = run("run_i2t.sh", "--candidates_config.label=price")
+    assert found.returncode == 2 and "no product has the column price; there are category, subcategory" in found.stderr
+    (tmp_path / "dataset/wardrobe/catalog.json").unlink()
+    found = run("run_i2t.sh", *pattern, "--candidates_config.seed=1")
+    assert found.returncode == 2 and "no catalogue beside the records" in found.stderr

@@ -1,0 +1,27 @@
+"""What chooses the candidates that a matching head ranks."""
+
+from pathlib import Path
+
+from kaleido.app.cosine_scorer import CosineScorer, matcher_scorer
+from kaleido.app.dual_encoder import dual_encoder_scorer, load_dual_encoder
+from kaleido.app.retrieval_config import RetrieveConfig
+from kaleido.errors import UserError
+from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.matcher import Matcher
+from kaleido.records.gallery import Gallery
+
+
+def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher, gallery: Gallery) -> CosineScorer:
+    """The dual encoder that the configuration names, or the model's own contrastive head.
+
+    Raises:
+        UserError: if there is neither, or the dual encoder is of other records.
+    """
+    if config.shortlist_model:
+        return dual_encoder_scorer(load_dual_encoder(Path(config.shortlist_model), gallery), gallery)
+    if isinstance(model, Matcher):
+        return matcher_scorer(model, gallery, config.batch_size)
+    raise UserError(
+        f"{config.model}: this model has no contrastive head to make a shortlist; name a dual encoder in "
+        "shortlist_model, or fine-tune with retrieval_config.contrastive"
+    )

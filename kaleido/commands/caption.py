@@ -1,0 +1,55 @@
+"""`python -m kaleido caption`: captions of the photos of a folder."""
+
+from functools import partial
+from pathlib import Path
+
+from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.backend import import_backend
+from kaleido.errors import UserError
+
+
+def main(argv: list[str]) -> int:
+    """Runs the verb; returns the exit code."""
+    parser = ArgumentParser(prog="python -m kaleido caption", description="Captions the photos of a folder.")
+    parser.add_argument("model", type=Path, help="the `model` folder of `finetune --task caption`")
+    parser.add_argument("folder", type=Path, help="with photos, also in sub-folders")
+    parser.add_argument("--out", type=Path, required=True, help="folder for captions.jsonl and captions.html")
+    parser.add_argument("--batch-size", type=int, default=16, help="photos at once (%(default)s)")
+    parser.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at an unreadable photo")
+    for name, of in {"beams": "causal", "no-repeat-ngram": "causal", "rounds": "mask_predict"}.items():
+        parser.add_argument(f"--{name}", type=int, help=f"of a {of} decoder; what it was trained with if left out")
+    parser.add_argument("--length-penalty", type=float, help="of a causal decoder; the same")
+    args = parser.parse_args(argv)
+    if args.batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1. Received: {args.batch_size}")
+    import_backend()
+    from kaleido.app.photo_captioner import PhotoCaptioner
+    from kaleido.app.photo_folder import PhotoFolder
+    from kaleido.atomic import write_atomically
+    from kaleido.report.caption_sheet import SheetItem, caption_sheet
+    from kaleido.report.captions import write_jsonl
+
+    names = ("beams", "no_repeat_ngram", "rounds", "length_penalty")
+    chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    captioner = PhotoCaptioner.load(args.model, chosen, args.batch_size)
+    folder = PhotoFolder(args.folder, args.model, args.batch_size, args.on_error)
+    rows = []
+    for photos, batch in folder.batches():
+        for photo, caption in zip(photos, captioner(batch)):
+            rows.append(
+                {
+                    "photo": photo,
+                    "caption": caption.text,
+                    "log_probability": caption.log_probability,
+                    "complete": caption.complete,
+                }
+            )
+    if not rows:
+        raise UserError(f"{args.folder}: none of its {len(folder.names)} photos can be read")
+    items = [SheetItem(row["photo"], partial(folder.read, row["photo"]), row["caption"]) for row in rows]
+    write_jsonl(args.out / "captions.jsonl", rows)
+    write_atomically(args.out / "captions.html", caption_sheet(f"Captions of {args.folder.name}", items).encode())
+    for photo, reason in folder.failures.items():
+        print(f"skipped {photo}: {reason}")
+    print(f"{len(rows):,} captions are in {args.out / 'captions.jsonl'} and, with the photos, in captions.html")
+    return 0

@@ -1,0 +1,64 @@
+"""What the catalogue knows of the products and their records leave out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kaleido.catalog.catalog import HEADER, Catalog
+from kaleido.errors import UserError
+from kaleido.records.index import UNLABELLED
+from kaleido.records.reader import Records, SplitRecords
+
+RECORD_LABELS = {"category": "categories", "subcategory": "subcategories"}
+"""Labels that records have themselves, and where the metadata names them."""
+
+
+def catalog_of(records: SplitRecords, directory: str = "") -> Catalog:
+    """Opens the catalogue that records were made of.
+
+    Args:
+        records: Of any split.
+        directory: Where it is; beside the records, where their folder lies in the catalogue's, if empty.
+
+    Raises:
+        UserError: if there is none, or its products or photos have changed since.
+    """
+    path = Path(directory) if directory else records.directory.parent
+    wanted = records.metadata.get("catalog", {}).get("fingerprint")
+    if not isinstance(records, Records) or wanted is None:
+        raise UserError(f"{records.directory}: these records were not made of a catalogue, whose columns are asked for")
+    if not directory and not (path / HEADER).is_file():
+        raise UserError(f"{path}: no catalogue beside the records; name the one that they were made of by --catalog")
+    catalog = Catalog.open(path)
+    if catalog.fingerprint != wanted:
+        raise UserError(f"{path}: not the catalogue that {records.directory} were made of, or it has changed since")
+    return catalog
+
+
+def column_labels(records: SplitRecords, column: str, directory: str = "") -> tuple[list[str], np.ndarray]:
+    """One label of every record.
+
+    Args:
+        records: Of one split.
+        column: `category`, `subcategory`, or a further column of the catalogue.
+        directory: As for `catalog_of`; not looked for where the records have the label.
+
+    Returns:
+        The names in the catalogue, sorted, and int32 [n], their numbers, -1 where unlabelled.
+
+    Raises:
+        UserError: if there is no such column.
+    """
+    if column in RECORD_LABELS and isinstance(records, Records):
+        return list(records.metadata[RECORD_LABELS[column]]), getattr(records.index, column)
+    catalog = catalog_of(records, directory)
+    values = [product.attributes.get(column, "") for product in catalog.products]
+    names = sorted(set(values) - {""})
+    if not names:
+        known = sorted({name for product in catalog.products for name in product.attributes})
+        raise UserError(
+            f"{catalog.directory}: no product has the column {column}; there are {', '.join([*RECORD_LABELS, *known])}"
+        )
+    numbers = {name: number for number, name in enumerate(names)}
+    of_product = np.array([numbers.get(value, UNLABELLED) for value in values], np.int32)
+    return names, of_product[records.index.product]

@@ -1,0 +1,19 @@
+"""The features of whole photos: level 1 of the kaleido patches."""
+
+import numpy as np
+from tqdm import tqdm
+
+from kaleido.records.reader import Records
+from kaleido.vision.crops import ROTATIONS
+
+_PART = 256
+
+
+def whole_photo_features(records: Records) -> np.ndarray:
+    """The feature of each record's whole product, as it stands: float32 [n, D]."""
+    found = np.empty((len(records), records.feature_size), np.float32)
+    for start in tqdm(range(0, len(records), _PART), f"read {records.split}", leave=False):
+        rows = np.arange(start, min(start + _PART, len(records)))
+        for row, view in zip(rows, records.views(rows)):
+            found[row] = view.vectors[ROTATIONS.start]
+    return found

@@ -12,7 +12,7 @@ def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit code."""
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: python -m kaleido baseline retrieval|recognition ...\n\nEither with --help tells more.")
-        return 0
+        raise SystemExit(0)
     if argv[0] not in BASELINES:
         raise UserError(f"there are baselines of {' and '.join(BASELINES)}. Received: {argv[0]}")
     return BASELINES[argv[0]](argv[1:])

@@ -23,12 +23,12 @@ def finetuning(records, tmp_path) -> FinetuneConfig:
         str(records),
         str(tmp_path / "finetuned"),
         preprocess_config=PipelineConfig(max_text_length=24),
-        model_config=ModelSection("tiny", 1, 32, 2, 64, dropout=0.0, attention_dropout=0.0),
+        model_config=ModelSection("tiny", 1, 128, 2, 128, dropout=0.0, attention_dropout=0.0),
         caption_config=CaptionConfig(beams=1, no_repeat_ngram=0),
         train_config=TrainConfig(
-            batch_size=8, steps=200, tensorboard=False, optimizer_config=OptimizerConfig(learning_rate=1e-2)
+            batch_size=8, steps=500, tensorboard=False, optimizer_config=OptimizerConfig(learning_rate=1e-3)
         ),
-        evaluate_config=EvaluateConfig(split="train", batch_size=7, every=200),
+        evaluate_config=EvaluateConfig(split="train", batch_size=7, every=500),
     )
 
 

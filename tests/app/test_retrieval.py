@@ -227,8 +227,10 @@ def test_finetuning_keeps_the_pretrained_head_and_gives_a_model_to_retrieve_with
 
 def test_the_contrastive_head_learns_and_makes_the_shortlist(finetuning, catalogue, tmp_path, capsys):
     changes = {"negatives": 1, "contrastive": 1.0}
-    train = replace(finetuning.train_config, steps=150)
-    application = Matching(replace(finetuning, retrieval_config=RetrievalConfig(**changes), train_config=train))
+    train = replace(finetuning.train_config, steps=500, optimizer_config=OptimizerConfig(learning_rate=1e-3))
+    size = ModelSection("tiny", 1, 128, 2, 128, dropout=0.0, attention_dropout=0.0)
+    finetuning = replace(finetuning, model_config=size, train_config=train)
+    application = Matching(replace(finetuning, retrieval_config=RetrievalConfig(**changes)))
     metrics = application.run_train_and_evaluate()
     assert metrics["loss/total"] == pytest.approx(metrics["loss/itm"] + metrics["loss/contrastive"], rel=1e-5)
     saved = application.directory / "model"

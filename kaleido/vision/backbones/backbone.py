@@ -31,3 +31,14 @@ class Backbone(ABC):
         Returns:
             float32 [n, feature_size].
         """
+
+    @abstractmethod
+    def encode_map(self, crops: np.ndarray) -> np.ndarray:
+        """Encodes where things are: features before they are averaged.
+
+        Args:
+            crops: uint8 [n, s, s, 3], RGB; s a multiple of 16.
+
+        Returns:
+            float32 [n, s / 16, s / 16, C].
+        """

@@ -44,6 +44,9 @@ STAGES = (
     Stage(1, 3, 1, 6, 320),
 )
 
+MAP_LAYER = "_blocks.10._add"
+"""The last of 16 pixels a cell: 112 channels."""
+
 
 class EfficientNetLite0(KerasBackbone):
     """1280 features, averaged over the last feature map; 0.77 GFLOP for a crop of 224x224.
@@ -65,7 +68,7 @@ class EfficientNetLite0(KerasBackbone):
         path = Path(weights) if weights else _packaged_weights()
         network = _build()
         _load(network, load_tensors(path), path)
-        super().__init__(network)
+        super().__init__(network, keras.Model(network.input, network.get_layer(MAP_LAYER).output))
 
 
 def _packaged_weights() -> Path:
@@ -99,7 +102,7 @@ def _build() -> keras.Model:
             x = depthwise(stage.kernel, stride, activation="relu6", name=f"{block}._depthwise_conv")(x)
             x = convolution(stage.filters, 1, name=f"{block}._project_conv")(x)
             if repeat > 0:
-                x = layers.Add()([x, shortcut])
+                x = layers.Add(name=f"{block}._add")([x, shortcut])
             index += 1
     x = convolution(1280, 1, activation="relu6", name="_conv_head")(x)
     return keras.Model(pixels, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")

@@ -14,14 +14,20 @@ class KerasBackbone(Backbone):
 
     Args:
         network: [n, s, s, 3] pixels in 0..255, for any s -> [n, D].
+        map_network: The same pixels -> [n, s / 16, s / 16, C].
     """
 
-    def __init__(self, network: keras.Model):
+    def __init__(self, network: keras.Model, map_network: keras.Model):
         # TensorFlow's own kernels (oneDNN) run depthwise convolutions about 17 times as fast on a CPU as XLA's;
         # without XLA, JAX would run operation by operation.
-        network.compile(jit_compile=keras.backend.backend() != "tensorflow")
+        for model in (network, map_network):
+            model.compile(jit_compile=keras.backend.backend() != "tensorflow")
         self.network = network
+        self._map_network = map_network
         self.feature_size = network.output_shape[-1]
 
     def encode(self, crops: np.ndarray) -> np.ndarray:
         return np.asarray(self.network.predict_on_batch(crops))
+
+    def encode_map(self, crops: np.ndarray) -> np.ndarray:
+        return np.asarray(self._map_network.predict_on_batch(crops))

@@ -19,6 +19,9 @@ class RandomProjection(Backbone):
     THUMBNAIL = 8
     """Pixels a side; crops must not be smaller."""
 
+    MAP_CELL = 16
+    """Pixels a side of a cell of a map, which has the mean colours for features."""
+
     def __init__(self, feature_size: int = 64, seed: int = 0):
         inputs = 3 * self.THUMBNAIL**2
         random = np.random.default_rng(seed)
@@ -34,3 +37,8 @@ class RandomProjection(Backbone):
         sums = np.add.reduceat(np.add.reduceat(crops, starts, 1, np.float32), starts, 2)
         thumbnails = sums / (counts[:, None, None] * counts[:, None]) / 127.5 - 1
         return np.maximum(thumbnails.reshape(len(crops), -1) @ self._kernel + self._bias, 0)
+
+    def encode_map(self, crops: np.ndarray) -> np.ndarray:
+        side = crops.shape[1] // self.MAP_CELL
+        pixels = crops.reshape(len(crops), side, self.MAP_CELL, side, self.MAP_CELL, 3)
+        return pixels.mean((2, 4), dtype=np.float32) / 127.5 - 1

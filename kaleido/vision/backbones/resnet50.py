@@ -8,6 +8,8 @@ from kaleido.errors import UserError
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
 
 SUFFIXES = (".h5", ".keras")
+MAP_LAYER = "conv4_block6_out"
+"""The last of 16 pixels a cell: 1024 channels."""
 
 
 class ResNet50(KerasBackbone):
@@ -27,7 +29,9 @@ class ResNet50(KerasBackbone):
     def __init__(self, weights: str | None = None):
         pixels = keras.Input((None, None, 3))
         network = _imagenet() if weights is None else _from_file(Path(weights))
-        super().__init__(keras.Model(pixels, network(keras.applications.resnet50.preprocess_input(pixels))))
+        ready = keras.applications.resnet50.preprocess_input(pixels)
+        cells = keras.Model(network.input, network.get_layer(MAP_LAYER).output)
+        super().__init__(keras.Model(pixels, network(ready)), keras.Model(pixels, cells(ready)))
 
 
 def _imagenet() -> keras.Model:

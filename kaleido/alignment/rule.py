@@ -1,0 +1,117 @@
+"""From heat-maps to pre-aligned pairs: the rule, and nothing else (AAG, paper section 3.2)."""
+
+import numpy as np
+
+from kaleido.alignment.config import AlignConfig
+from kaleido.alignment.pairs import Pairs, no_pairs
+from kaleido.alignment.words import alignable, singular
+from kaleido.vision.patches import LEVEL_SLICES, PATCHES
+
+ALIGNED_LEVELS = (3, 4, 5)
+FIRST_PATCH = LEVEL_SLICES[ALIGNED_LEVELS[0] - 1].start
+
+
+def patch_boxes() -> np.ndarray:
+    """float64 [50, 4]: [x1, y1, x2, y2] of the patches of levels 3 to 5 in 0..1 of the product's box."""
+    boxes = [
+        (column / level, row / level, (column + 1) / level, (row + 1) / level)
+        for level in ALIGNED_LEVELS
+        for row in range(level)
+        for column in range(level)
+    ]
+    assert len(boxes) == PATCHES - FIRST_PATCH
+    return np.array(boxes)
+
+
+def overlaps(side: int) -> np.ndarray:
+    """float64 [50, side * side]: how much of each patch lies in each cell of a map; rows add up to 1."""
+    boxes, edges = patch_boxes(), np.arange(side + 1) / side
+
+    def along(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        shared = np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1])
+        return np.clip(shared, 0, None) / (high - low)[:, None]
+
+    across, down = along(boxes[:, 0], boxes[:, 2]), along(boxes[:, 1], boxes[:, 3])
+    return (down[:, :, None] * across[:, None, :]).reshape(len(boxes), -1)
+
+
+def regions(heat: np.ndarray, share: float) -> np.ndarray:
+    """bool [W, L]: of each word the least set of cells that has a share of its heat [W, L]."""
+    order = np.argsort(-heat, axis=1, kind="stable")
+    mass = np.cumsum(np.take_along_axis(heat, order, 1), axis=1)
+    # A cell belongs to the region if what is hotter than it has not enough mass yet.
+    before = np.pad(mass[:, :-1], ((0, 0), (1, 0)))
+    found = np.zeros(heat.shape, bool)
+    np.put_along_axis(found, order, before < share * mass[:, -1:], axis=1)
+    return found
+
+
+def hottest_patches(heat: np.ndarray, config: AlignConfig) -> list[np.ndarray]:
+    """Of each word the numbers of its patches among the 55, the hottest first.
+
+    A patch is taken where the word's region covers `min_cover` of it; the hottest is the one with the greatest product
+    of that cover and its mean heat.
+
+    Args:
+        heat: float [W, L], of W words over a square map, 0 off the product.
+        config: Region, cover and count.
+    """
+    overlap = overlaps(round(heat.shape[1] ** 0.5))
+    cover = regions(heat, config.region_share) @ overlap.T
+    hotness = cover * (heat @ overlap.T)
+    order = np.argsort(-hotness, axis=1, kind="stable")[:, : config.patches_per_word]
+    return [FIRST_PATCH + chosen[cover[word, chosen] >= config.min_cover] for word, chosen in enumerate(order)]
+
+
+def heat_of_words(heat: np.ndarray, word_ids: np.ndarray, count: int) -> np.ndarray:
+    """float64 [count, L]: the mean heat of each word's pieces [n, L]; 0 of words without pieces."""
+    of_words = np.zeros((count, heat.shape[1]))
+    np.add.at(of_words, word_ids, heat)
+    return of_words / np.maximum(np.bincount(word_ids, minlength=count), 1)[:, None]
+
+
+def raw_words(words: list[str], said: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Which raw words a caption says too.
+
+    Args:
+        words: Of the raw text.
+        said: Of the caption.
+
+    Returns:
+        int [k] twice: numbers of raw words that can be aligned, and for each the first word of the caption that is
+        the same.
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(said):
+        places.setdefault(singular(word), place)
+    matches = [
+        (n, places[singular(word)]) for n, word in enumerate(words) if alignable(word) and singular(word) in places
+    ]
+    return tuple(np.array(matches, np.int64).reshape(-1, 2).T)
+
+
+def pairs_of(
+    words: list[str], said: list[str], heat: np.ndarray, confidence: np.ndarray, threshold: float, config: AlignConfig
+) -> Pairs:
+    """The pairs of one text and one photo.
+
+    Args:
+        words: Of the raw text.
+        said: Of the caption, or of the raw text again.
+        heat: float [len(said), L].
+        confidence: float [len(said)], 0..1.
+        threshold: Words below are left alone.
+        config: The rule's numbers.
+    """
+    raw, place = raw_words(words, said)
+    sure = confidence[place] >= threshold
+    raw, place = raw[sure], place[sure]
+    if not len(raw):
+        return no_pairs()
+    patches = hottest_patches(heat[place], config)
+    counts = [len(of_word) for of_word in patches]
+    return Pairs(
+        np.repeat(raw, counts).astype(np.int32),
+        np.concatenate(patches).astype(np.int32),
+        np.repeat(confidence[place], counts).astype(np.float32),
+    )

@@ -1,9 +1,9 @@
 """The captioner whose heat-maps align words with patches (AAG, paper section 3.2).
 
-Xu et al., "Show, Attend and Tell", ICML 2015, with soft attention, its gate and the doubly stochastic penalty. Beside it
-an addition of ours, `grounding`: each word has a query and each cell a key, and a contrastive loss makes the words of a
-text find their own photo among the batch's, by the cells that they fit best. Attention tells where the LSTM looked while
-it wrote; on fashion texts, whose words follow from one another, that is seldom where the word is seen.
+Xu et al., "Show, Attend and Tell", ICML 2015, with soft attention, its gate and the doubly stochastic penalty. Beside
+it an addition of ours, `grounding`: each word has a query and each cell a key, and a contrastive loss makes the words
+of a text find their own photo among the batch's, by the cells that they fit best. Attention tells where the LSTM looked
+while it wrote; on fashion texts, whose words follow from one another, that is seldom where the word is seen.
 """
 
 import keras

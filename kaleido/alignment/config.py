@@ -15,10 +15,10 @@ class AlignConfig:
     (`docs/alignment.md`).
 
     Args:
-        words: Whose heat-maps: `text` takes the words of the raw text one by one (teacher forcing); `caption` those of a
-            generated caption that the raw text has too, as in the paper.
-        heat: `grounding`, where in the photo a word's own query points; `attention`, where the captioner looked while it
-            wrote the word, as in the paper.
+        words: Whose heat-maps: `text` takes the words of the raw text one by one (teacher forcing); `caption` those of
+            a generated caption that the raw text has too, as in the paper.
+        heat: `grounding`, where in the photo a word's own query points; `attention`, where the captioner looked while
+            it wrote the word, as in the paper.
         region_share: The region of a word is the least set of cells with this share of its heat.
         min_cover: Share of a patch that the region must cover.
         patches_per_word: Patches at most that a word is aligned with, the hottest ones.

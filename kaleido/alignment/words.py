@@ -1,5 +1,7 @@
 """Which words can be aligned, and which count as the same."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from kaleido.text import Tokenizer
@@ -10,10 +12,11 @@ STOP_WORDS = frozenset(
     and or but nor so as if than then both each every either neither all any some no not only very too also just
     of in on at by for from to with without within into onto over under above below between through around along across
     up down off out about after before during until while where when which who whom whose what how why
-    is are was were be been being am do does did done has have had having can could may might must shall should will would
+    is are was were be been being am do does did done has have had having
+    can could may might must shall should will would
     here there again more most other another such own same
-    come comes featuring feature features designed design made make makes pair set one two three
-    """.split()
+    come comes featuring feature features designed made make makes pair set one two three
+    """.split()  # noqa: SIM905
 )
 """English words that name nothing in a photo."""
 
@@ -32,7 +35,7 @@ def words_of(tokenizer: Tokenizer, ids: np.ndarray, word_ids: np.ndarray) -> lis
     if not len(ids):
         return []
     ends = np.searchsorted(word_ids, np.arange(int(word_ids.max()) + 2))
-    return [tokenizer.decode(ids[start:end]).strip().casefold() for start, end in zip(ends[:-1], ends[1:])]
+    return [tokenizer.decode(ids[start:end]).strip().casefold() for start, end in pairwise(ends)]
 
 
 def alignable(word: str) -> bool:
@@ -43,8 +46,7 @@ def alignable(word: str) -> bool:
 def singular(word: str) -> str:
     """What two words must share to be the same: the word without the plural's ending.
 
-    `dresses` and `dress`, `pockets` and `pocket`, `bodies` and `body` are the same; so, by the same rule, are a few words
-    that are not, such as `glass` and `glas`, which no text has both of.
+    `dresses` and `dress`, `pockets` and `pocket`, `bodies` and `body` are the same.
     """
     word = word.casefold()
     if len(word) > 4 and word.endswith("ies"):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +134,17 @@ class Index:
         if not self.token_ids.size:
             return np.zeros_like(flat, np.int32), np.zeros_like(flat, np.int32), present
         return self.token_ids[flat], self.word_ids[flat], present
+
+    def with_pairs(self, pairs: Sequence[Pairs]) -> "Index":
+        """A copy with these pairs of each record instead."""
+        counts = [len(of_row.word) for of_row in pairs]
+        return replace(
+            self,
+            pair_offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            pair_words=np.concatenate([np.zeros(0), *(p.word for p in pairs)]).astype(np.int32),
+            pair_patches=np.concatenate([np.zeros(0), *(p.patch for p in pairs)]).astype(np.int32),
+            pair_scores=np.concatenate([np.zeros(0), *(p.score for p in pairs)]).astype(np.float32),
+        )
 
     def pairs(self, row: int) -> Pairs:
         """The pre-aligned pairs of a record."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -158,6 +159,10 @@ class Records(SplitRecords):
     @staticmethod
     def _layout_of(metadata: Mapping) -> RecordLayout:
         return RecordLayout(metadata["feature_size"])
+
+    def example(self, index: int) -> dict:
+        # Pairs come after preparation: `align` writes them into the index alone.
+        return super().example(index) | {"pairs": asdict(self.index.pairs(index))}
 
     def photo_ids(self) -> list[str]:
         return [self.example(index)["photo_id"].decode() for index in range(len(self))]

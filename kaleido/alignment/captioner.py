@@ -124,15 +124,16 @@ class AlignmentCaptioner(keras.Model):
         keys, closed = self.attention_key(cells), CLOSED * (1.0 - batch["product"])
 
         def step(carry, _):
-            token, hidden, memory = carry
+            token, hidden, memory, _ = carry
             before = self.token(token)
             hidden, memory, context, attention = self._step(cells, keys, closed, before, hidden, memory)
             logits = self.output_projection(before + self.from_state(hidden) + self.from_context(context))
-            token = ops.cast(ops.argmax(logits, axis=-1), "int32")
-            return (token, hidden, memory), (token, attention)
+            carry = ops.cast(ops.argmax(logits, axis=-1), "int32"), hidden, memory, attention
+            return carry, carry
 
-        start = ops.full_like(ops.cast(cells[:, 0, 0], "int32"), self.begin)
-        _, (tokens, attention) = ops.scan(step, (start, *self._first(cells)), length=length)
+        begin = ops.full_like(ops.cast(cells[:, 0, 0], "int32"), self.begin)
+        start = (begin, *self._first(cells), ops.zeros_like(closed))
+        tokens, _, _, attention = ops.scan(step, start, length=length)[1]
         return ops.transpose(tokens), ops.transpose(attention, (1, 0, 2))
 
     def attend(self, batch):
@@ -182,12 +183,14 @@ class AlignmentCaptioner(keras.Model):
         """States [B, T, H], contexts [B, T, C] and attention [B, T, L] along embedded pieces [B, T, E]."""
         keys, closed = self.attention_key(cells), CLOSED * (1.0 - product)
 
+        # What a step gives has to have the shape of what it hands on (`keras.ops.scan` on TensorFlow).
         def step(carry, embedded):
-            hidden, memory, context, attention = self._step(cells, keys, closed, embedded, *carry)
-            return (hidden, memory), (hidden, context, attention)
+            carry = self._step(cells, keys, closed, embedded, *carry[:2])
+            return carry, carry
 
-        found = ops.scan(step, tuple(self._first(cells)), ops.transpose(before, (1, 0, 2)))[1]
-        return tuple(ops.transpose(values, (1, 0, 2)) for values in found)
+        start = (*self._first(cells), ops.zeros_like(cells[:, 0]), ops.zeros_like(closed))
+        states, _, contexts, attention = ops.scan(step, start, ops.transpose(before, (1, 0, 2)))[1]
+        return tuple(ops.transpose(values, (1, 0, 2)) for values in (states, contexts, attention))
 
     def _step(self, cells, keys, closed, before, hidden, memory):
         scores = self.attention_score(ops.tanh(keys + self.attention_query(hidden)[:, None]))[..., 0]

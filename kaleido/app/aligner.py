@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
+from tqdm import trange
 
 from kaleido.alignment.captioner import AlignmentCaptioner
 from kaleido.alignment.config import AlignConfig
@@ -82,14 +82,9 @@ class Aligner:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-2, clipnorm=1.0)
         model.compile(optimizer, jit_compile=keras.backend.backend() != "tensorflow")
         batches = _Batches(tokenizer, records, maps, config, seed)
-        with tqdm(total=config.steps, desc="train the captioner", unit="step") as progress:
-
-            def tell(step, logs):
-                progress.update()
-                progress.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
-
-            tell = keras.callbacks.LambdaCallback(on_train_batch_end=tell)
-            model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[tell])
+        for step in (progress := trange(config.steps, desc="train the captioner", unit="step")):
+            loss = model.train_on_batch(batches[step])
+            progress.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
         aligner = cls(model, tokenizer, config)
         aligner.threshold = aligner._threshold(records, maps)
         return aligner
@@ -218,7 +213,7 @@ def texts_of(records: Records, rows: np.ndarray) -> list[tuple[np.ndarray, np.nd
     return [(records.index.token_ids[span], records.index.word_ids[span]) for span in spans]
 
 
-class _Batches(keras.utils.PyDataset):
+class _Batches:
     """Training batches, each drawn from (seed, step) alone: photos of different products, often of like ones.
 
     Raises:
@@ -226,7 +221,6 @@ class _Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, tokenizer: Tokenizer, records: Records, maps: Mapping, config: AlignConfig, seed: int):
-        super().__init__()
         self._tokenizer, self._records, self._maps, self._config, self._seed = tokenizer, records, maps, config, seed
         lengths = records.index.text_lengths(maps["rows"])
         self._rows = np.flatnonzero(lengths)
@@ -237,12 +231,8 @@ class _Batches(keras.utils.PyDataset):
         rows = maps["rows"]
         self._products = records.index.product[rows]
         self._labels = records.index.category[rows], records.index.subcategory[rows]
-        self._content: dict[int, bool] = {}
 
-    def __len__(self):
-        return self._config.steps
-
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
         random = np.random.default_rng((self._seed, step))
         pool = self._rows
         if random.random() < self._config.hard_share:
@@ -253,7 +243,7 @@ class _Batches(keras.utils.PyDataset):
         drawn = random.permutation(pool)[: 4 * self._config.batch_size]
         _, first = np.unique(self._products[drawn], return_index=True)
         chosen = np.resize(drawn[np.sort(first)], self._config.batch_size)
-        return (self._batch(chosen),)
+        return self._batch(chosen)
 
     def _batch(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
         width = self._config.max_text_length

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from itertools import batched
 
 import numpy as np
 from PIL import Image
@@ -101,7 +100,7 @@ class ProductMaps:
         """
         with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(total=len(rows), desc=what, unit="photo") as progress:
             waiting = []
-            for portion in map(np.array, batched(rows.tolist(), self.BATCH)):
+            for portion in (rows[start : start + self.BATCH] for start in range(0, len(rows), self.BATCH)):
                 waiting.append((portion, [threads.submit(self._of_record, records, row) for row in portion]))
                 if len(waiting) == 3:
                     yield self._done(*waiting.pop(0), progress)

@@ -13,6 +13,7 @@ VERBS = {
     "saliency": "train the net that finds the product in a photo, and measure it",
     "prepare": "turn a catalogue into records: patches, features, token ids",
     "align": "find out which word belongs to which patch, for guided masking",
+    "explain": "show one product: patches, caption, aligned words, masked input",
     "pretrain": "pre-train a model on records",
     "finetune": "fine-tune a model to recognise categories or sub-categories, or to caption photos",
     "evaluate": "evaluate a pre-trained model on held-out products",

@@ -143,6 +143,15 @@ class Aligner:
             found = attention
         return [self._heat(*text, values[: len(text[0])], on > 0) for text, values, on in zip(texts, found, product)]
 
+    def caption(self, maps: np.ndarray, product: np.ndarray) -> list[tuple[list[str], np.ndarray]]:
+        """Generated captions: words, and of each the mean attention of its pieces [n, L]."""
+        texts, attention = self._captions(maps, product)
+        found = []
+        for (ids, word_ids), looks in zip(texts, attention):
+            words = words_of(self.tokenizer, ids, word_ids)
+            found.append((words, heat_of_words(looks[: len(ids)], word_ids, len(words))))
+        return found
+
     def align(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Pairs]:
         """The pairs of photos and their texts; arguments as of `heats`."""
         return [

@@ -22,7 +22,7 @@ SIDE, CELL = 224, 16
 
 CELLS = (SIDE // CELL) ** 2
 
-PRODUCT_SHARE = 0.4
+PRODUCT_SHARE = 0.1
 """A cell shows the product where so much of it lies on the mask."""
 
 

@@ -7,9 +7,13 @@ while it wrote; on fashion texts, whose words follow from one another, that is s
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 GROUNDING_SIZE = 64
+PLACES = 12
+"""Channels that tell where in the product a cell lies."""
+
 CLOSED = -1e4
 """Added to the scores of cells off the product."""
 
@@ -61,7 +65,7 @@ class AlignmentCaptioner(keras.Model):
         self.build()
 
     def build(self, input_shape=None):
-        size, channels = self.settings["size"], self.settings["channels"]
+        size, channels = self.settings["size"], self.settings["channels"] + PLACES
         widths = {
             self.first: channels, self.attention_key: channels, self.attention_query: size, self.gate: size,
             self.attention_score: GROUNDING_SIZE, self.from_state: size, self.from_context: channels,
@@ -72,8 +76,9 @@ class AlignmentCaptioner(keras.Model):
         self.word_context.build((None, None, size))
         for layer, width in widths.items():
             layer.build((None, None, width))
-        self.mean = self.add_weight((channels,), "zeros", trainable=False, name="mean")
-        self.deviation = self.add_weight((channels,), "ones", trainable=False, name="deviation")
+        features = (self.settings["channels"],)
+        self.mean = self.add_weight(features, "zeros", trainable=False, name="mean")
+        self.deviation = self.add_weight(features, "ones", trainable=False, name="deviation")
         # The logarithm of what the fit of a word and a photo is multiplied with.
         self.scale = self.add_weight((), keras.initializers.Constant(2.0), name="scale")
         self.built = True
@@ -92,8 +97,10 @@ class AlignmentCaptioner(keras.Model):
         return {"logits": logits, "attention": attention, "cosines": cosines}
 
     def cells(self, maps):
-        """Maps [B, L, C], normalised by channel."""
-        return (ops.cast(maps, "float32") - self.mean) / self.deviation
+        """Maps [B, L, C], normalised by channel, with where each cell lies: [B, L, C + PLACES]."""
+        features = (ops.cast(maps, "float32") - self.mean) / self.deviation
+        shape = (ops.shape(features)[0], features.shape[1], PLACES)
+        return ops.concatenate([features, ops.broadcast_to(_places(features.shape[1]), shape)], axis=-1)
 
     def queries(self, tokens, training=None):
         """[B, T, K] of length 1, of each piece among its neighbours."""
@@ -201,6 +208,14 @@ class AlignmentCaptioner(keras.Model):
 
     def get_config(self):
         return {"name": self.name, **self.settings}
+
+
+def _places(cells):
+    """float32 [1, L, PLACES]: x and y in -1..1, |x| and y^2, each three times, to weigh something beside features."""
+    side = round(cells**0.5)
+    line = (np.arange(side) + 0.5) / side * 2 - 1
+    x, y = (grid.ravel() for grid in np.meshgrid(line, line))
+    return np.tile(np.stack([x, y, np.abs(x), y * y], axis=-1), PLACES // 4).astype(np.float32)[None]
 
 
 def _direction(values):

@@ -118,7 +118,8 @@ def _draw(config: ExplainConfig, records: Records, row: int, tokenizer: Tokenize
     masks = masking(token_ids, word_ids, [records.index.pairs(row)], draws)
     masked = np.zeros(token_ids.shape[1], bool)
     masked[masks.mlm_positions[0][masks.mlm_weights[0] > 0]] = True
-    tokens = [tokenizer.piece(int(piece)) for piece in masks.token_ids[0]]
+    # SentencePiece's mark of a word's beginning, which few fonts have.
+    tokens = [tokenizer.piece(int(piece)).replace("\u2581", "") or " " for piece in masks.token_ids[0]]
 
     corruption = Corruption.draw(TASKS, masks.patches, draws)
     pictures = np.concatenate(cut(photo.photo, photo.box, (CROP,) * 5))
@@ -128,7 +129,7 @@ def _draw(config: ExplainConfig, records: Records, row: int, tokenizer: Tokenize
         donor = int(Partners(records.index).donors(np.array([row]), draws)[0])
         other = maps.photo(records.example(donor)["photo_id"].decode())
         levels[2][place] = np.concatenate(cut(other.photo, other.box, (CROP,) * 5))[corruption.donor_vectors[0]]
-    levels[4][masks.patches[5][0]] = 0
+    levels[4][masks.patches[5][0]] = 255
     turns = int(corruption.labels["rotation_label"][0])
     notes = [
         f"rotation {90 * turns}°", f"jigsaw {int(corruption.labels['jigsaw_label'][0])} of 24", "camouflage",

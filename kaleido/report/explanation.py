@@ -61,6 +61,7 @@ def explanation_page(found: Explanation) -> str:
     sheet = kaleido_sheet(found.photo.photo, found.photo.mask, found.photo.box)
     captions, pairs = caption_tiles(found), pair_tiles(found)
     missing = "<p>No captioner here: <code>python -m kaleido align</code> trains one.</p>"
+    said = missing if found.caption is None else "<p>It says nothing.</p>"
     none = "<p>No pairs: no word of this text is sure enough.</p>" if found.aligned else missing
     tokens = " ".join(
         f"<mark>{html.escape(token)}</mark>" if masked else html.escape(token)
@@ -73,7 +74,7 @@ def explanation_page(found: Explanation) -> str:
         f"<p>{html.escape(found.text)}</p><p><small>{found.split}; product at x {x1} to {x2}, y {y1} to {y2} of a photo "
         f"of {found.photo.photo.shape[1]} x {found.photo.photo.shape[0]} pixels</small></p>\n"
         f"<h2>The product, found and cut into kaleido patches</h2>{_img(sheet)}\n"
-        f"<h2>A generated caption, and where the captioner looked</h2>{_figures(captions) or missing}\n"
+        f"<h2>A generated caption, and where the captioner looked</h2>{_figures(captions) or said}\n"
         f"<h2>Words of the text and the patches that they are aligned with</h2>{_figures(pairs) or none}\n"
         f"<h2>What the model gets: words masked, patches corrupted</h2><p>{tokens}</p>"
         f"{_img(_input_panel(found, sheet.width, with_text=False))}</body></html>\n"

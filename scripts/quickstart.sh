@@ -11,6 +11,8 @@ run=runs/quickstart
 "$python" -m kaleido catalog show dataset/wardrobe --out "$run/catalog.png"
 "$python" -m kaleido prepare --config configs/prepare_wardrobe.yaml
 cp dataset/wardrobe/records/patches.png "$run/patches.png"
+"$python" -m kaleido align --records dataset/wardrobe/records
+"$python" -m kaleido explain wardrobe-000007 --records dataset/wardrobe/records --output "$run/explained"
 "$python" -m kaleido pretrain --config configs/pretrain_tiny.yaml --output "$run"
 
 cat <<END
@@ -21,4 +23,5 @@ figures of all tasks    $run/metrics.json
 curves                  $run/curves.png, $run/metrics.jsonl, tensorboard --logdir $run/tensorboard
 products                $run/catalog.png
 kaleido patches         $run/patches.png
+one product's way       $run/explained/wardrobe-000007-0.html and .png
 END

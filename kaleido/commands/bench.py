@@ -141,9 +141,9 @@ def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
     from kaleido.vision.benchmark import benchmark_preparing
 
-    values = benchmark_preparing(_photos(), args.backbone, "border", args.seconds, args.workers)
+    values = benchmark_preparing(_photos(), args.backbone, SALIENCY, args.seconds, args.workers)
     settings = {
-        "saliency": "border",
+        "saliency": SALIENCY,
         "backbone": args.backbone,
         "photo_size": "x".join(map(str, PHOTO_SIZE)),
         "workers": args.workers,

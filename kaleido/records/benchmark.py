@@ -17,6 +17,9 @@ from kaleido.vision.crops import FEATURES
 
 _VOCABULARY_SIZE = 1000
 
+PAIRS = 12
+"""Aligned pairs of a photo: what the wardrobe's have."""
+
 
 def benchmark_reading(
     seconds: float = 10.0, feature_size: int = 2048, batch_size: int = 64, workers: int = 2, photos: int = 2000
@@ -34,7 +37,8 @@ def benchmark_reading(
 
     Returns:
         `examples_per_second`, `bytes_per_example` (at least: a record's vectors read once, its part of the batch
-        written once), `reading_ms` and `batch_ms` (one thread: reading a batch's records, and all of its making).
+        written once), `reading_ms` and `batch_ms` (one thread: reading a batch's records, and all of its making), and
+        `guided_examples_per_second`, the rate with aligned pairs in the records (12 a photo), by turns with the first.
     """
     tokenizer = SimpleNamespace(
         vocab_size=_VOCABULARY_SIZE, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=range(5)
@@ -44,7 +48,12 @@ def benchmark_reading(
         write_synthetic(directory, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE)
         records = Records.open(directory, "train")
         pipeline = Pipeline(records, PipelineConfig(workers=workers), tokenizer, batch_size)
-        rate = _rate(pipeline, seconds)
+        aligned = Path(folder) / "aligned"
+        write_synthetic(aligned, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE, pairs_a_photo=PAIRS)
+        guided = Pipeline(Records.open(aligned, "train"), PipelineConfig(workers=workers), tokenizer, batch_size)
+        # By turns: the machine's speed changes from second to second by more than the two differ.
+        turns = [[_rate(each, seconds / 6) for each in (pipeline, guided)] for _ in range(3)]
+        rate, guided_rate = np.mean(turns, axis=0).tolist()
         order = np.random.default_rng(0)
         groups = batch_size / GROUP
         reading = groups * _milliseconds(lambda: records.views(order.integers(0, photos, GROUP)))
@@ -55,6 +64,7 @@ def benchmark_reading(
     read = FEATURES * feature_size * np.dtype(np.float16).itemsize
     return {
         "examples_per_second": rate,
+        "guided_examples_per_second": guided_rate,
         "bytes_per_example": read + written,
         "reading_ms": reading,
         "batch_ms": whole,

@@ -32,7 +32,7 @@ class PrepareConfig:
         on_error: What an unusable photo does: `stop`, or `skip` and list it in `rejects.jsonl`.
     """
 
-    saliency: str = "border"
+    saliency: str = "unet"
     saliency_weights: str | None = None
     backbone: str = "resnet50"
     backbone_weights: str | None = None

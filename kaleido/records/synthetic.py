@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.alignment.pairs import no_pairs
+from kaleido.alignment.pairs import Pairs
+from kaleido.alignment.rule import FIRST_PATCH
 from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.layout import RecordLayout
 from kaleido.vision.crops import FEATURES
@@ -23,6 +24,7 @@ def write_synthetic(
     vocabulary_size: int = 1000,
     longest_text: int = 80,
     seed: int = 0,
+    pairs_a_photo: int = 0,
 ) -> None:
     """Writes records of random features and texts.
 
@@ -35,6 +37,7 @@ def write_synthetic(
         vocabulary_size: Token ids are below it, and at least 5.
         longest_text: Pieces of a text at most.
         seed: Of the content.
+        pairs_a_photo: Aligned words and patches, drawn at random.
     """
     metadata = {
         "feature_size": feature_size,
@@ -50,6 +53,7 @@ def write_synthetic(
             pixels = np.random.default_rng((seed, product, photo))
             length = int(words.integers(1, longest_text + 1))
             label = product % 10
+            word_ids = np.cumsum(words.random(length) < 0.7).astype(np.int32)
             example = {
                 "product_id": f"product-{product}",
                 "photo_id": f"photo-{first}-{photo}",
@@ -58,10 +62,10 @@ def write_synthetic(
                 "subcategory": metadata["subcategories"][label],
                 "split": split,
                 "token_ids": words.integers(5, vocabulary_size, length, np.int32),
-                "word_ids": np.cumsum(words.random(length) < 0.7).astype(np.int32),
+                "word_ids": word_ids,
                 "box": np.array([0, 0, 100, 100], np.int32),
                 "photo_size": np.array([100, 100], np.int32),
-                "pairs": asdict(no_pairs()),
+                "pairs": asdict(_random_pairs(pixels, word_ids, pairs_a_photo)),
                 "positions": pixels.random((PATCHES, 5), np.float32),
                 "features": pixels.random((FEATURES, feature_size), np.float32).astype(np.float16),
             }
@@ -73,3 +77,10 @@ def write_synthetic(
         portions[split] = [Portion(len(of_file), partial(rows, split, first, of_file)) for of_file in files]
         first += -(-photos // photos_a_product)
     KaleidoRecords(directory, RecordLayout(feature_size), metadata, portions).download_and_prepare()
+
+
+def _random_pairs(random: np.random.Generator, word_ids: np.ndarray, count: int) -> Pairs:
+    """Words of two patches each, as alignment gives them."""
+    words = np.repeat(random.choice(word_ids, -(-count // 2)), 2)[:count]
+    patches = random.integers(FIRST_PATCH, PATCHES, count)
+    return Pairs(words.astype(np.int32), patches.astype(np.int32), np.ones(count, np.float32))

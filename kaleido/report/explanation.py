@@ -71,8 +71,8 @@ def explanation_page(found: Explanation) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(found.name)}</title>'
         f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(found.name)}</h1>\n"
-        f"<p>{html.escape(found.text)}</p><p><small>{found.split}; product at x {x1} to {x2}, y {y1} to {y2} of a photo "
-        f"of {found.photo.photo.shape[1]} x {found.photo.photo.shape[0]} pixels</small></p>\n"
+        f"<p>{html.escape(found.text)}</p><p><small>{found.split}; product at x {x1} to {x2}, y {y1} to {y2} of a "
+        f"photo of {found.photo.photo.shape[1]} x {found.photo.photo.shape[0]} pixels</small></p>\n"
         f"<h2>The product, found and cut into kaleido patches</h2>{_img(sheet)}\n"
         f"<h2>A generated caption, and where the captioner looked</h2>{_figures(captions) or said}\n"
         f"<h2>Words of the text and the patches that they are aligned with</h2>{_figures(pairs) or none}\n"

@@ -108,7 +108,7 @@ def test_heat_of_words_is_the_mean_of_their_pieces():
 
 
 def test_bad_configurations():
-    with pytest.raises(UserError, match="align_config.region_share must be in"):
+    with pytest.raises(UserError, match=r"align_config.region_share must be in"):
         AlignConfig(region_share=1.5)
-    with pytest.raises(UserError, match="align_config.patches_per_word"):
+    with pytest.raises(UserError, match=r"align_config.patches_per_word"):
         AlignConfig(patches_per_word=0)

@@ -39,16 +39,16 @@ class AlignConfig:
     heat: Literal["grounding", "attention"] = "grounding"
     region_share: float = 0.7
     min_cover: float = 0.5
-    patches_per_word: int = 2
-    word_share: float = 0.7
+    patches_per_word: int = 1
+    word_share: float = 0.75
     sharpness: float = 8.0
     steps: int = 500
     batch_size: int = 24
     learning_rate: float = 2e-3
     photos: int = 10_000
     max_text_length: int = 48
-    hidden_size: int = 128
-    doubly_stochastic: float = 1.0
+    hidden_size: int = 256
+    doubly_stochastic: float = 0.1
     grounding: float = 1.0
     hard_share: float = 0.7
 

@@ -40,7 +40,7 @@ class AlignConfig:
     region_share: float = 0.7
     min_cover: float = 0.5
     patches_per_word: int = 1
-    word_share: float = 0.75
+    word_share: float = 0.85
     sharpness: float = 8.0
     steps: int = 500
     batch_size: int = 24

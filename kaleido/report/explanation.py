@@ -16,6 +16,9 @@ from kaleido.vision.kaleido_sheet import ACCENT, GAP, INK, LABEL, MARGIN, PANEL,
 TILE = 150
 """Pixels a side of a word's picture."""
 
+HEAT = (235, 120, 20)
+"""What the greatest heat is tinted with."""
+
 MOST_TILES = 20
 """Words shown in the picture; the page shows them all."""
 
@@ -161,12 +164,13 @@ def _tile(crop: np.ndarray) -> Image.Image:
 
 
 def _heated(crop: np.ndarray, heat: np.ndarray) -> Image.Image:
-    """The product, paler where the heat is less."""
+    """The product, faded, and redder where the heat is greater."""
     side = round(len(heat) ** 0.5)
     scaled = (255 * heat / max(heat.max(), 1e-12)).astype(np.uint8).reshape(side, side)
     mask = Image.fromarray(scaled).resize((TILE, TILE), Image.Resampling.BICUBIC)
-    share = 0.2 + 0.8 * np.asarray(mask, np.float32)[..., None] / 255
-    shown = np.asarray(_tile(crop), np.float32) * share + np.array(PAPER) * (1 - share)
+    share = 0.75 * np.asarray(mask, np.float32)[..., None] / 255
+    faded = 0.6 * np.asarray(_tile(crop), np.float32) + 0.4 * np.array(PAPER)
+    shown = faded * (1 - share) + np.array(HEAT) * share
     return Image.fromarray(shown.astype(np.uint8))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kaleido.app.compiled import compiled
-from kaleido.model.matcher import Matcher
+from kaleido.model.towers import Towers
 from kaleido.records.gallery import Gallery
 
 _PAIRS = 2**16
@@ -44,8 +44,8 @@ class CosineScorer:
         return found
 
 
-def matcher_scorer(model: Matcher, gallery: Gallery, batch_size: int) -> CosineScorer:
-    """Scores the pairs of a gallery by a matcher's contrastive head."""
+def towers_scorer(model: Towers, gallery: Gallery, batch_size: int) -> CosineScorer:
+    """Scores the pairs of a gallery by two towers."""
     width = int(gallery.text_lengths.max())
     text_directions, photo_directions = compiled(model, model.text_directions), compiled(model, model.photo_directions)
     return CosineScorer(

@@ -42,16 +42,15 @@ class RetrievalConfig:
     Args:
         negatives: Photos with another product's text, of the same sub-category where there is one, for each with its
             own.
-        contrastive: Weight of the contrastive head's loss: texts alone and photos alone find each other within a
-            batch. 0 for no such head, as in the paper; with one, `retrieve --shortlist` needs no other model.
+        towers: The `model` folder of a run of the task `contrastive`, whose opinion the matching head adds to, and
+            which makes `retrieve`'s shortlist; none, as in the paper, if empty.
     """
 
     negatives: int = 1
-    contrastive: float = 0.0
+    towers: str = ""
 
     def __post_init__(self):
         check_range(self, "[1, 1000]", "negatives", section="retrieval_config")
-        check_range(self, "[0, inf)", "contrastive", section="retrieval_config")
 
 
 def _train_config() -> TrainConfig:
@@ -63,8 +62,8 @@ class FinetuneConfig:
     """Fine-tuning of a pre-trained model on prepared records (paper section 4.2).
 
     Args:
-        task: What to recognise, `category` or `subcategory`; `caption`, to describe a photo; or `retrieval`, to tell
-            a photo's text from others.
+        task: What to recognise, `category` or `subcategory`; `caption`, to describe a photo; `retrieval`, to tell a
+            photo's text from others; or `contrastive`, the same by two towers without an encoder.
         records: Folder that `prepare` wrote.
         output: Folder of the run: model, checkpoints, logs, predictions.
         model: The saved model to start from, a run's `model` folder; one as `model_config` says if empty.
@@ -78,7 +77,7 @@ class FinetuneConfig:
         evaluate_config: The split to report on, and how often to look at it.
     """
 
-    task: Literal["category", "subcategory", "caption", "retrieval"]
+    task: Literal["category", "subcategory", "caption", "retrieval", "contrastive"]
     records: str
     output: str
     model: str = ""

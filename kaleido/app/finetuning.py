@@ -33,7 +33,7 @@ class Finetuning(RecordsApplication):
         if self.start is not None and not isinstance(self.start, KaleidoBert):
             raise UserError(f"{config.model}: a fine-tuned model; name the `model` folder of a pre-training run")
         self.architecture = self.start.config if self.start else self._new_architecture()
-        self._check_fits()
+        self._check_prepared(config.model, self.architecture)
 
     @property
     def raw_positions(self) -> bool:
@@ -43,12 +43,13 @@ class Finetuning(RecordsApplication):
         feature_size = self.open_records("train").feature_size
         return self.config.model_config.resolve(self.tokenizer.vocab_size, feature_size)
 
-    def _check_fits(self) -> None:
+    def _check_prepared(self, directory: str, architecture: ModelConfig) -> None:
+        """Raises a UserError where a model is of another backbone or vocabulary than the records."""
         records = self.open_records("train")
         wanted = {"vocab_size": self.tokenizer.vocab_size, "feature_size": records.feature_size}
-        found = {key: getattr(self.architecture, key) for key in wanted}
-        if self.start:
-            prepared = read_model_config(Path(self.config.model))["records"]
+        found = {key: getattr(architecture, key) for key in wanted}
+        if directory:
+            prepared = read_model_config(Path(directory))["records"]
             for key in ("backbone", "vocabulary"):
                 # Records of other kinds than photos do not know either.
                 if key in prepared and key in records.metadata:
@@ -57,7 +58,7 @@ class Finetuning(RecordsApplication):
             if found[key] != value:
                 saved, value = (_short(given) for given in (found[key], value))
                 raise UserError(
-                    f"{self.config.model}: the model's {key} is {saved} and that of {self.config.records} {value}; "
+                    f"{directory}: the model's {key} is {saved} and that of {self.config.records} {value}; "
                     "prepare the catalogue with the model's backbone and vocabulary"
                 )
 

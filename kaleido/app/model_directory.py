@@ -13,7 +13,10 @@ from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
 from kaleido.model.recognizer import Recognizer
+from kaleido.model.towers import Towers
 from kaleido.text import Tokenizer
+
+SavedModel = KaleidoBert | Recognizer | Captioner | Matcher | Towers
 
 FORMAT = 2
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.weights.h5"
@@ -46,7 +49,7 @@ def is_model_directory(directory: Path) -> bool:
 
 def save_model(
     directory: Path,
-    model: KaleidoBert | Recognizer | Captioner | Matcher,
+    model: SavedModel,
     tokenizer: Tokenizer | None,
     metadata: Mapping[str, Any],
     labels: Sequence[str] = (),
@@ -104,7 +107,7 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     return content
 
 
-def load_model(directory: Path) -> KaleidoBert | Recognizer | Captioner | Matcher:
+def load_model(directory: Path) -> SavedModel:
     """Builds a saved model with its weights."""
     content = read_model_config(directory)
     config = ModelConfig.from_dict(content["model"])
@@ -115,13 +118,15 @@ def load_model(directory: Path) -> KaleidoBert | Recognizer | Captioner | Matche
             model = Captioner(config, content["task_config"]["caption_config"]["decoder"])
         case "Matcher":
             model = Matcher(config)
+        case "Towers":
+            model = Towers(config)
         case _:
             model = KaleidoBert(config, content["tasks"])
     load_weights(model, directory)
     return model
 
 
-def load_weights(model: KaleidoBert | Recognizer | Captioner | Matcher, directory: Path) -> None:
+def load_weights(model: SavedModel, directory: Path) -> None:
     """Loads a saved model's weights into a model of the same architecture.
 
     Raises:

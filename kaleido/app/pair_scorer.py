@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from kaleido.app.compiled import compiled
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.model.matcher import Matcher
 from kaleido.model.tasks import PATCHES
 from kaleido.records.gallery import Gallery
 
@@ -37,7 +36,7 @@ class PairScorer:
 
     threshold: float | None = 0.0
 
-    def __init__(self, model: KaleidoBert | Matcher, gallery: Gallery, batch_size: int = 64):
+    def __init__(self, model: KaleidoBert, gallery: Gallery, batch_size: int = 64):
         self._gallery = gallery
         self._batch_size = batch_size
         self._compiles_shapes = keras.backend.backend() == "jax"

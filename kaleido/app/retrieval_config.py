@@ -57,7 +57,7 @@ class RetrieveConfig(ProtocolConfig):
         precision: `float32`, or `mixed_bfloat16`, which is faster where the processor has it and may move ranks.
         shortlist: Of `full`, how many candidates of a query the model scores, those that `shortlist_model` likes best;
             0 for all.
-        shortlist_model: A dual encoder that `baseline retrieval` wrote; the model's own contrastive head if empty.
+        shortlist_model: A dual encoder that `baseline retrieval` wrote; the model's own towers if empty.
     """
 
     model: str

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kaleido.app.cosine_scorer import CosineScorer, matcher_scorer
+from kaleido.app.cosine_scorer import CosineScorer, towers_scorer
 from kaleido.app.dual_encoder import dual_encoder_scorer, load_dual_encoder
 from kaleido.app.retrieval_config import RetrieveConfig
 from kaleido.errors import UserError
@@ -12,7 +12,7 @@ from kaleido.records.gallery import Gallery
 
 
 def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher, gallery: Gallery) -> CosineScorer:
-    """The dual encoder that the configuration names, or the model's own contrastive head.
+    """The dual encoder that the configuration names, or the model's own towers.
 
     Raises:
         UserError: if there is neither, or the dual encoder is of other records.
@@ -20,8 +20,8 @@ def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher, galle
     if config.shortlist_model:
         return dual_encoder_scorer(load_dual_encoder(Path(config.shortlist_model), gallery), gallery)
     if isinstance(model, Matcher):
-        return matcher_scorer(model, gallery, config.batch_size)
+        return towers_scorer(model.towers, gallery, config.batch_size)
     raise UserError(
-        f"{config.model}: this model has no contrastive head to make a shortlist; name a dual encoder in "
-        "shortlist_model, or fine-tune with retrieval_config.contrastive"
+        f"{config.model}: this model has no towers to make a shortlist; name a dual encoder in "
+        "shortlist_model, or fine-tune with retrieval_config.towers"
     )

@@ -14,6 +14,7 @@ TASKS = {
     "category": _RECOGNITION,
     "subcategory": _RECOGNITION,
     "caption": ("app.captioning.Captioning", "report.captions.write_captions"),
+    "contrastive": ("app.contrastive.Contrastive", "report.matching.write_towers"),
     "retrieval": ("app.matching.Matching", "report.matching.write_matching"),
 }
 """The application of each task, and what reports on it."""

@@ -19,8 +19,8 @@ def main(argv: list[str]) -> int:
     import_backend()
     import keras
 
+    from kaleido.app.matcher_scorer import matching_scorer
     from kaleido.app.matching_model import load_matching_model
-    from kaleido.app.pair_scorer import PairScorer
     from kaleido.app.retrieval import Retrieval
     from kaleido.app.shortlist import shortlist_scorer
     from kaleido.records.open import open_records
@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     records = open_records(Path(config.records), config.split)
     model = load_matching_model(Path(config.model), records, config.max_text_length)
     retrieval = Retrieval(config, bool(model.config.compatibility.raw_positions))
-    scorer = PairScorer(model, retrieval.gallery, config.batch_size)
+    scorer = matching_scorer(model, retrieval.gallery, config.batch_size)
     pairs = retrieval.pairs_to_score(config.shortlist)
     print(
         f"{config.protocol}: {pairs:,} pairs of {len(retrieval.gallery.text_ids):,} texts and "

@@ -14,9 +14,11 @@ from sklearn.metrics import roc_auc_score
 from kaleido.__main__ import main
 from kaleido.app.baseline_config import RetrievalBaselineConfig
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
-from kaleido.app.cosine_scorer import matcher_scorer
+from kaleido.app.contrastive import Contrastive
+from kaleido.app.cosine_scorer import towers_scorer
 from kaleido.app.dual_encoder import dual_encoder_of, dual_encoder_scorer
 from kaleido.app.finetune_config import FinetuneConfig, RetrievalConfig
+from kaleido.app.matcher_scorer import matching_scorer
 from kaleido.app.matching import Matching
 from kaleido.app.matching_model import load_matching_model
 from kaleido.app.model_directory import load_model, save_model
@@ -26,6 +28,7 @@ from kaleido.app.retrieval_config import RetrieveConfig
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.matcher import Matcher
 from kaleido.records.candidates import CandidatesConfig
 from kaleido.records.gallery import PhotoGallery
 from kaleido.records.open import open_records
@@ -169,7 +172,7 @@ def test_the_command_and_its_scores(catalogue, model, tmp_path, capsys):
         (["--max_text_length=600"], "max_text_length"),
         (["--lists=/nowhere/lists.jsonl", "--protocol=fixed"], "cannot be read"),
         (["--protocol=full", "--shortlist=5", "--shortlist_model=/nowhere.npz"], "cannot be read"),
-        (["--protocol=full", "--shortlist=5"], "no contrastive head"),
+        (["--protocol=full", "--shortlist=5"], "no towers"),
     ],
 )
 def test_bad_input_is_one_line(catalogue, model, tmp_path, capsys, arguments, message):
@@ -225,22 +228,44 @@ def test_finetuning_keeps_the_pretrained_head_and_gives_a_model_to_retrieve_with
     assert loaded.tasks == ("itm",)
 
 
-def test_the_contrastive_head_learns_and_makes_the_shortlist(finetuning, catalogue, tmp_path, capsys):
-    changes = {"negatives": 1, "contrastive": 1.0}
-    train = replace(finetuning.train_config, steps=500, optimizer_config=OptimizerConfig(learning_rate=1e-3))
-    size = ModelSection("tiny", 1, 128, 2, 128, dropout=0.0, attention_dropout=0.0)
-    finetuning = replace(finetuning, model_config=size, train_config=train)
-    application = Matching(replace(finetuning, retrieval_config=RetrievalConfig(**changes)))
-    metrics = application.run_train_and_evaluate()
-    assert metrics["loss/total"] == pytest.approx(metrics["loss/itm"] + metrics["loss/contrastive"], rel=1e-5)
+def test_towers_learn_make_the_shortlist_and_give_matching_a_start(finetuning, catalogue, tmp_path, capsys):
+    train = TrainConfig(batch_size=24, steps=300, optimizer_config=OptimizerConfig(learning_rate=3e-3))
+    contrastive = replace(finetuning, task="contrastive", output=str(tmp_path / "towers"), train_config=train)
+    metrics = Contrastive(contrastive).run_train_and_evaluate()
+    assert metrics["loss/total"] == metrics["loss/contrastive"] and metrics["accuracy/contrastive"] > 0.5  # of 16
+    towers = tmp_path / "towers" / "model"
+    application = Matching(replace(finetuning, retrieval_config=RetrievalConfig(towers=str(towers))))
+    application.run_train_and_evaluate()
     saved = application.directory / "model"
-    loaded = load_matching_model(saved, open_records(catalogue, "train"), 24)
+    loaded, before = load_matching_model(saved, open_records(catalogue, "train"), 24), load_model(towers)
+    for ours, theirs in zip(loaded.towers.get_weights(), before.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     retrieval = Retrieval(config_of(catalogue, tmp_path, saved, protocol="full", direction="i2t"))
-    ranks = retrieval.rank(matcher_scorer(loaded, retrieval.gallery, 16))["i2t"].ranks
-    assert np.mean(ranks <= 5) > 0.5  # of 24 texts
+    ranks = retrieval.rank(towers_scorer(loaded.towers, retrieval.gallery, 16))["i2t"].ranks
+    assert np.mean(ranks <= 5) > 0.8  # of 24 texts
     command = ["retrieve", f"--records={catalogue}", f"--model={saved}", f"--output={tmp_path}", "--split=train"]
     assert main([*command, "--protocol=full", "--shortlist=6"]) == 0
     assert "| image to text | 48 | 6 |" in capsys.readouterr().out
+
+
+def test_a_matcher_scores_towers_and_encoder_apart_as_together(catalogue, tmp_path):
+    keras.utils.set_random_seed(1)
+    tokenizer = load_tokenizer(catalogue)
+    model = Matcher(ModelConfig(tokenizer.vocab_size, 12, 2, 16, 2, 32, initializer_range=0.5))
+    gallery = PhotoGallery(open_records(catalogue, "train"), tokenizer, 24)
+    texts, photos = np.arange(20) % 7, np.arange(20)
+    found = matching_scorer(model, gallery, 8).scores(texts, photos)
+    logits = ops.convert_to_numpy(model(gallery.texts(texts) | gallery.photos(photos))["itm"])
+    np.testing.assert_allclose(found, logits[:, 1] - logits[:, 0], atol=2e-5)
+    alone = PairScorer(model.bert, gallery, 8).scores(texts, photos)
+    assert np.abs(found - alone).min() > 0.1
+
+
+def test_towers_that_cannot_be(finetuning, model, catalogue):
+    with pytest.raises(UserError, match="starts from nothing"):
+        Contrastive(replace(finetuning, task="contrastive", model=str(model)))
+    with pytest.raises(UserError, match="no towers"):
+        Matching(replace(finetuning, retrieval_config=RetrievalConfig(towers=str(model))))
 
 
 def test_finetuning_shows_so_many_negatives(finetuning):

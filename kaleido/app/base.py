@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from kaleido import configuration
 from kaleido.app.application import Application
 from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.engine import Engine, evaluate
 from kaleido.app.model_directory import is_model_directory, load_weights, save_model
+from kaleido.app.run_folder import claim_folder
 from kaleido.app.step import Step, create_step
-from kaleido.atomic import remove_leftovers, write_atomically
-from kaleido.errors import UserError
+from kaleido.atomic import write_atomically
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
 from kaleido.text import Tokenizer, load_tokenizer
 
-CONFIG_FILE, METRICS_FILE = "config.yaml", "metrics.json"
+METRICS_FILE = "metrics.json"
 
 # These may change between the runs of one training; everything else would make it another training.
 _FREE_KEYS = (
@@ -42,6 +41,7 @@ _FREE_KEYS = (
     "caption_config.beams",
     "caption_config.length_penalty",
     "caption_config.no_repeat_ngram",
+    "recognition_config.unseen",
 )
 
 
@@ -54,10 +54,12 @@ class RecordsApplication(Application):
     Attributes:
         model: What `build_model` made.
         description: What the progress bar says of its training.
+        names: Of the classes that it recognises.
     """
 
     model: KaleidoBert
     description: str
+    names: Sequence[str] = ()
 
     def __init__(self, config: Any):
         self.config = config
@@ -71,15 +73,19 @@ class RecordsApplication(Application):
     def pipeline_tasks(self) -> tuple[str, ...]:
         """The pre-training tasks that batches are masked and corrupted for."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of the catalogue that batches are to have: `category`, `subcategory`."""
-        return ()
+    def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
+        """By name the class of every record that batches are to have, int32."""
+        return {}
 
     @property
     @abstractmethod
     def raw_positions(self) -> bool:
         """Whether the model reads positions in pixels."""
+
+    @property
+    def task_config(self) -> dict[str, Any]:
+        """What is saved with the model because it is used as it was trained."""
+        return {"max_text_length": self.config.preprocess_config.max_text_length}
 
     def finished_metrics(self) -> dict[str, float] | None:
         """The figures of a run that has nothing left to do, None of any other."""
@@ -143,7 +149,8 @@ class RecordsApplication(Application):
 
     def export_model(self, directory: Path) -> None:
         """Saves the model with all that is needed to use it: config, weights, vocabulary, labels, preparation."""
-        save_model(directory, self.model, self.tokenizer, self.open_records("train").metadata)
+        metadata = self.open_records("train").metadata
+        save_model(directory, self.model, self.tokenizer, metadata, self.names, self.task_config)
 
     def _train(self, evaluates: bool) -> dict[str, float] | None:
         self._claim_directory()
@@ -191,21 +198,8 @@ class RecordsApplication(Application):
             cluster.rank,
             cluster.workers,
             raw_positions=self.raw_positions,
-            labels=self.labels,
+            labels=self.labels(records),
         )
 
     def _claim_directory(self) -> None:
-        """Saves the resolved configuration, or checks that the run in this folder is the same training."""
-        path = self.directory / CONFIG_FILE
-        if path.exists():
-            before = configuration.flatten(configuration.load(type(self.config), path))
-            now = configuration.flatten(self.config)
-            changed = [key for key in now if key not in _FREE_KEYS and now[key] != before.get(key)]
-            if changed:
-                raise UserError(
-                    f"{self.directory} holds a run with another {changed[0]} ({before.get(changed[0])}); name another "
-                    f"output folder or remove this one. Received: {now[changed[0]]}"
-                )
-        if read_cluster().is_chief:
-            remove_leftovers(self.directory)
-            configuration.save(self.config, path)
+        claim_folder(self.directory, self.config, _FREE_KEYS)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,7 +12,6 @@ from kaleido.app.application import TRAIN
 from kaleido.app.cluster import Cluster
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
-from kaleido.app.model_directory import save_model
 from kaleido.app.photo_captioner import Caption, PhotoCaptioner
 from kaleido.errors import UserError
 from kaleido.model.captioner import Captioner
@@ -84,10 +82,9 @@ class Captioning(Finetuning):
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
         return {"loss/total": means[f"loss/{TASK}"], **means}
 
-    def export_model(self, directory: Path) -> None:
-        task_config = {"caption_config": asdict(self.config.caption_config), "max_length": self.length}
-        metadata = self.open_records("train").metadata
-        save_model(directory, self.model, self.tokenizer, metadata, task_config=task_config)
+    @property
+    def task_config(self) -> dict[str, Any]:
+        return super().task_config | {"caption_config": asdict(self.config.caption_config)}
 
     def run_caption(self, split: str) -> Iterator[Caption]:
         """The saved model's captions of a split's photos, in the order of the records."""

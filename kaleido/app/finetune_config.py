@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
+from kaleido.app.tasks import FINETUNING_TASKS
+from kaleido.errors import UserError
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
@@ -36,6 +38,22 @@ class CaptionConfig:
 
 
 @dataclass(frozen=True)
+class RecognitionConfig:
+    """What is recognised; only for the tasks `category`, `subcategory` and `attribute`.
+
+    Args:
+        column: Of the catalogue, for the task `attribute`.
+        catalog: That the records were made of, where it is not beside them; for `column`.
+        unseen: What an evaluated product does whose class no training product has: `refuse` to begin, or `ignore` it,
+            as if it had no label.
+    """
+
+    column: str = ""
+    catalog: str = ""
+    unseen: Literal["refuse", "ignore"] = "refuse"
+
+
+@dataclass(frozen=True)
 class RetrievalConfig:
     """What retrieval learns from; only for the task `retrieval`.
 
@@ -62,8 +80,9 @@ class FinetuneConfig:
     """Fine-tuning of a pre-trained model on prepared records (paper section 4.2).
 
     Args:
-        task: What to recognise, `category` or `subcategory`; `caption`, to describe a photo; `retrieval`, to tell a
-            photo's text from others; or `contrastive`, the same by two towers without an encoder.
+        task: A name of `kaleido.app.tasks`: `category`, `subcategory` or `attribute`, to recognise; `caption`, to
+            describe a photo; `retrieval`, to tell a photo's text from others; or `contrastive`, the same by two towers
+            without an encoder.
         records: Folder that `prepare` wrote.
         output: Folder of the run: model, checkpoints, logs, predictions.
         model: The saved model to start from, a run's `model` folder; one as `model_config` says if empty.
@@ -71,13 +90,14 @@ class FinetuneConfig:
         seed: Of initialisation, order and dropout.
         preprocess_config: From records to batches; nothing is masked.
         model_config: The architecture where no model is given.
+        recognition_config: What is recognised.
         caption_config: How captions are learned and written.
         retrieval_config: What retrieval learns from.
         train_config: Training; 20 epochs at a learning rate of 2e-5 in the paper.
         evaluate_config: The split to report on, and how often to look at it.
     """
 
-    task: Literal["category", "subcategory", "caption", "retrieval", "contrastive"]
+    task: str
     records: str
     output: str
     model: str = ""
@@ -85,6 +105,7 @@ class FinetuneConfig:
     seed: int = 0
     preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)
     model_config: ModelSection = field(default_factory=ModelSection)
+    recognition_config: RecognitionConfig = field(default_factory=RecognitionConfig)
     caption_config: CaptionConfig = field(default_factory=CaptionConfig)
     retrieval_config: RetrievalConfig = field(default_factory=RetrievalConfig)
     train_config: TrainConfig = field(default_factory=_train_config)
@@ -92,3 +113,10 @@ class FinetuneConfig:
 
     def __post_init__(self):
         check_range(self, "[0, 4_294_967_295]", "seed")
+        if self.task not in FINETUNING_TASKS:
+            raise UserError(f"task must be among {', '.join(FINETUNING_TASKS)}. Received: {self.task}")
+        if (self.task == "attribute") != bool(self.recognition_config.column):
+            raise UserError(
+                "recognition_config.column names a column for the task attribute, and for no other. "
+                f"Received: {self.recognition_config.column or 'none'} for {self.task}"
+            )

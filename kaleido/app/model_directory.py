@@ -14,6 +14,7 @@ from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
 from kaleido.model.recognizer import Recognizer
 from kaleido.model.towers import Towers
+from kaleido.records.config import PipelineConfig
 from kaleido.text import Tokenizer
 
 SavedModel = KaleidoBert | Recognizer | Captioner | Matcher | Towers
@@ -105,6 +106,17 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     if content["format"] != FORMAT:
         raise UserError(f"{path}: a model of another format; expected {FORMAT}. Received: {content['format']}")
     return content
+
+
+def max_text_length(content: Mapping[str, Any]) -> int:
+    """Text positions at most, [CLS] and [SEP] included, that a saved model was trained with.
+
+    Args:
+        content: Of its `config.json`.
+    """
+    # Models that do not say, like the original's, are taken to be trained with the default.
+    trained = content["task_config"].get("max_text_length", PipelineConfig.max_text_length)
+    return min(trained, content["model"]["max_position_embeddings"])
 
 
 def load_model(directory: Path) -> SavedModel:

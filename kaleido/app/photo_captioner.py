@@ -9,7 +9,7 @@ import numpy as np
 
 from kaleido.app.compiled import compiled
 from kaleido.app.finetune_config import CaptionConfig
-from kaleido.app.model_directory import load_model, read_model_config
+from kaleido.app.model_directory import load_model, max_text_length, read_model_config
 from kaleido.errors import UserError
 from kaleido.model.beam_search import beam_search
 from kaleido.model.caption_reader import CachedReader
@@ -77,9 +77,9 @@ class PhotoCaptioner:
         content = read_model_config(directory)
         if content["class"] != "Captioner":
             raise UserError(f"{directory}: not a captioner; name the `model` folder of `finetune --task caption`")
-        saved = content["task_config"]
-        config = CaptionConfig(**{**saved["caption_config"], **options})
-        return cls(load_model(directory), load_tokenizer(Path(directory)), config, saved["max_length"], batch_size)
+        config = CaptionConfig(**{**content["task_config"]["caption_config"], **options})
+        tokenizer = load_tokenizer(Path(directory))
+        return cls(load_model(directory), tokenizer, config, max_text_length(content), batch_size)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> list[Caption]:
         """Captions of at most `batch_size` photos.

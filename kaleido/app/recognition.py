@@ -1,7 +1,6 @@
 """Category and sub-category recognition from photo and text (paper section 4.2, CR and SUB)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,12 +10,11 @@ from keras import ops
 from kaleido.app.application import TRAIN
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
-from kaleido.app.model_directory import save_model
 from kaleido.errors import UserError
 from kaleido.model.recognizer import Recognizer
-from kaleido.records.reader import SplitRecords
-
-_METADATA = {"category": "categories", "subcategory": "subcategories"}
+from kaleido.records.catalog_columns import column_labels
+from kaleido.records.index import UNLABELLED
+from kaleido.records.reader import Records, SplitRecords
 
 
 class Recognition(Finetuning):
@@ -29,24 +27,36 @@ class Recognition(Finetuning):
 
     Attributes:
         names: Of the classes.
+        unseen: Products of the evaluated split whose class no training product has; they count as unlabelled.
 
     Raises:
-        UserError: if the records have fewer than two classes.
+        UserError: if the records have fewer than two classes, or the evaluated split has one that training lacks and
+            the configuration does not say to leave it out.
     """
 
     def __init__(self, config: FinetuneConfig):
         super().__init__(config)
         self.task = config.task
-        self.names = label_names(self.open_records("train"), self.task)
+        self.names, trained = self.read_classes(self.open_records("train"))
         if len(self.names) < 2:
             raise UserError(
                 f"{config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
                 f"column for it. Received: {', '.join(self.names) or 'none'}"
             )
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return (self.task,)
+        self._trained = np.unique(trained)
+        self.unseen = self._count_unseen(self.open_records(config.evaluate_config.split))
+
+    def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
+        """Names of the classes, the same in every split, and int32 [n], that of every record; -1 where unlabelled.
+
+        Override it to recognise something else.
+        """
+        return label_classes(records, self.task)
+
+    def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
+        _, classes = self.read_classes(records)
+        return {self.task: np.where(np.isin(classes, self._trained), classes, UNLABELLED).astype(np.int32)}
 
     @property
     def metric_tags(self) -> tuple[str, ...]:
@@ -84,8 +94,18 @@ class Recognition(Finetuning):
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
         return {"loss/total": means[f"loss/{self.task}"], **means}
 
-    def export_model(self, directory: Path) -> None:
-        save_model(directory, self.model, self.tokenizer, self.open_records("train").metadata, self.names)
+    def _count_unseen(self, records: SplitRecords) -> int:
+        _, classes = self.read_classes(records)
+        unseen, counts = np.unique(classes[~np.isin(classes, [*self._trained, UNLABELLED])], return_counts=True)
+        if len(unseen) and self.config.recognition_config.unseen == "refuse":
+            names = [self.names[number] if number < len(self.names) else str(number) for number in unseen[:3]]
+            more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
+            raise UserError(
+                f"{records.directory}: {records.split} products have a {self.task} that no training product has: "
+                f"{', '.join(names)}{more}; give such products to train on, or leave them out of the figures with "
+                f"recognition_config.unseen ignore. Received: {counts.sum()} of {len(classes)} photos"
+            )
+        return int(counts.sum())
 
     def _labelled(self, batch):
         return ops.cast(batch[f"{self.task}_label"] >= 0, "float32")
@@ -96,14 +116,17 @@ class Recognition(Finetuning):
         return losses * self._labelled(batch)
 
 
-def label_names(records: SplitRecords, task: str) -> list[str]:
-    """The names of a task's classes, in the order of their numbers."""
-    if (names := records.metadata.get(_METADATA[task])) is not None:
-        return list(names)
+def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:
+    """The names of `category` or `subcategory`, in the order of their numbers, and int32 [n], that of every record."""
+    if isinstance(records, Records):
+        return column_labels(records, task)
     # Of the original's data, which has a number and a name on each line.
     columns = records.index.columns
     if f"{task}_label" not in columns:
-        return []
+        raise UserError(
+            f"{records.directory}: holds data for {records.content}, without labels of {task}; name records of data "
+            "for recognition"
+        )
     numbers, first = np.unique(columns[f"{task}_label"], return_index=True)
     named = dict(zip(numbers.tolist(), columns[task][first].tolist()))
-    return [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)]
+    return [named.get(number, str(number)) for number in range(max(named, default=-1) + 1)], columns[f"{task}_label"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kaleido import configuration
+from kaleido.app.cluster import read_cluster
 from kaleido.atomic import remove_leftovers
 from kaleido.errors import UserError
 
@@ -13,6 +14,8 @@ CONFIG_FILE = "config.yaml"
 
 def claim_folder(directory: Path, config: Any, free_keys: Collection[str]) -> None:
     """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.
+
+    Of several workers all check and the chief saves.
 
     Args:
         directory: The run's.
@@ -31,5 +34,6 @@ def claim_folder(directory: Path, config: Any, free_keys: Collection[str]) -> No
                     f"{directory} holds a run with another {key} ({before.get(key)}); name another output folder or "
                     f"remove this one. Received: {now}"
                 )
-    remove_leftovers(directory)
-    configuration.save(config, path)
+    if read_cluster().is_chief:
+        remove_leftovers(directory)
+        configuration.save(config, path)

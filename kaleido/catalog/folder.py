@@ -2,17 +2,17 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import SPLITS, Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
+from kaleido.catalog.row_reader import RowReader, resolve_columns
 from kaleido.catalog.sources import Source, open_source
-from kaleido.catalog.table import Row, Table, nearest, read_table
+from kaleido.catalog.table import Row, Table, read_table, read_table_file
 from kaleido.errors import UserError
 
 TEXT_FIELDS = ("id", "title", "description", "category", "subcategory", "split")
@@ -47,7 +47,7 @@ def import_folder(
     """
     photos = open_source(source)
     rows = _open_table(photos, Path(table), rejects)
-    reader = _RowReader(photos, _resolve(columns or {}, rows), separators)
+    reader = _ProductReader(photos, _resolve(columns or {}, rows), separators)
     products: dict[str, Product] = {}
     for row in rows.rows:
         with rejects.row(rows.file, row.number):
@@ -63,25 +63,11 @@ def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:
         return read_table(photos.read(table.as_posix()), f"{photos.path}/{table.as_posix()}", rejects)
     if not os.path.isfile(table):
         raise UserError(f"{photos.path}: the table {problem}, nor is it a file elsewhere; name it with --table.")
-    try:
-        return read_table(table.read_bytes(), str(table), rejects)
-    except OSError as error:
-        raise UserError(f"{table} cannot be read: {error.strerror}.") from error
+    return read_table_file(table, rejects)
 
 
 def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tuple[str, ...]]:
-    """The columns of every field: those given, which must exist, and else the field's own name where it exists."""
-    for field, names in columns.items():
-        if field not in FIELDS:
-            raise UserError(
-                f"--columns: there is no field {field!r}{nearest(field, FIELDS)}; the fields are {', '.join(FIELDS)}."
-            )
-        if field != "photos" and len(names) > 1:
-            raise UserError(f"--columns: only photos may have several columns. Received: {field}={','.join(names)}.")
-        for name in names:
-            table.require(name, f"correct --columns {field}=COLUMN")
-    own = {field: (field,) for field in FIELDS if field in table.columns}
-    resolved = {field: () for field in FIELDS} | own | {field: tuple(names) for field, names in columns.items()}
+    resolved = resolve_columns(columns, table, FIELDS)
     if not resolved["id"]:
         table.require("id", "say which it is by --columns id=COLUMN")
     if not resolved["title"] and not resolved["description"]:
@@ -89,51 +75,26 @@ def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tu
     return resolved
 
 
-class _RowReader:
+class _ProductReader:
     """Makes a product of one row; raises RowError."""
 
     def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
         self._source = source
-        self._columns = columns
-        self._separator = re.compile(f"[{re.escape(separators)}]") if separators else None
+        self._fields = RowReader(source, columns, separators)
+        self._has_photos = bool(columns["photos"])
         self._used = {name for names in columns.values() for name in names}
 
     def read(self, row: Row) -> Product:
-        fields = {field: self._text(row, field) for field in TEXT_FIELDS}
+        fields = {field: self._fields.text(row, field) for field in TEXT_FIELDS}
         if not fields["id"]:
             raise RowError("the id is empty")
         if fields["split"] and fields["split"] not in SPLITS:
             raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {fields['split']!r}")
         attributes = {name: _as_text(value) for name, value in row.values.items() if name not in self._used and value}
-        paths = self._photo_paths(row) if self._columns["photos"] else [self._photo_named(fields["id"])]
-        for path in paths:
-            if problem := self._source.problem(path):
-                raise RowError(f"photo {problem}")
+        paths = self._fields.photo_paths(row) if self._has_photos else [self._photo_named(fields["id"])]
+        self._fields.check(paths)
         photos = tuple(Photo(id="", uri=f"photos/{path}") for path in paths)
         return Product(**fields, photos=photos, attributes=attributes)
-
-    def _text(self, row: Row, field: str) -> str:
-        for column in self._columns[field]:
-            value = row.values.get(column, "")
-            if not isinstance(value, str):
-                raise RowError(f"column {column!r} must hold text. Received: a {type(value).__name__}")
-            return value
-        return ""
-
-    def _photo_paths(self, row: Row) -> list[str]:
-        paths = []
-        for column in self._columns["photos"]:
-            value = row.values.get(column, "")
-            if isinstance(value, str):
-                paths += self._separator.split(value) if self._separator else [value]
-            elif isinstance(value, list) and all(isinstance(path, str) for path in value):
-                paths += value
-            else:
-                raise RowError(f"column {column!r} must hold a path or a list of paths")
-        paths = [str(PurePosixPath(path.strip())) for path in paths if path.strip()]
-        if not paths:
-            raise RowError(f"no photo in {', '.join(self._columns['photos'])}")
-        return paths
 
     def _photo_named(self, product_id: str) -> str:
         candidates = [f"images/{product_id}{suffix}" for suffix in PHOTO_SUFFIXES]

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kaleido.catalog.rejects import Rejects
@@ -80,6 +80,14 @@ def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = Fa
         rows = tuple(_jsonl_rows(data, file, rejects))
         return Table(file, tuple(dict.fromkeys(key for row in rows for key in row.values)), rows)
     raise UserError(f"{file} must be a .csv or a .jsonl file.")
+
+
+def read_table_file(path: Path, rejects: Rejects) -> Table:
+    """Reads a whole table from a file; see `read_table`."""
+    try:
+        return read_table(path.read_bytes(), str(path), rejects)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> Table:

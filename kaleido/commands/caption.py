@@ -1,6 +1,5 @@
 """`python -m kaleido caption`: captions of the photos of a folder."""
 
-from functools import partial
 from pathlib import Path
 
 from kaleido.commands.arguments import ArgumentParser
@@ -24,32 +23,14 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--batch-size must be at least 1. Received: {args.batch_size}")
     import_backend()
     from kaleido.app.photo_captioner import PhotoCaptioner
-    from kaleido.app.photo_folder import PhotoFolder
-    from kaleido.atomic import write_atomically
-    from kaleido.report.caption_sheet import SheetItem, caption_sheet
-    from kaleido.report.captions import write_jsonl
+    from kaleido.app.photo_reader import PhotoReader
+    from kaleido.catalog.photo_list import photos_of_folder
+    from kaleido.report.photo_captions import write_photo_captions
 
     names = ("beams", "no_repeat_ngram", "rounds", "length_penalty")
     chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     captioner = PhotoCaptioner.load(args.model, chosen, args.batch_size)
-    folder = PhotoFolder(args.folder, args.model, args.batch_size, args.on_error)
-    rows = []
-    for photos, batch in folder.batches():
-        for photo, caption in zip(photos, captioner(batch)):
-            rows.append(
-                {
-                    "photo": photo,
-                    "caption": caption.text,
-                    "log_probability": caption.log_probability,
-                    "complete": caption.complete,
-                }
-            )
-    if not rows:
-        raise UserError(f"{args.folder}: none of its {len(folder.names)} photos can be read")
-    items = [SheetItem(row["photo"], partial(folder.read, row["photo"]), row["caption"]) for row in rows]
-    write_jsonl(args.out / "captions.jsonl", rows)
-    write_atomically(args.out / "captions.html", caption_sheet(f"Captions of {args.folder.name}", items).encode())
-    for photo, reason in folder.failures.items():
-        print(f"skipped {photo}: {reason}")
-    print(f"{len(rows):,} captions are in {args.out / 'captions.jsonl'} and, with the photos, in captions.html")
+    photos = photos_of_folder(args.folder)
+    reader = PhotoReader(args.model, args.batch_size, args.on_error)
+    print(write_photo_captions(captioner, reader, photos, args.out))
     return 0

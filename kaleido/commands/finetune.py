@@ -7,17 +7,8 @@ from typing import Any
 
 from kaleido import configuration
 from kaleido.app.finetune_config import FinetuneConfig
+from kaleido.app.tasks import FINETUNING_TASKS
 from kaleido.commands.backend import import_backend
-
-_RECOGNITION = ("app.recognition.Recognition", "report.recognition.write_recognition")
-TASKS = {
-    "category": _RECOGNITION,
-    "subcategory": _RECOGNITION,
-    "caption": ("app.captioning.Captioning", "report.captions.write_captions"),
-    "contrastive": ("app.contrastive.Contrastive", "report.matching.write_towers"),
-    "retrieval": ("app.matching.Matching", "report.matching.write_matching"),
-}
-"""The application of each task, and what reports on it."""
 
 
 def main(argv: list[str]) -> int:
@@ -26,14 +17,16 @@ def main(argv: list[str]) -> int:
         FinetuneConfig,
         argv,
         "python -m kaleido finetune",
-        "Fine-tunes a pre-trained model to recognise categories or sub-categories, to caption photos or to match them "
-        "with texts, and reports on held-out products.",
+        "Fine-tunes a pre-trained model for a task, and reports on held-out products. Tasks: "
+        + "; ".join(f"{name}, {task.description}" for name, task in FINETUNING_TASKS.items()),
     )
     import_backend()
     from kaleido.app.cluster import read_cluster
     from kaleido.app.engine import Interrupted
+    from kaleido.report.curves import save_curves
 
-    application_class, write_report = map(_imported, TASKS[config.task])
+    task = FINETUNING_TASKS[config.task]
+    application_class, write_report = map(_imported, (task.application, task.report))
     application = application_class(config)
     directory = Path(config.output)
     if config.mode == "train_and_evaluate":
@@ -44,6 +37,7 @@ def main(argv: list[str]) -> int:
             return 128 + interruption.signal_number
         if not read_cluster().is_chief:
             return 0
+    save_curves(directory)
     print(write_report(application, config.evaluate_config.split))
     print(f"everything is in {directory}")
     return 0
@@ -51,4 +45,4 @@ def main(argv: list[str]) -> int:
 
 def _imported(name: str) -> Any:
     module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(f"kaleido.{module}"), attribute)
+    return getattr(importlib.import_module(module), attribute)

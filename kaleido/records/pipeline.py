@@ -1,6 +1,6 @@
 """From records to batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Pipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
-        labels: `category` or `subcategory`, whose `category_label` or `subcategory_label` batches are to have.
+        labels: By name the class of every record, int32; batches have them as `NAME_label`.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -50,7 +50,7 @@ class Pipeline(BatchStream):
         rank: int = 0,
         count: int = 1,
         raw_positions: bool = False,
-        labels: Sequence[str] = (),
+        labels: Mapping[str, np.ndarray] | None = None,
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
@@ -60,7 +60,7 @@ class Pipeline(BatchStream):
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self._tasks = tasks
         self._raw_positions = raw_positions
-        self._labels = labels
+        self._labels = labels or {}
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
@@ -75,7 +75,8 @@ class Pipeline(BatchStream):
 
         token_ids, word_ids, token_mask = self._tokens(texts, width)
         paired = records == texts
-        pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, paired)]
+        guided = paired & (self.config.masking == "guided")
+        pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, guided)]
         masks = self._masking(token_ids, word_ids, pairs, draws)
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
@@ -85,8 +86,8 @@ class Pipeline(BatchStream):
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
         if "itm" in self._tasks:
             batch["itm_label"] = paired.astype(np.int32)
-        for label in self._labels:
-            batch[f"{label}_label"] = getattr(self.records.index, label)[records]
+        for name, classes in self._labels.items():
+            batch[f"{name}_label"] = classes[records]
         return batch
 
     def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:

@@ -3,9 +3,11 @@
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
 from kaleido.app.logs import read_metrics
 from kaleido.atomic import write_atomically
-from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS, TASKS
+from kaleido.model.tasks import RECONSTRUCTION_TASKS, TASKS
 
 FILE = "curves.png"
 
@@ -20,21 +22,28 @@ def save_curves(directory: Path) -> Path | None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 6.5), layout="constrained")
-    panels = figure.subplots(2, 4).flat
-    panel = next(panels)
-    _draw(panel, points, "loss/total", "total loss")
-    for task in TASKS:
-        tag = f"accuracy/{task}" if task in CLASSIFICATION_TASKS else f"loss/{task}"
-        panel = next(panels)
-        _draw(panel, points, tag, f"{task}: {'divergence' if task in RECONSTRUCTION_TASKS else 'accuracy'}")
-        if task in CLASSIFICATION_TASKS:
+    tags = _tags(points)
+    rows = -(-len(tags) // 4)
+    figure = Figure(figsize=(3.5 * min(len(tags), 4), 3.25 * rows), layout="constrained")
+    for panel, tag in zip(np.ravel(figure.subplots(rows, min(len(tags), 4))), tags):
+        kind, _, task = tag.partition("/")
+        name = "divergence" if task in RECONSTRUCTION_TASKS else kind
+        _draw(panel, points, tag, "total loss" if task == "total" else f"{task}: {name}")
+        if kind == "accuracy":
             panel.set_ylim(0, 1)
     figure.axes[0].legend()
     png = BytesIO()
     FigureCanvasAgg(figure).print_png(png)
     write_atomically(directory / FILE, png.getvalue())
     return directory / FILE
+
+
+def _tags(points):
+    """The total loss, and of every task its accuracy where it has one, its loss where it has none."""
+    found = {tag.removeprefix("validation/") for point in points for tag in point}
+    names = {tag.partition("/")[2] for tag in found if tag.startswith("loss/")} - {"total"}
+    tasks = [task for task in TASKS if task in names] + sorted(names - set(TASKS))
+    return ["loss/total"] + [f"accuracy/{task}" if f"accuracy/{task}" in found else f"loss/{task}" for task in tasks]
 
 
 def _draw(panel, points, tag, title):

@@ -1,6 +1,5 @@
 """What recognition found: figures, a table of the classes, a confusion picture, and every product's prediction."""
 
-import csv
 import io
 import json
 from pathlib import Path
@@ -11,6 +10,7 @@ from kaleido.app.recognition import Recognition
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 from kaleido.metrics.recognition import Recognized, recognition
+from kaleido.report.rows import write_csv
 
 CONFUSION_FILE = "confusion.png"
 
@@ -37,23 +37,20 @@ def write_recognition(application: Recognition, split: str) -> str:
     known = labels >= 0
     if not known.any():
         raise UserError(f"{application.config.records}: no {split} product has a {task}; name another split")
-    if labels.max() >= len(names):
-        raise UserError(
-            f"{application.config.records}: the {split} products have {task} number {labels.max()} and the model was "
-            f"trained on {len(names)} classes"
-        )
     result = recognition(labels[known], predicted[known], len(names))
-    _write_rows(directory / f"classes-{split}.csv", _class_rows(names, result))
-    _write_rows(
+    write_csv(directory / f"classes-{split}.csv", _class_rows(names, result))
+    write_csv(
         directory / f"predictions-{split}.csv", _prediction_rows(application, split, labels, predicted, probabilities)
     )
     _write_confusion(directory / CONFUSION_FILE, names, result.confusion)
     metrics = {"accuracy": result.accuracy, "macro_f1": result.macro_f1}
-    content = {"task": task, "split": split, "examples": int(known.sum()), "metrics": metrics}
+    examples, unseen = int(known.sum()), application.unseen
+    content = {"task": task, "split": split, "examples": examples, "unseen": unseen, "metrics": metrics}
     write_atomically(directory / f"recognition-{split}.json", json.dumps(content, indent=1).encode() + b"\n")
+    left_out = f"\nleft out: {unseen:,} photos of classes that no training product has" if unseen else ""
     return (
         f"| {task}, {split} | classes | photos | accuracy | macro-F1 |\n|---|---:|---:|---:|---:|\n"
-        f"| | {len(names)} | {known.sum():,} | {result.accuracy:.3f} | {result.macro_f1:.3f} |"
+        f"| | {len(names)} | {examples:,} | {result.accuracy:.3f} | {result.macro_f1:.3f} |{left_out}"
     )
 
 
@@ -72,12 +69,6 @@ def _prediction_rows(application: Recognition, split: str, labels, predicted, pr
         probability = f"{probabilities[row, predicted[row]]:.4f}"
         rows.append([photo, label, application.names[predicted[row]], probability])
     return rows
-
-
-def _write_rows(path: Path, rows: list[list]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    write_atomically(path, text.getvalue().encode())
 
 
 def _write_confusion(path: Path, names: list[str], confusion: np.ndarray) -> None:

@@ -14,7 +14,9 @@ from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.model_directory import load_model, read_model_config
 from kaleido.app.pretraining import Pretraining
 from kaleido.app.recognition import Recognition
+from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.report.recognition import write_recognition
 
 
 @pytest.fixture
@@ -87,6 +89,54 @@ def test_a_model_of_other_records_is_refused(config, finetuning, change, tmp_pat
         Recognition(change(finetuning, model=str(tmp_path / "finetuned" / "model")))
     with pytest.raises(UserError, match="no saved model here"):
         Recognition(change(finetuning, model=str(tmp_path)))
+
+
+def test_a_class_that_was_never_trained(finetuning, change, tmp_path, monkeypatch):
+    """Validation alone has class 0."""
+    read = Recognition.read_classes
+
+    def classes(application, records):
+        names, numbers = read(application, records)
+        return names, np.where(numbers == 0, 1, numbers) if records.split == "train" else numbers
+
+    monkeypatch.setattr(Recognition, "read_classes", classes)
+    held_out = change(finetuning, **{"evaluate_config.split": "validation", "train_config.steps": 1})
+    with pytest.raises(UserError, match=r"category that no training product has: category 0; .* Received: 4 of 20"):
+        Recognition(held_out)
+    application = Recognition(change(held_out, **{"recognition_config.unseen": "ignore"}))
+    application.run_train_and_evaluate()
+    assert "left out: 4 photos" in write_recognition(application, "validation")
+    found = json.loads((tmp_path / "finetuned" / "recognition-validation.json").read_text())
+    assert found["examples"] == 16 and found["unseen"] == 4
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"task": "colour"}, "must be among"),
+    ({"task": "attribute"}, "names a column"),
+    ({"recognition_config.column": "gender"}, "names a column"),
+])  # fmt: skip
+def test_tasks_that_there_are_not(finetuning, change, changes, message):
+    with pytest.raises(UserError, match=message):
+        change(finetuning, **changes)
+
+
+def test_a_further_column_of_the_catalogue(tmp_path, capsys):
+    catalogue = tmp_path / "wardrobe"
+    assert main(["catalog", "generate", "--products", "40", "--out", str(catalogue), "--seed", "5"]) == 0
+    records, run = str(catalogue / "records"), str(tmp_path / "run")
+    options = ["--prepare_config.backbone", "random", "--prepare_config.saliency", "border"]
+    assert main(["prepare", "--catalog", str(catalogue), "--records", records, *options]) == 0
+    arguments = ["finetune", "--task", "attribute", "--records", records, "--output", run, "--model_config.size=tiny"]
+    capsys.readouterr()
+    assert main([*arguments, "--recognition_config.column", "fabric"]) == 2
+    assert "no product has the column fabric" in capsys.readouterr().err
+    arguments += ["--recognition_config.column", "colour", "--train_config.steps=2", "--train_config.log_every=1"]
+    assert main([*arguments, "--recognition_config.unseen=ignore"]) == 0
+    assert "| attribute, validation |" in capsys.readouterr().out
+    colours = {product.attributes["colour"] for product in Catalog.open(catalogue).products}
+    with open(tmp_path / "run" / "predictions-validation.csv", newline="") as file:
+        assert {row["predicted"] for row in csv.DictReader(file)} <= colours
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
 
 
 @pytest.mark.slow

@@ -75,6 +75,25 @@ def test_a_folder_of_photos(workplace, tmp_path, capsys):
     assert "skipped broken.jpg" in capsys.readouterr().out
 
 
+def test_predict_captions_the_photos_of_a_table(workplace, tmp_path):
+    photos, model = workplace / "wardrobe" / "photos", str(workplace / "run" / "model")
+    names = [source.name for source in sorted(photos.iterdir())[:3]]
+    (tmp_path / "shop.csv").write_text("sku,photo\n" + "".join(f"{name[:-4]},{name}\n" for name in names))
+    command = ["predict", model, str(tmp_path / "shop.csv"), "--source", str(photos), "--columns", "id=sku"]
+    assert main([*command, "--out", str(tmp_path / "predicted")]) == 0
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        shutil.copy(photos / name, tmp_path / "photos")
+    assert main(["caption", model, str(tmp_path / "photos"), "--out", str(tmp_path / "captioned")]) == 0
+    ours, theirs = (
+        [json.loads(line) for line in (tmp_path / folder / "captions.jsonl").read_text().splitlines()]
+        for folder in ("predicted", "captioned")
+    )
+    assert [row["caption"] for row in ours] == [row["caption"] for row in theirs]
+    assert [(row["row"], row["id"], row["photo"]) for row in ours] == [(n + 2, x[:-4], x) for n, x in enumerate(names)]
+    assert (tmp_path / "predicted" / "captions.html").read_text().count("base64,") == 3
+
+
 def test_what_cannot_be_captioned(workplace, tmp_path, capsys):
     model, empty = workplace / "run" / "model", tmp_path / "empty"
     empty.mkdir()

@@ -1,6 +1,8 @@
 """From records of the original release's data to batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
@@ -36,7 +38,7 @@ class OriginalPipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
-        labels: That the data must have; whatever it has is in the batches.
+        labels: By name the class of every record, int32; batches have them as `NAME_label`, and what the data has.
 
     Raises:
         UserError: if the data has no labels for a task.
@@ -54,7 +56,7 @@ class OriginalPipeline(BatchStream):
         rank: int = 0,
         count: int = 1,
         raw_positions: bool = False,
-        labels: Sequence[str] = (),
+        labels: Mapping[str, np.ndarray] | None = None,
     ):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
         if missing := [task for task in tasks if names[task][0] not in NUMBERS[records.content]]:
@@ -62,16 +64,13 @@ class OriginalPipeline(BatchStream):
                 f"{records.directory}: holds data for {records.content}, which has nothing for the tasks "
                 f"{', '.join(missing)}; name records of data for pre-training or leave these tasks out"
             )
-        if missing := [label for label in labels if f"{label}_label" not in NUMBERS[records.content]]:
-            raise UserError(
-                f"{records.directory}: holds data for {records.content}, without labels of {', '.join(missing)}; name "
-                "records of data for recognition"
-            )
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self._raw_positions = raw_positions
+        self._labels = labels or {}
         self._left_out = {name for task in TASKS if task not in tasks for name in names[task]}
 
     def batch(self, step: int) -> Batch:
         rows = self._draws(step).indices
-        examples = self.records.examples(rows[self._local(len(rows))])
-        return batch_of(examples, self.records.photo_size, self._raw_positions, self._left_out)
+        rows = rows[self._local(len(rows))]
+        batch = batch_of(self.records.examples(rows), self.records.photo_size, self._raw_positions, self._left_out)
+        return batch | {f"{name}_label": classes[rows] for name, classes in self._labels.items()}

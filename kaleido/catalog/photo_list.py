@@ -1,0 +1,140 @@
+"""Photos to look at, in a folder or listed in a table with their texts, without a catalogue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from kaleido.catalog.product import Product
+from kaleido.catalog.rejects import Reject, Rejects, RowError
+from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
+from kaleido.catalog.sources import FolderSource, Source, open_source
+from kaleido.catalog.table import Row, Table, read_table_file
+from kaleido.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+"""Of the photos that are looked for in a folder."""
+
+FIELDS = ("id", "title", "description", PHOTOS)
+
+Texts = Literal["required", "optional", "unused"]
+
+_SHORT = {"text": "title", "photo": PHOTOS}
+"""What a table of photos and texts calls its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPhoto:
+    """A photo and its text.
+
+    Attributes:
+        path: In the list's source.
+        text: As a product's text: title and description joined; empty where there is none.
+        key: What tells it from others, by column: `photo`, and of a table `row` and, where it has one, `id`.
+        place: `FILE, row N`, empty of a folder.
+    """
+
+    path: str
+    text: str
+    key: Mapping[str, str | int]
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoList:
+    """Photos in order.
+
+    Attributes:
+        name: What to call the list.
+        source: Where the photos lie.
+        photos: At least one.
+        rejects: Rows of the table that cannot be used.
+    """
+
+    name: str
+    source: Source
+    photos: tuple[ListedPhoto, ...]
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def photos_of_folder(directory: Path) -> PhotoList:
+    """The photos of a folder and its sub-folders, sorted by path; hidden files do not count.
+
+    Raises:
+        UserError: Where there is no such folder, or no photo in it.
+    """
+    source = FolderSource(directory)
+    files = (path for path in source.path.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(path.relative_to(directory).as_posix() for path in files if not path.name.startswith("."))
+    if not paths:
+        raise UserError(f"{directory}: no photos here; give a folder with {', '.join(SUFFIXES)} files")
+    return PhotoList(source.path.name, source, tuple(ListedPhoto(path, "", {"photo": path}) for path in paths))
+
+
+def photos_of_table(
+    table: Path,
+    rejects: Rejects,
+    source: str | Path = "",
+    columns: Mapping[str, Sequence[str]] | None = None,
+    separators: str = "|;",
+    texts: Texts = "optional",
+) -> PhotoList:
+    """The photos that a table lists, each with the text of its row.
+
+    The columns are `photo`, `text` and, where it has one, `id`; or those of a table that `catalog import` takes:
+    `photos`, `title`, `description`. A row with several photos gives as many.
+
+    Args:
+        table: A `.csv` or `.jsonl` file.
+        rejects: Takes the rows that cannot be used.
+        source: The folder or zip that photo paths start from; the table's folder if empty.
+        columns: The columns that hold `id`, `text` (or `title` and `description`) and `photo`, where they have other
+            names; several, if need be, of photos.
+        separators: Characters that divide the photos of one column.
+        texts: `required` in every row; `optional`, in a column that must be there; or `unused`.
+
+    Raises:
+        UserError: Where a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
+    """
+    rows = read_table_file(Path(table), rejects)
+    if not rows.rows:
+        raise UserError(f"{table} has no row that can be used; give a table with a row for each photo.")
+    resolved = _resolve(columns or {}, rows, texts)
+    photos = open_source(source or Path(table).parent)
+    reader = RowReader(photos, resolved, separators)
+    found: list[ListedPhoto] = []
+    for row in rows.rows:
+        with rejects.row(rows.file, row.number):
+            listed = _listed(reader, row, rows.file, bool(resolved["id"]))
+            if texts == "required" and not listed[0].text:
+                raise RowError("has no text")
+            found += listed
+    if not found:
+        raise UserError(f"{table}: no row can be used; the first: {rejects.rows[0].reason}.")
+    return PhotoList(Path(table).name, photos, tuple(found), rejects.rows)
+
+
+def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts) -> dict[str, tuple[str, ...]]:
+    given = {_SHORT.get(name, name): names for name, names in columns.items()}
+    resolved = resolve_columns(given, table, FIELDS)
+    if "text" in table.columns and "title" not in given:
+        resolved["title"] = ("text",)
+        if "description" not in given:
+            resolved["description"] = ()
+    if "photo" in table.columns and PHOTOS not in given:
+        resolved[PHOTOS] = ("photo",)
+    if not resolved[PHOTOS]:
+        table.require("photo", "say which it is by --columns photo=COLUMN")
+    if texts == "unused":
+        resolved |= {"title": (), "description": ()}
+    elif not resolved["title"] and not resolved["description"]:
+        table.require("text", "say which it is by --columns text=COLUMN")
+    return resolved
+
+
+def _listed(reader: RowReader, row: Row, file: str, has_ids: bool) -> list[ListedPhoto]:
+    text = Product("", reader.text(row, "title"), (), reader.text(row, "description")).text
+    paths = reader.photo_paths(row)
+    reader.check(paths)
+    own = {"row": row.number} | ({"id": reader.text(row, "id")} if has_ids else {})
+    return [ListedPhoto(path, text, {**own, "photo": path}, f"{file}, row {row.number}") for path in paths]

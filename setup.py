@@ -13,7 +13,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["kaleido", "kaleido.*"]),
-    package_data={"kaleido.vision.saliency_net": ["weights.safetensors"]},
+    package_data={"kaleido.vision.saliency_net": ["weights.safetensors"], "kaleido.report": ["paper.yaml"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.18",
@@ -48,6 +48,7 @@ setup(
             "jax>=0.4.30",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "ruff>=0.6",
             "moto[server]>=5",

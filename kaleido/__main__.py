@@ -20,8 +20,12 @@ VERBS = {
     "retrieve": "find the texts of photos and the photos of texts, and measure it",
     "baseline": "what a plain dual encoder and logistic regression reach on the same records",
     "caption": "describe the photos of a folder",
+    "predict": "labels, scores or captions of photos and texts, by a trained model",
+    "export": "write a trained model as a TensorFlow SavedModel, for servers",
     "weights": "take the original release's checkpoint, or write one",
     "parity": "compare with values that the original release computed",
+    "experiments": "run the paper's experiments at some scale",
+    "report": "the paper's tables and figures, ours beside theirs",
     "bench": "measure speed: reading, preparing, training",
 }
 USER_ERROR = 2

@@ -73,7 +73,7 @@ def parse(cls: type[Config], argv: list[str], prog: str, description: str) -> Co
             raise UserError(f"--{name} is a section; give its keys, for example --{name}.{fields(keys[name])[0].name}")
     files, options = _split(argv)
     for path in files:
-        _check_file(path, keys)
+        _check_mapping(read_mapping(path), "", path, keys)
     parser = _parser(cls, prog, description)
     try:
         namespace = parser.parse_args([*(f"--config={path}" for path in files), *options])
@@ -90,6 +90,34 @@ def parse(cls: type[Config], argv: list[str], prog: str, description: str) -> Co
 def load(cls: type[Config], path: Path) -> Config:
     """Reads a configuration that `save` wrote."""
     return parse(cls, ["--config", str(path)], prog="", description="")
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Reads a YAML file of plain values.
+
+    Raises:
+        UserError: if it is missing, too large, no mapping or not valid; the line is named where it is known.
+    """
+    try:
+        if not path.exists():
+            raise UserError(f"{path}: no such configuration; the ready ones lie in configs/")
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: not a configuration, which is a YAML file of at most {MAX_BYTES:,} bytes")
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as a configuration: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise UserError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply for a configuration") from None
+    except (ValueError, OverflowError) as error:
+        raise UserError(f"{path}: holds a value that cannot be read: {error}") from None
+    if not isinstance(content, dict):
+        kind = "nothing" if content is None else type(content).__name__
+        raise UserError(f"{path}: a configuration is a mapping of keys to values. Received: {kind}")
+    return content
 
 
 def save(config: Any, path: Path) -> None:
@@ -148,29 +176,6 @@ def _split(argv):
         else:
             others.append(argument)
     return files, others
-
-
-def _check_file(path, keys):
-    try:
-        if not path.exists():
-            raise UserError(f"{path}: no such configuration; the ready ones lie in configs/")
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: not a configuration, which is a YAML file of at most {MAX_BYTES:,} bytes")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a configuration: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise UserError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
-    except RecursionError:
-        raise UserError(f"{path}: nested too deeply for a configuration") from None
-    except (ValueError, OverflowError) as error:
-        raise UserError(f"{path}: holds a value that cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        kind = "nothing" if content is None else type(content).__name__
-        raise UserError(f"{path}: a configuration is a mapping of keys to values. Received: {kind}")
-    _check_mapping(content, "", path, keys)
 
 
 def _check_mapping(mapping, prefix, path, keys):

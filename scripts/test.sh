@@ -5,4 +5,4 @@ set -eu
 cd "$(dirname "$0")/.."
 EXTRA=test
 . scripts/environment.sh
-exec "$python" -m pytest "$@"
+exec "$python" -m pytest --numprocesses 2 --dist loadfile "$@"

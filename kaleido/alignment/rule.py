@@ -5,27 +5,25 @@ import numpy as np
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.alignment.words import alignable, singular
-from kaleido.vision.patches import LEVEL_SLICES, PATCHES
+from kaleido.vision.patches import LEVEL_SLICES, PATCHES, Grid, places
 
 ALIGNED_LEVELS = (3, 4, 5)
 FIRST_PATCH = LEVEL_SLICES[ALIGNED_LEVELS[0] - 1].start
 
 
-def patch_boxes() -> np.ndarray:
+def patch_boxes(grid: Grid = "kaleido") -> np.ndarray:
     """float64 [50, 4]: [x1, y1, x2, y2] of the patches of levels 3 to 5 in 0..1 of the product's box."""
     boxes = [
-        (column / level, row / level, (column + 1) / level, (row + 1) / level)
-        for level in ALIGNED_LEVELS
-        for row in range(level)
-        for column in range(level)
+        (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
+        for row, column, rows, columns in places(grid)[FIRST_PATCH:]
     ]
     assert len(boxes) == PATCHES - FIRST_PATCH
     return np.array(boxes)
 
 
-def overlaps(side: int) -> np.ndarray:
+def overlaps(side: int, grid: Grid = "kaleido") -> np.ndarray:
     """float64 [50, side * side]: how much of each patch lies in each cell of a map; rows add up to 1."""
-    boxes, edges = patch_boxes(), np.arange(side + 1) / side
+    boxes, edges = patch_boxes(grid), np.arange(side + 1) / side
 
     def along(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         shared = np.minimum(high[:, None], edges[1:]) - np.maximum(low[:, None], edges[:-1])
@@ -46,7 +44,7 @@ def regions(heat: np.ndarray, share: float) -> np.ndarray:
     return found
 
 
-def hottest_patches(heat: np.ndarray, config: AlignConfig) -> list[np.ndarray]:
+def hottest_patches(heat: np.ndarray, config: AlignConfig, grid: Grid = "kaleido") -> list[np.ndarray]:
     """Of each word the numbers of its patches among the 55, the hottest first.
 
     A patch is taken where the word's region covers `min_cover` of it; the hottest is the one with the greatest product
@@ -55,8 +53,9 @@ def hottest_patches(heat: np.ndarray, config: AlignConfig) -> list[np.ndarray]:
     Args:
         heat: float [W, L], of W words over a square map, 0 off the product.
         config: Region, cover and count.
+        grid: How products were cut.
     """
-    overlap = overlaps(round(heat.shape[1] ** 0.5))
+    overlap = overlaps(round(heat.shape[1] ** 0.5), grid)
     cover = regions(heat, config.region_share) @ overlap.T
     hotness = cover * (heat @ overlap.T)
     order = np.argsort(-hotness, axis=1, kind="stable")[:, : config.patches_per_word]
@@ -91,7 +90,13 @@ def raw_words(words: list[str], said: list[str]) -> tuple[np.ndarray, np.ndarray
 
 
 def pairs_of(
-    words: list[str], said: list[str], heat: np.ndarray, confidence: np.ndarray, threshold: float, config: AlignConfig
+    words: list[str],
+    said: list[str],
+    heat: np.ndarray,
+    confidence: np.ndarray,
+    threshold: float,
+    config: AlignConfig,
+    grid: Grid = "kaleido",
 ) -> Pairs:
     """The pairs of one text and one photo.
 
@@ -102,13 +107,14 @@ def pairs_of(
         confidence: float [len(said)], 0..1.
         threshold: Words below are left alone.
         config: The rule's numbers.
+        grid: How products were cut.
     """
     raw, place = raw_words(words, said)
     sure = confidence[place] >= threshold
     raw, place = raw[sure], place[sure]
     if not len(raw):
         return no_pairs()
-    patches = hottest_patches(heat[place], config)
+    patches = hottest_patches(heat[place], config, grid)
     counts = [len(of_word) for of_word in patches]
     return Pairs(
         np.repeat(raw, counts).astype(np.int32),

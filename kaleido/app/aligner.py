@@ -20,6 +20,7 @@ from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 from kaleido.records.reader import Records
 from kaleido.text import Tokenizer
+from kaleido.vision.patches import Grid
 
 FOLDER = "aligner"
 _CONFIG, _WEIGHTS = "config.json", "captioner.weights.h5"
@@ -152,13 +153,18 @@ class Aligner:
             found.append((words, heat_of_words(looks[: len(ids)], word_ids, len(words))))
         return found
 
-    def align(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Pairs]:
-        """The pairs of photos and their texts; arguments as of `heats`."""
+    def align(
+        self,
+        texts: list[tuple[np.ndarray, np.ndarray]],
+        maps: np.ndarray,
+        product: np.ndarray,
+        grid: Grid = "kaleido",
+    ) -> list[Pairs]:
+        """The pairs of photos that were cut by a grid and their texts; other arguments as of `heats`."""
+        texts_of_words = [words_of(self.tokenizer, *text) for text in texts]
         return [
-            pairs_of(
-                words_of(self.tokenizer, *text), heat.words, heat.heat, heat.confidence, self.threshold, self.config
-            )
-            for text, heat in zip(texts, self.heats(texts, maps, product))
+            pairs_of(words, heat.words, heat.heat, heat.confidence, self.threshold, self.config, grid)
+            for words, heat in zip(texts_of_words, self.heats(texts, maps, product))
         ]
 
     def _heat(self, ids: np.ndarray, word_ids: np.ndarray, found: np.ndarray, on: np.ndarray) -> Heat:

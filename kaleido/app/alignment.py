@@ -16,7 +16,7 @@ from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
 from kaleido.records.builder import index_file
 from kaleido.records.catalog_columns import catalog_of
-from kaleido.records.reader import PHOTOS, Records, kind_of, read_description
+from kaleido.records.reader import PHOTOS, Records, grid_of, kind_of, read_description
 from kaleido.text import load_tokenizer
 
 
@@ -93,5 +93,5 @@ def _pairs(aligner: Aligner, maps: ProductMaps, records: Records) -> list[Pairs]
     pairs: list[Pairs] = []
     rows = np.arange(len(records))
     for portion, features, product in maps.of_records(records, rows, f"align {records.split}"):
-        pairs += aligner.align(texts_of(records, portion), features, product)
+        pairs += aligner.align(texts_of(records, portion), features, product, grid_of(records.metadata))
     return pairs

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs
+from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.alignment.words import words_of
 from kaleido.app.aligner import FOLDER, Aligner, Heat, texts_of
 from kaleido.app.explain_config import ExplainConfig
@@ -18,7 +18,7 @@ from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws
 from kaleido.records.masking import GuidedMasking
 from kaleido.records.partners import Partners
-from kaleido.records.reader import PHOTOS, Records, kind_of, read_description
+from kaleido.records.reader import PHOTOS, Records, grid_of, kind_of, read_description
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.vision.crops import cut
 
@@ -73,6 +73,8 @@ def explain(config: ExplainConfig) -> Explanation:
     metadata, lengths = read_description(directory)
     if kind_of(metadata) != PHOTOS:
         raise UserError(f"{directory}: these are records of {kind_of(metadata)}; explain takes those of a catalogue")
+    if grid_of(metadata) != "kaleido":
+        raise UserError(f"{directory}: explain shows kaleido patches. Received: records of grid {grid_of(metadata)}")
     splits = [split for split in SPLITS if sum(lengths.get(split, ()))]
     records, row = _find(directory, splits, config)
     tokenizer = load_tokenizer(directory)
@@ -115,7 +117,8 @@ def _draw(config: ExplainConfig, records: Records, row: int, tokenizer: Tokenize
     token_ids = np.concatenate([[[tokenizer.cls_id]], ids, [[tokenizer.sep_id]]], axis=1).astype(np.int32)
     word_ids = np.pad(words, ((0, 0), (1, 1)), constant_values=-1)
     masking = GuidedMasking(tokenizer, settings.mask_probability, settings.max_predictions, settings.whole_word)
-    masks = masking(token_ids, word_ids, [records.index.pairs(row)], draws)
+    pairs = records.index.pairs(row) if settings.masking == "guided" else no_pairs()
+    masks = masking(token_ids, word_ids, [pairs], draws)
     masked = np.zeros(token_ids.shape[1], bool)
     masked[masks.mlm_positions[0][masks.mlm_weights[0] > 0]] = True
     # SentencePiece's mark of a word's beginning, which few fonts have.

@@ -16,7 +16,7 @@ from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import Reject, Rejects
-from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.arguments import ArgumentParser, column_names
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 def _import_folder(args: argparse.Namespace) -> None:
     from kaleido.catalog.folder import import_folder
 
-    columns = _columns(args.columns)
+    columns = column_names(args.columns)
     inputs = {
         "source": os.path.abspath(args.source),
         "table": args.table,
@@ -152,16 +152,6 @@ def _write_rejects(path: Path, rows: Sequence[Reject]) -> None:
         write_atomically(path, lines.encode())
     else:
         path.unlink(missing_ok=True)
-
-
-def _columns(pairs: Sequence[str]) -> dict[str, list[str]]:
-    columns = {}
-    for pair in pairs:
-        field, equals, names = pair.partition("=")
-        if not equals or not all(names.split(",")):
-            raise UserError(f"--columns takes FIELD=COLUMN, and photos=COLUMN,COLUMN. Received: {pair!r}.")
-        columns[field] = names.split(",")
-    return columns
 
 
 def _absolute(paths: Mapping[str, str]) -> dict[str, str]:

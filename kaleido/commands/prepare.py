@@ -1,6 +1,5 @@
 """`python -m kaleido prepare`: from a catalogue to records."""
 
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -10,32 +9,12 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.commands import prepare_original
 from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
-from kaleido.records.config import PrepareConfig
+from kaleido.records.config import PrepareConfig, PrepareRun
 from kaleido.records.shard import Shard
 from kaleido.records.splits import assign_splits, unseen_labels
 
 SHEET_FILE = "patches.png"
 SHEET_PRODUCTS = 8
-
-
-@dataclass(frozen=True)
-class PrepareRun:
-    """Preparation of one catalogue.
-
-    Args:
-        catalog: Folder of the catalogue.
-        records: Folder to write.
-        overwrite: Replace records of another catalogue or configuration.
-        shard: Make only part i of n, written i/n and counted from 1, and leave it in RECORDS.partial; the command
-            without it then makes what is missing and completes the records.
-        prepare_config: How.
-    """
-
-    catalog: str
-    records: str
-    overwrite: bool = False
-    shard: str | None = None
-    prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
 
 
 def main(argv: list[str]) -> int:
@@ -67,6 +46,8 @@ def main(argv: list[str]) -> int:
     splits = assign_splits(catalog.products, config.validation_fraction, config.test_fraction, config.seed)
     if unseen := unseen_labels(catalog.products, splits):
         print(f"labels of held-out products that are in no training product: {', '.join(unseen)}")
+    if config.grid != "kaleido":
+        return 0
     sheet = Path(run.records) / SHEET_FILE
     if not sheet.exists():
         remove_leftovers(sheet.parent)

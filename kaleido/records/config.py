@@ -1,11 +1,12 @@
 """What the configuration says about preparing records and about turning them into batches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
 from kaleido.errors import UserError
 from kaleido.ranges import check_range
+from kaleido.vision.patches import Grid
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class PrepareConfig:
         saliency: What locks the product: `unet`, the trained network; `border`, what differs from the photo's border;
             or `none`, the whole photo.
         saliency_weights: File of `unet`'s weights that `saliency train` wrote; None for those that are shipped.
+        grid: `kaleido`, five grids from 1x1 to 5x5; or `fixed`, to compare with: all 55 patches of one grid of 8 rows
+            and 7 columns, each resized to level 5's crop size.
         backbone: Name of the network that encodes the patches.
         backbone_weights: File or folder with its weights; None for the ones it finds by itself.
         crop_sizes: Pixels a side to which the crops of levels 1 to 5 are resized; None for the backbone's own.
@@ -34,6 +37,7 @@ class PrepareConfig:
 
     saliency: str = "unet"
     saliency_weights: str | None = None
+    grid: Grid = "kaleido"
     backbone: str = "resnet50"
     backbone_weights: str | None = None
     crop_sizes: tuple[int, int, int, int, int] | None = None
@@ -63,6 +67,26 @@ class PrepareConfig:
             raise UserError(f"prepare_config.crop_sizes must be in [8, 1024]. Received: {list(self.crop_sizes)}")
 
 
+@dataclass(frozen=True)
+class PrepareRun:
+    """Preparation of one catalogue.
+
+    Args:
+        catalog: Folder of the catalogue.
+        records: Folder to write.
+        overwrite: Replace records of another catalogue or configuration.
+        shard: Make only part i of n, written i/n and counted from 1, and leave it in RECORDS.partial; the command
+            without it then makes what is missing and completes the records.
+        prepare_config: How.
+    """
+
+    catalog: str
+    records: str
+    overwrite: bool = False
+    shard: str | None = None
+    prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
+
+
 RUNTIME_KEYS = ("workers", "on_error")
 """Keys of `PrepareConfig` that may change while a preparation goes on."""
 
@@ -76,6 +100,7 @@ class PipelineConfig:
         mask_probability: Share of the pieces of a text that is masked.
         max_predictions: Masked pieces of a text at most.
         whole_word: Whether the pieces of a word are masked together.
+        masking: `guided` by the pairs that `align` wrote, where records have some; or `random`, to compare with.
         mismatch_probability: Share of the photos that are shown with the text of another product.
         mismatch: Whose text that is: `any` other product's, or where possible one of the `same_subcategory`.
         workers: Threads that make batches.
@@ -86,6 +111,7 @@ class PipelineConfig:
     mask_probability: float = 0.15
     max_predictions: int = 10
     whole_word: bool = True
+    masking: Literal["guided", "random"] = "guided"
     mismatch_probability: float = 0.5
     mismatch: Literal["any", "same_subcategory"] = "any"
     workers: int = 2

@@ -16,6 +16,7 @@ from kaleido.errors import UserError
 from kaleido.records.builder import KaleidoRecords, index_file, partial_directory
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.layout import RecordLayout
+from kaleido.vision.patches import Grid
 
 # Records are read whole at random places: reading ahead or in threads of the reader's own only costs.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
@@ -189,6 +190,11 @@ class Records(SplitRecords):
 def kind_of(metadata: Mapping) -> str:
     """Which kind of records the metadata describes."""
     return metadata.get("kind", PHOTOS)
+
+
+def grid_of(metadata: Mapping) -> Grid:
+    """How the products of records of photos were cut."""
+    return metadata.get("config", {}).get("grid", "kaleido")
 
 
 def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:

@@ -12,7 +12,7 @@ from kaleido.app.alignment import Alignment
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.metrics.alignment import AlignmentQuality, NamedPart, alignment_quality, named_parts
-from kaleido.records.reader import Records
+from kaleido.records.reader import Records, grid_of
 from kaleido.text import Tokenizer
 
 FILE = "alignment.json"
@@ -46,7 +46,9 @@ def write_alignment(found: Alignment, catalog: Catalog) -> str:
 
 
 def records_quality(records: Records, tokenizer: Tokenizer, catalog: Catalog) -> AlignmentQuality | None:
-    """The figures over all photos whose parts the catalogue knows; None where it knows none."""
+    """The figures over all photos whose parts the catalogue knows; None where it knows none, or of a fixed grid."""
+    if grid_of(records.metadata) != "kaleido":
+        return None
     parts = {photo.id: photo.parts for product in catalog.products for photo in product.photos if photo.parts}
     if not parts:
         return None

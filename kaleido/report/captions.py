@@ -1,10 +1,8 @@
 """What captioning wrote: figures, every caption beside its references, and a sheet with the photos."""
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 from kaleido.app.captioning import Captioning
 from kaleido.atomic import write_atomically
@@ -13,6 +11,7 @@ from kaleido.metrics.captions import PLAIN, CaptionScores, caption_scores
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.reader import SplitRecords
 from kaleido.report.caption_sheet import SheetItem, caption_sheet
+from kaleido.report.rows import write_jsonl
 
 
 def write_captions(application: Captioning, split: str) -> str:
@@ -66,11 +65,6 @@ def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) 
         f"| {decoder}, {split} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
         f"| | {' | '.join(columns.values())} |{missing if scores.tokenizer == PLAIN else ''}"
     )
-
-
-def write_jsonl(path: Path, rows: Iterable[Mapping]) -> None:
-    """Writes one JSON object a line."""
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
 
 
 def _figures(scores: CaptionScores) -> dict:

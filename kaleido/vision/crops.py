@@ -6,7 +6,7 @@ Encoding these variants once lets every corruption of the pre-training tasks be 
 import numpy as np
 from PIL import Image
 
-from kaleido.vision.patches import LEVEL_SLICES, cells
+from kaleido.vision.patches import LEVEL_SLICES, Grid, cells
 
 ROTATIONS = slice(0, 4)
 """Level 1 turned by 0, 90, 180 and 270 degrees counter-clockwise."""
@@ -34,21 +34,24 @@ LUMA = np.array([19595, 38470, 7471], np.uint32)
 """ITU-R 601 weights 0.299, 0.587, 0.114 of red, green, blue, in 65536ths."""
 
 
-def cut(photo: np.ndarray, box: tuple[int, int, int, int], crop_sizes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+def cut(
+    photo: np.ndarray, box: tuple[int, int, int, int], crop_sizes: tuple[int, ...], grid: Grid = "kaleido"
+) -> tuple[np.ndarray, ...]:
     """Cuts the patches of a photo, resizes each once from the photo's own pixels, and makes the variants.
 
     Args:
         photo: uint8 [H, W, 3].
-        box: (x1, y1, x2, y2) of the product in pixels, at least 5 a side.
+        box: (x1, y1, x2, y2) of the product in pixels, at least `MIN_SIDES` a side.
         crop_sizes: Side of the square crops of each level, in pixels.
+        grid: How the box is cut.
 
     Returns:
         uint8 [n, s, s, 3] for each level, with n = 4, 4, 9, 32, 25: one after another, the 74 rows of `LEVEL_ROWS`.
     """
     image = Image.fromarray(photo)
-    grid = cells(box)
+    every = cells(box, grid)
     level1, level2, level3, level4, level5 = (
-        np.stack([_resize(image, cell, size) for cell in grid[rows].tolist()])
+        np.stack([_resize(image, cell, size) for cell in every[rows].tolist()])
         for rows, size in zip(LEVEL_SLICES, crop_sizes, strict=True)
     )
     turned = np.stack([np.rot90(level1[0], turns) for turns in range(4)])

@@ -11,7 +11,7 @@ import numpy as np
 from kaleido.errors import UserError
 from kaleido.vision.backbones import Backbone
 from kaleido.vision.crops import FEATURES, LEVEL_ROWS, cut
-from kaleido.vision.patches import cells, positions
+from kaleido.vision.patches import MIN_SIDES, Grid, cells, positions
 from kaleido.vision.photo import decode
 from kaleido.vision.saliency import Saliency, box_of
 
@@ -80,6 +80,7 @@ class FeatureExtractor:
         workers: Threads that decode and crop; -1 for as many as there are processors.
         batch_size: Crops of the largest size that the network encodes at once; of smaller ones it takes as many more as
             have the same number of pixels.
+        grid: How the box is cut.
     """
 
     AHEAD = 32
@@ -92,12 +93,14 @@ class FeatureExtractor:
         crop_sizes: tuple[int, ...],
         workers: int = -1,
         batch_size: int = 32,
+        grid: Grid = "kaleido",
     ):
         self.backbone = backbone
         self.saliency = saliency
         self.crop_sizes = tuple(crop_sizes)
         self.workers = workers
         self.batch_size = batch_size
+        self.grid = grid
 
     def extract(self, items: Iterable[Item]) -> Iterator[PhotoFeatures | PhotoFailure]:
         """Extracts the features of photos.
@@ -159,13 +162,16 @@ class FeatureExtractor:
         except UserError as error:
             return _Waiting(PhotoFailure(key, str(error)))
         height, width = photo.shape[:2]
-        box = box_of(self.saliency.mask(photo))
+        least = MIN_SIDES[self.grid]
+        if min(height, width) < least:
+            return _Waiting(PhotoFailure(key, f"{width} x {height} pixels; the {self.grid} grid needs {least} a side"))
+        box = box_of(self.saliency.mask(photo), least)
         result = PhotoFeatures(
             key=key,
             features=np.zeros((FEATURES, self.backbone.feature_size), np.float16),
-            positions=positions(cells(box), width, height),
+            positions=positions(cells(box, self.grid), width, height),
             box=np.array(box, np.int32),
             width=width,
             height=height,
         )
-        return _Waiting(result, cut(photo, box, self.crop_sizes), FEATURES)
+        return _Waiting(result, cut(photo, box, self.crop_sizes, self.grid), FEATURES)

@@ -1,5 +1,7 @@
 """The kaleido grids: box -> 55 cells and their positions (Kaleido Patch Generator; paper, section 1.1)."""
 
+from typing import Literal
+
 import numpy as np
 
 LEVELS = (1, 2, 3, 4, 5)
@@ -13,26 +15,57 @@ LEVEL_SLICES = tuple(
 )
 """Where each level's cells lie among the 55: `cells[LEVEL_SLICES[n - 1]]` are those of level n."""
 
+Grid = Literal["kaleido", "fixed"]
+"""`kaleido`: five grids, from 1x1 to 5x5. `fixed`: one grid of 8 rows and 7 columns for all 55 patches, to compare
+with (paper, table 4)."""
 
-def cells(box: tuple[int, int, int, int]) -> np.ndarray:
+FIXED_ROWS, FIXED_COLUMNS = 8, 7
+MIN_SIDES = {"kaleido": LEVELS[-1], "fixed": max(FIXED_ROWS, FIXED_COLUMNS)}
+"""Least pixels a side of a box, so that every cell has one."""
+
+
+def places(grid: Grid = "kaleido") -> list[tuple[int, int, int, int]]:
+    """Of each of the 55 patches the row, the column, and how many rows and columns its grid has.
+
+    The cells of `fixed` go from the middle of the box outwards to levels 1 to 5, row by row within a level, so that the
+    questions of the first levels are about the product; the last of the 56, a corner, is left out.
+    """
+    if grid == "kaleido":
+        return [(row, column, level, level) for level in LEVELS for row in range(level) for column in range(level)]
+    across, down = FIXED_COLUMNS - 1, FIXED_ROWS - 1
+    every = [(row, column) for row in range(FIXED_ROWS) for column in range(FIXED_COLUMNS)]
+    # Distances between doubled coordinates are whole numbers.
+    outwards = sorted(every, key=lambda cell: ((2 * cell[0] - down) ** 2 + (2 * cell[1] - across) ** 2, cell))
+    return [(*cell, FIXED_ROWS, FIXED_COLUMNS) for level in LEVEL_SLICES for cell in sorted(outwards[level])]
+
+
+def cells(box: tuple[int, int, int, int], grid: Grid = "kaleido") -> np.ndarray:
     """Cuts a box into the cells of all levels.
 
     Cuts are at whole pixels, `x1 + (x2 - x1) * i // n`: the cells of a level tile the box exactly, and their sides
     differ by at most a pixel.
 
     Args:
-        box: (x1, y1, x2, y2) in pixels, at least 5 a side.
+        box: (x1, y1, x2, y2) in pixels, at least `MIN_SIDES` a side.
+        grid: How it is cut.
 
     Returns:
         int32 [55, 4], each [x1, y1, x2, y2]: level by level, row by row.
     """
     x1, y1, x2, y2 = (int(edge) for edge in box)
-    grid = []
-    for level in LEVELS:
-        xs = [x1 + (x2 - x1) * i // level for i in range(level + 1)]
-        ys = [y1 + (y2 - y1) * i // level for i in range(level + 1)]
-        grid += [(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(level) for i in range(level)]
-    return np.array(grid, np.int32)
+    width, height = x2 - x1, y2 - y1
+    return np.array(
+        [
+            (
+                x1 + width * column // columns,
+                y1 + height * row // rows,
+                x1 + width * (column + 1) // columns,
+                y1 + height * (row + 1) // rows,
+            )
+            for row, column, rows, columns in places(grid)
+        ],
+        np.int32,
+    )
 
 
 def positions(cells: np.ndarray, width: int, height: int, raw: bool = False) -> np.ndarray:

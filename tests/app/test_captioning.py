@@ -9,7 +9,7 @@ from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, Tr
 from kaleido.app.finetune_config import CaptionConfig, FinetuneConfig
 from kaleido.app.model_directory import load_model
 from kaleido.app.photo_captioner import PhotoCaptioner
-from kaleido.app.photo_folder import PhotoFolder
+from kaleido.app.photo_reader import PhotoReader
 from kaleido.app.pretraining import Pretraining
 from kaleido.app.recognition import Recognition
 from kaleido.errors import UserError
@@ -104,11 +104,6 @@ def test_models_of_other_tasks_and_photos_of_unknown_preparation(finetuning, cha
     Captioning(quick).run_train()
     with pytest.raises(UserError, match="a fine-tuned model"):
         Captioning(change(quick, model=f"{quick.output}/model", output=str(tmp_path / "again")))
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "note.txt").write_text("no photo")
-    with pytest.raises(UserError, match="no photos here"):
-        PhotoFolder(tmp_path / "photos", tmp_path / "finetuned" / "model", 4)
-    (tmp_path / "photos" / "one.jpg").write_text("no photo")
     with pytest.raises(UserError, match="does not say how its photos were prepared"):
-        PhotoFolder(tmp_path / "photos", tmp_path / "finetuned" / "model", 4)
+        PhotoReader(tmp_path / "finetuned" / "model", 4)
     assert asdict(PhotoCaptioner.load(tmp_path / "finetuned" / "model", {"beams": 2}).config)["beams"] == 2

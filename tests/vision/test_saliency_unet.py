@@ -143,17 +143,21 @@ def test_only_the_net_has_weights():
 
 ON_OTHER_BACKEND = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from kaleido.vision.saliency import create_saliency
 
 photos = np.load(sys.argv[1])
-network = create_saliency("unet").network
-np.save(sys.argv[2], network.predict_on_batch(photos))
+saliency = create_saliency("unet")
+np.save(sys.argv[2], saliency.network.predict_on_batch(photos))
+with ThreadPoolExecutor(4) as threads:
+    masks = list(threads.map(saliency.mask, [photos[0]] * 12))
+assert all((mask == masks[0]).all() for mask in masks)
 """
 
 
 @pytest.mark.slow
-def test_backends_agree(unet, tmp_path):
+def test_backends_agree_and_threads_may_share_them(unet, tmp_path):
     photos = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.uint8)
     photos[:, 30:90, 40:100] //= 3
     np.save(tmp_path / "photos.npy", photos)

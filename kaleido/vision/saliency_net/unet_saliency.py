@@ -1,5 +1,7 @@
 """Photo -> mask, by the trained network."""
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import keras
@@ -29,18 +31,24 @@ class UnetSaliency(Saliency):
     """A part of the mask that is smaller than this share of its largest part is dropped: a speck would stretch the box,
     and the second shoe must stay."""
 
+    _turn: AbstractContextManager = nullcontext()
+
     def __init__(self, weights: str | Path | None = None):
         self.network = build_unet("zeros")
         load_weights(self.network, Path(weights or SHIPPED))
         # As for the backbones: on a processor TensorFlow's own kernels are the faster ones.
         self.network.compile(jit_compile=keras.backend.backend() != "tensorflow")
+        if keras.backend.backend() == "jax":
+            # For the time of a call Keras gives the weights' buffers away there: a second thread would find none.
+            self._turn = threading.Lock()
         # Compiled here, and not by several threads at once.
         self.network.predict_on_batch(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
     def mask(self, photo: np.ndarray) -> np.ndarray:
         height, width = photo.shape[:2]
         squeezed = np.asarray(Image.fromarray(photo).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-        logits = np.asarray(self.network.predict_on_batch(squeezed[None]))[0]
+        with self._turn:
+            logits = np.asarray(self.network.predict_on_batch(squeezed[None]))[0]
         likely = np.where(_large_parts(logits > 0, self.MIN_SHARE), 1 / (1 + np.exp(-np.clip(logits, -30, 30))), 0)
         spread = Image.fromarray(likely.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
         mask = np.asarray(spread) > 0.5

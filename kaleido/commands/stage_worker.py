@@ -1,0 +1,180 @@
+"""Makes the stages of experiments, one after another, for `kaleido/experiments/runner.py`, which starts it.
+
+It reads one JSON object a line from standard input and answers with one on standard output. What the commands print
+goes into the stage's `log.txt`. When its input ends, the one who asked is gone: it saves what it has and leaves.
+"""
+
+import fcntl
+import gc
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kaleido.__main__ import main as run_verb
+from kaleido.atomic import write_atomically
+from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
+
+FAILED = 1
+
+
+def main() -> int:
+    """Serves until its input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    signal.signal(signal.SIGTERM, _leave)
+    requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_listen, args=(requests, busy), daemon=True).start()
+    while (line := requests.get()) is not None:
+        busy.set()
+        answer = _answer(json.loads(line))
+        busy.clear()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+        if answer.get("code", 0) > 128:
+            return answer["code"]
+        _forget()
+    return 0
+
+
+def _listen(requests: queue.SimpleQueue, busy: threading.Event) -> None:
+    for line in sys.stdin:
+        requests.put(line)
+    requests.put(None)
+    if busy.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(number, frame):
+    raise KeyboardInterrupt(number)
+
+
+def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    folder = Path(request["folder"])
+    with _locked(Path(request["lock"])) as holder:
+        if holder is not None:
+            return {"locked": holder}
+        if all((folder / name).is_file() for name in (DONE_FILE, *request["results"])):
+            return {"code": 0, "seconds": 0.0}
+        return _make(folder, request)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[str | None]:
+    """Gives None with the lock, else who has it. The system takes it from whoever ends, in whatever way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            yield file.read().strip() or "another process"
+            return
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield None
+
+
+def _make(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILED_FILE).unlink(missing_ok=True)
+    _note(folder / STAGE_FILE, request["about"])
+    begun, took = time.monotonic(), {}
+    with open(folder / LOG_FILE, "ab", buffering=0) as log, _output_to(log.fileno()):
+        for command in request["commands"]:
+            arguments = list(command["arguments"])
+            if command["config"] is not None:
+                path = folder / f"{command['verb']}.yaml"
+                write_atomically(path, yaml.safe_dump(command["config"], sort_keys=False).encode())
+                arguments += ["--config", str(path)]
+            print(f"\n$ python -m kaleido {' '.join([command['verb'], *arguments])}", flush=True)
+            started = time.monotonic()
+            code = _run(command["verb"], arguments)
+            took[command["verb"]] = round(time.monotonic() - started, 2)
+            if code:
+                break
+        absent = [] if code else [name for name in request["results"] if not (folder / name).is_file()]
+        if absent:
+            print(f"{folder / absent[0]} was not written", flush=True)
+            code = FAILED
+    seconds = round(time.monotonic() - begun, 2)
+    if code:
+        if code < 128:
+            _note(folder / FAILED_FILE, {"code": code, "verb": command["verb"], "log": LOG_FILE})
+        return {"code": code, "seconds": seconds, "verb": command["verb"]}
+    done = {key: request[key] for key in ("kind", "label", "unit", "units")}
+    _note(folder / DONE_FILE, {**done, "seconds": seconds, "verbs": took, "environment": _environment()})
+    for name in request["passing"]:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    return {"code": 0, "seconds": seconds}
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    try:
+        code = run_verb([verb, *arguments])
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else FAILED
+    except Exception:
+        traceback.print_exc()
+        code = FAILED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+@contextmanager
+def _output_to(descriptor: int) -> Iterator[None]:
+    """Whatever this process and its children print, libraries in C included."""
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    for number, _ in kept:
+        os.dup2(descriptor, number)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, before in kept:
+            os.dup2(before, number)
+            os.close(before)
+
+
+def _note(path: Path, content: Mapping[str, Any]) -> None:
+    write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def _environment() -> dict[str, Any]:
+    """What computed it; only what is loaded anyway is asked."""
+    found: dict[str, Any] = {}
+    if keras := sys.modules.get("keras"):
+        from kaleido.machine import accelerators, device, environment
+
+        found = {**environment(), "backend": keras.backend.backend(), "device": device(), "devices": accelerators()}
+    return found
+
+
+def _forget() -> None:
+    """Leaves the next stage a process as it was found: names begin to count anew, in float32."""
+    if keras := sys.modules.get("keras"):
+        keras.backend.clear_session()
+        keras.config.set_dtype_policy("float32")
+    gc.collect()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt as interruption:
+        sys.exit(128 + (interruption.args or (signal.SIGINT,))[0])

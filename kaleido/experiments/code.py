@@ -1,0 +1,88 @@
+"""Which version of the code a stage's result comes from: a checksum of what the stage can reach, and of nothing else.
+
+A stage depends on the modules that its verb imports, directly or not, at the top of a file or inside a function. Their
+text counts without comments, docstrings and layout. So a change of the report, of another verb or of the documentation
+does not make hours of training run again, and one of the model does.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "kaleido"
+ROOT = Path(__file__).parents[1]
+
+
+def code_version(modules: Iterable[str], root: Path = ROOT) -> str:
+    """Hexadecimal sha256 of the code that some modules reach.
+
+    Args:
+        modules: Names, such as `kaleido.commands.pretrain`; also of modules that are imported by a computed name.
+        root: Folder of the package.
+    """
+    return _version(tuple(modules), root)
+
+
+@cache
+def _version(modules: tuple[str, ...], root: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(_reached(modules, root)):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(_meaning(path).encode())
+        # Trained weights lie beside the code that reads them.
+        for data in sorted(path.parent.glob("*.safetensors")):
+            digest.update(_content(data))
+    return digest.hexdigest()
+
+
+def _reached(modules: tuple[str, ...], root: Path) -> frozenset[Path]:
+    found: set[Path] = set()
+    waiting = [path for module in modules for path in _paths(module, root)]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [other for module in _imported(path) for other in _paths(module, root)]
+    return frozenset(found)
+
+
+def _paths(module: str, root: Path) -> Iterator[Path]:
+    """The files of a module and of the packages around it."""
+    package, *parts = module.split(".")
+    if package != PACKAGE:
+        return
+    places = [root.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
+    files = [place / "__init__.py" for place in places] + [place.with_suffix(".py") for place in places[1:]]
+    yield from (file for file in files if file.is_file())
+
+
+@cache
+def _imported(path: Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+@cache
+def _meaning(path: Path) -> str:
+    """The code of a file without comments, docstrings and layout."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+@cache
+def _content(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

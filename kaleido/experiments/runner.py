@@ -1,0 +1,227 @@
+"""Runs stages: one after another here, and beside other runners that share the folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kaleido import configuration
+from kaleido.experiments import kinds
+from kaleido.experiments.estimate import duration
+from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done
+from kaleido.experiments.plan import Run
+from kaleido.experiments.scale import Scale
+from kaleido.experiments.stage import Stage
+
+WORKER = "kaleido.commands.stage_worker"
+LOCKS = "locks"
+PAUSE = 2.0
+"""Seconds between two looks at what others are making."""
+
+
+class Worker:
+    """A process that makes stages; it leaves by itself when this one is gone."""
+
+    def __init__(self):
+        # Of its own group: Ctrl-C reaches this process alone, which then asks it to save.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def make(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Asks for a stage and waits for the answer; a worker that died answers with its exit code."""
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if line:
+            return json.loads(line)
+        code = self._process.wait()
+        return {"code": code if code > 0 else 128 - code, "died": True}
+
+    def stop(self) -> None:
+        """Asks it to save and leave, and waits."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self.close()
+
+    def close(self) -> None:
+        """Lets it end what it does, and leave."""
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._process.poll() is None
+
+
+class Runner:
+    """Makes the stages of some runs that are not there.
+
+    Args:
+        scale: Theirs.
+        runs: Folder of the runs.
+    """
+
+    def __init__(self, scale: Scale, runs: Path):
+        self._scale = scale
+        self._runs = runs
+        self._worker: Worker | None = None
+
+    def run(self, stages: list[Stage]) -> list[Stage]:
+        """Makes what is missing.
+
+        Args:
+            stages: Inputs before what depends on them.
+
+        Returns:
+            Those that failed, and are not there because of it.
+        """
+        waiting = [stage for stage in stages if not is_done(stage)]
+        there = len(stages) - len(waiting)
+        if there:
+            print(f"{there} of {len(stages)} stages are there", flush=True)
+        failed: dict[str, Stage] = {}
+        try:
+            while waiting:
+                waiting = self._pass(waiting, failed, len(stages))
+        except KeyboardInterrupt:
+            if self._worker:
+                print("\nstopping; what is made by now is saved", flush=True)
+                self._worker.stop()
+            raise
+        finally:
+            if self._worker and self._worker.alive:
+                self._worker.close()
+        return list(failed.values())
+
+    def _pass(self, waiting: list[Stage], failed: dict[str, Stage], count: int) -> list[Stage]:
+        """Makes what can be made; returns what others are making and what depends on it."""
+        left, locked = [], ""
+        for place, stage in enumerate(waiting):
+            if any(given.key in failed for given in stage.inputs):
+                failed[stage.key] = stage
+                continue
+            if any(not is_done(given) for given in stage.inputs):
+                left.append(stage)
+                continue
+            number = count - len(waiting) + place + 1
+            answer = self._make(stage, f"[{number}/{count}]")
+            if holder := answer.get("locked"):
+                locked = f"{stage.name} is being made by {holder}"
+                left.append(stage)
+            elif answer["code"]:
+                failed[stage.key] = stage
+        if left and len(left) == len(waiting):
+            if not self._told(locked):
+                print(f"waiting: {locked}", flush=True)
+            time.sleep(PAUSE)
+        return left
+
+    _said = ""
+
+    def _told(self, locked: str) -> bool:
+        told, self._said = self._said == locked, locked
+        return told
+
+    def _make(self, stage: Stage, number: str) -> dict[str, Any]:
+        if not self._worker or not self._worker.alive:
+            self._worker = Worker()
+        answer = self._worker.make(request_of(stage, self._runs, self._scale.keep_finetuned))
+        if "locked" in answer:
+            return answer
+        head = f"{number} {stage.kind} {stage.key}, {stage.label}"
+        if answer["code"] > 128 and not answer.get("died"):
+            # Only a signal from outside does this: this process gets one as well, or somebody wants the worker gone.
+            raise KeyboardInterrupt(answer["code"] - 128)
+        if answer["code"]:
+            if answer.get("died"):
+                note = {"code": answer["code"], "verb": "", "log": LOG_FILE}
+                stage.folder.mkdir(parents=True, exist_ok=True)
+                (stage.folder / FAILED_FILE).write_text(json.dumps(note))
+            print(f"{head}: FAILED with {answer['code']}: {last_line(stage.folder / LOG_FILE)}", flush=True)
+        else:
+            print(f"{head}: {duration(answer['seconds'])}", flush=True)
+        if not self._scale.share_process:
+            self._worker.close()
+        return answer
+
+
+def stages_of(runs: Iterable[Run]) -> list[Stage]:
+    """The stages of some runs, each once, inputs before what depends on them."""
+    found: dict[str, Stage] = {}
+    for run in runs:
+        for stage in sorted(run.stages.values(), key=lambda stage: kinds.KINDS.index(stage.kind)):
+            found.setdefault(stage.key, stage)
+    return list(found.values())
+
+
+def different_runs(runs: Iterable[Run]) -> list[Run]:
+    """Runs of which no other one does all and more: equal ones once, and none that is a part of another."""
+    kept: list[tuple[frozenset[str], Run]] = []
+    for run in runs:
+        own = frozenset(stage.key for stage in run.stages.values())
+        if any(own <= other for other, _ in kept):
+            continue
+        kept = [(other, before) for other, before in kept if not other <= own]
+        kept.append((own, run))
+    return [run for _, run in kept]
+
+
+def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]:
+    """What a worker is asked for.
+
+    Args:
+        stage: To make.
+        runs: Folder of the runs.
+        keep_finetuned: Whether fine-tuned models stay.
+    """
+    passing = ["run/checkpoints"] if stage.kind in ("pretrain", *kinds.FINETUNED) else []
+    if stage.kind in kinds.FINETUNED and stage.kind != "matching" and not keep_finetuned:
+        passing.append("run/model")
+    return {
+        "folder": str(stage.folder),
+        "lock": str(runs / LOCKS / f"{stage.name}.lock"),
+        "kind": stage.kind,
+        "label": stage.label,
+        "unit": stage.unit,
+        "units": stage.units,
+        "results": list(stage.results),
+        "about": dict(stage.about),
+        "passing": passing,
+        "commands": [
+            {
+                "verb": command.verb,
+                "arguments": list(command.arguments),
+                "config": None if command.config is None else configuration.to_dict(command.config),
+            }
+            for command in stage.commands
+        ],
+    }
+
+
+def last_line(log: Path) -> str:
+    """The last line that a log has to say, for people."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").replace("\r", "\n").split("\n")
+    except OSError:
+        return f"no log in {log.parent}"
+    said = [line.strip() for line in lines if line.strip()]
+    return f"{said[-1][:200] if said else 'it said nothing'} ({os.path.relpath(log)})"

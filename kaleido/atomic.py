@@ -35,7 +35,7 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
 
 @contextmanager
 def folder_written_atomically(directory: Path) -> Iterator[Path]:
-    """Gives an empty folder, flat, that takes the place of `directory` at the end, or goes if anything fails.
+    """Gives an empty folder that takes the place of `directory` at the end, or goes if anything fails.
 
     Raises:
         UserError: Where the disk refuses.
@@ -46,7 +46,7 @@ def folder_written_atomically(directory: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            for path in (*temporary.iterdir(), temporary):
+            for path in (*temporary.rglob("*"), temporary):
                 flush(path)
             remove_atomically(directory)
             temporary.replace(directory)

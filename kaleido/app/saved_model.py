@@ -83,8 +83,8 @@ def export_saved_model(model: Path, directory: Path) -> list[str]:
 
 
 def _check_replaceable(directory: Path) -> None:
-    if directory.exists() and not directory.is_dir():
-        raise UserError(f"{directory}: a file; name a folder")
+    if not directory.name or (directory.exists() and not directory.is_dir()):
+        raise UserError(f"{directory}: cannot become a SavedModel; name a new folder")
     if directory.exists() and any(directory.iterdir()) and not (directory / EXTRA / ABOUT_FILE).is_file():
         raise UserError(f"{directory}: holds other files than an exported model; name another folder or empty it")
 

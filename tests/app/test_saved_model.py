@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras import ops
 
 from kaleido.app.model_directory import load_model, save_model
 from kaleido.app.saved_model import export_saved_model
+from kaleido.app.signatures import signatures_of
 from kaleido.errors import UserError
 from kaleido.model.captioner import Captioner
 from kaleido.model.config import ModelConfig
@@ -25,7 +27,6 @@ NAMES = ["dresses", "shoes, flat", "été"]
 SHAPES = [(1, 2), (3, 17), (5, 24)]
 SIGNATURES = {
     "pretrained": ["embed", "match"],
-    "without_matching": ["embed"],
     "recognizer": ["embed", "classify"],
     "captioner": ["embed"],
     "matcher": ["embed", "match"],
@@ -56,7 +57,6 @@ def models():
     config = ModelConfig(vocab_size=60, feature_size=4, **sizes)
     return {
         "pretrained": KaleidoBert(config),
-        "without_matching": KaleidoBert(config, ("mlm", "grey")),
         "recognizer": Recognizer(config, "category", len(NAMES)),
         "captioner": Captioner(config, "causal"),
         "matcher": Matcher(config),
@@ -156,9 +156,18 @@ def test_only_an_exported_model_is_replaced(exported, tmp_path):
         with pytest.raises(UserError, match="holds other files than an exported model"):
             export_saved_model(exported / "captioner", other)
         assert sorted(other.iterdir()) == before
-    out = tmp_path / "out"
-    assert export_saved_model(exported / "captioner", out) == export_saved_model(exported / "captioner", out)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    for other in (tmp_path / "mine" / "thesis.tex", Path()):
+        with pytest.raises(UserError, match="name a new folder"):
+            export_saved_model(exported / "captioner", other)
+    stale = exported / "captioner.saved" / "assets.extra" / "stale.txt"
+    stale.write_text("of an earlier export")
+    assert export_saved_model(exported / "captioner", exported / "captioner.saved") == ["embed"]
+    assert not stale.exists() and not [*exported.glob(".*")]
+
+
+def test_a_model_without_a_head_cannot_match(exported):
+    config = load_model(exported / "pretrained").config
+    assert [*signatures_of(KaleidoBert(config, ("mlm", "grey")))] == ["embed"]
 
 
 def test_what_cannot_be_exported(exported, tmp_path, monkeypatch):

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -16,6 +19,7 @@ from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.reader import Records
 from kaleido.text import load_tokenizer
 
+ROOT = Path(__file__).parents[2]
 TRAIN = [
     "--preprocess_config.max_text_length=60",
     "--train_config.batch_size=8",
@@ -91,6 +95,21 @@ def test_predictions_are_those_of_the_records(workplace, table, tmp_path, capsys
     cut = sum(len(tokenizer.encode(text).ids) > 46 for text in texts)
     assert cut and f"texts cut to the 48 positions that the model was trained with: {cut}" in output.err
     assert "without a text" not in output.err
+
+
+@pytest.mark.slow
+def test_jax_predicts_the_same(workplace, table, tmp_path):
+    pytest.importorskip("jax")
+    assert predict(workplace, table, tmp_path / "here") == 0
+    code = "import sys; from kaleido.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    columns = ["--columns", "id=sku", "title=name", "description=details", "photo=image"]
+    arguments = ["predict", workplace / "run" / "model", table, f"--out={tmp_path / 'there'}", *columns]
+    command = [sys.executable, "-c", code, *arguments, f"--source={workplace / 'wardrobe' / 'photos'}"]
+    backend = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
+    here, there = (read(tmp_path / side / "predictions.jsonl") for side in ("here", "there"))
+    assert [row["label"] for row in here] == [row["label"] for row in there]
+    np.testing.assert_allclose(*([row["probability"] for row in side] for side in (here, there)), atol=1e-4)
 
 
 def test_both_files_say_the_same_and_the_best_come_first(workplace, table, tmp_path):

@@ -45,7 +45,7 @@ def test_the_script_passes_on_what_it_is_told(checkout, tmp_path):
     assert done.returncode == 2 and "no such scale" in done.stderr and not (checkout / "runs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.tables
 @pytest.mark.timeout(2400)
 def test_every_cell_is_filled_although_the_script_is_killed_in_the_middle(checkout):
     environment = {**os.environ, "RUNS": str(checkout / "runs")}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests, in the same environment as the quickstart plus the test tools; at most 12 minutes on 2 cores.
+# The tests, in the same environment as the quickstart plus the test tools; about 12 minutes on 2 cores.
 # usage: sh scripts/test.sh [PYTEST_ARGUMENT ...]
 #   sh scripts/test.sh -m "not slow and not tables"    without the slow ones
 #   sh scripts/test.sh -m tables                       the paper's tables at the smoke scale, a quarter of an hour

@@ -23,6 +23,7 @@ setup(
         "numpy>=1.26",
         "numba>=0.60",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
         "sentencepiece>=0.2.0",
         "tokenizers>=0.20",
         "safetensors>=0.4",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests, in the same environment as the quickstart plus the test tools; about 12 minutes on 2 cores.
+# The tests, in the same environment as the quickstart plus the test tools; at most 12 minutes on 2 cores.
 # usage: sh scripts/test.sh [PYTEST_ARGUMENT ...]
 #   sh scripts/test.sh -m "not slow and not tables"    without the slow ones
 #   sh scripts/test.sh -m tables                       the paper's tables at the smoke scale, a quarter of an hour
@@ -7,4 +7,4 @@ set -eu
 cd "$(dirname "$0")/.."
 EXTRA=test
 . scripts/environment.sh
-exec "$python" -m pytest --numprocesses 2 --dist loadfile "$@"
+exec "$python" -m pytest --numprocesses 3 --dist loadfile "$@"

@@ -15,7 +15,7 @@ from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.engine import Engine, evaluate
 from kaleido.app.model_directory import is_model_directory, load_weights, save_model
-from kaleido.app.run_folder import claim_folder
+from kaleido.app.run_folder import RUNTIME_KEYS, claim_folder
 from kaleido.app.step import Step, create_step
 from kaleido.atomic import write_atomically
 from kaleido.model.kaleido_bert import KaleidoBert
@@ -28,16 +28,9 @@ METRICS_FILE = "metrics.json"
 
 # These may change between the runs of one training; everything else would make it another training.
 _FREE_KEYS = (
+    *RUNTIME_KEYS,
     "output",
     "mode",
-    "preprocess_config.workers",
-    "preprocess_config.prefetch",
-    "train_config.keep_checkpoints",
-    "train_config.save_every",
-    "train_config.tensorboard",
-    "train_config.jit_compile",
-    "train_config.distribution_config.strategy",
-    "evaluate_config.batch_size",
     "caption_config.beams",
     "caption_config.length_penalty",
     "caption_config.no_repeat_ngram",

@@ -10,7 +10,7 @@ from kaleido.app.application import TRAIN
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
-from kaleido.model.towers import Towers, contrastive_logits
+from kaleido.model.towers import Towers, contrastive_logits, contrastive_losses
 
 TASK = "contrastive"
 
@@ -50,14 +50,17 @@ class Contrastive(Finetuning):
         return {TASK: ops.cast(ops.shape(labels["token_ids"])[0], "float32")}
 
     def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(_losses(logits)) / weights[TASK]
+        return ops.sum(contrastive_losses(logits[TASK])) / weights[TASK]
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         rows = ops.shape(labels["token_ids"])[0]
         found = ops.cast(ops.argmax(logits[TASK], axis=-1), "int32")
         hits = ops.cast(ops.equal(found, ops.arange(rows, dtype="int32")), "float32")
         count = ops.cast(rows, "float32")
-        return {f"loss/{TASK}": (ops.sum(_losses(logits)), count), f"accuracy/{TASK}": (ops.sum(hits), count)}
+        return {
+            f"loss/{TASK}": (ops.sum(contrastive_losses(logits[TASK])), count),
+            f"accuracy/{TASK}": (ops.sum(hits), count),
+        }
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
         """Of each photo, how likely each text of the batch is: float32 [B, B]."""
@@ -65,12 +68,3 @@ class Contrastive(Finetuning):
 
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
         return {"loss/total": means[f"loss/{TASK}"], **means}
-
-
-def _losses(logits):
-    """Each photo has to find its text among the batch's, and each text its photo: float32 [B], in nats."""
-    logits = logits[TASK]
-    rows = ops.arange(ops.shape(logits)[0])
-    sides = (logits, ops.transpose(logits))
-    found = [ops.sparse_categorical_crossentropy(rows, side, from_logits=True) for side in sides]
-    return (found[0] + found[1]) / 2

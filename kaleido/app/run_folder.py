@@ -11,6 +11,18 @@ from kaleido.errors import UserError
 
 CONFIG_FILE = "config.yaml"
 
+RUNTIME_KEYS = (
+    "preprocess_config.workers",
+    "preprocess_config.prefetch",
+    "train_config.keep_checkpoints",
+    "train_config.save_every",
+    "train_config.tensorboard",
+    "train_config.jit_compile",
+    "train_config.distribution_config.strategy",
+    "evaluate_config.batch_size",
+)
+"""Of trainings on records, what changes no result."""
+
 
 def claim_folder(directory: Path, config: Any, free_keys: Collection[str]) -> None:
     """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.

@@ -8,6 +8,7 @@ from kaleido.app.align_run_config import AlignRun
 from kaleido.app.config import PretrainConfig
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.retrieval_config import RetrieveConfig
+from kaleido.app.run_folder import RUNTIME_KEYS
 from kaleido.app.tasks import FINETUNING_TASKS
 from kaleido.records.config import PrepareRun
 
@@ -63,19 +64,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 PLACES = frozenset(("catalog", "records", "output", "model", "lists", "shortlist_model", "overwrite", "shard"))
 """Keys that say where something lies; what lies there counts as an input instead."""
 
-RUNTIME = frozenset(
-    (
-        "prepare_config.workers",
-        "preprocess_config.workers",
-        "preprocess_config.prefetch",
-        "train_config.keep_checkpoints",
-        "train_config.save_every",
-        "train_config.tensorboard",
-        "train_config.jit_compile",
-        "train_config.distribution_config.strategy",
-        "evaluate_config.batch_size",
-    )
-)
+RUNTIME = frozenset(("prepare_config.workers", *RUNTIME_KEYS))
 """Keys that change no result."""
 
 FILES = (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kaleido.errors import UserError
 from kaleido.experiments.experiment import Experiment
@@ -85,23 +86,15 @@ def _records(planner: Planner, name: str, sources: Mapping[str, str]) -> Stage:
 
 def _retrieve(planner: Planner, direction: str, records: Stage, model: Stage) -> Stage:
     config = planner.config("retrieve", {"protocol": "fixed", "direction": direction, "split": "train"})
-    settings, files = settings_of(config)
-
-    def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
-        placed = replace(
-            config,
-            records=str(records.folder / "records"),
-            output=str(folder / "run"),
-            model=str(model.folder / "model"),
-        )
-        return {"retrieve": placed}, (Command("retrieve", config=placed),)
-
-    label = f"the released model, {direction}"
-    return planner.stage("retrieve", settings, {"records": records, "model": model}, files, make, label)
+    return _asked(planner, "retrieve", "retrieve", config, records, model, direction)
 
 
 def _finetune(planner: Planner, task: str, seed: int, records: Stage, model: Stage) -> Stage:
-    config = replace(planner.config(task), seed=seed)
+    return _asked(planner, task, "finetune", replace(planner.config(task), seed=seed), records, model, task)
+
+
+def _asked(planner: Planner, kind: str, verb: str, config: Any, records: Stage, model: Stage, what: str) -> Stage:
+    """A verb on the checkpoint and some of its files."""
     settings, files = settings_of(config)
 
     def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
@@ -111,7 +104,7 @@ def _finetune(planner: Planner, task: str, seed: int, records: Stage, model: Sta
             output=str(folder / "run"),
             model=str(model.folder / "model"),
         )
-        return {task: placed}, (Command("finetune", config=placed),)
+        return {kind: placed}, (Command(verb, config=placed),)
 
-    label = f"the released model, {task}"
-    return planner.stage(task, settings, {"records": records, "model": model}, files, make, label)
+    inputs = {"records": records, "model": model}
+    return planner.stage(kind, settings, inputs, files, make, f"the released model, {what}")

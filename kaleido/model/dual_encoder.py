@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kaleido.model.towers import contrastive_losses
+
 
 @keras.saving.register_keras_serializable("kaleido")
 class DualEncoder(keras.Model):
@@ -59,15 +61,9 @@ class DualEncoder(keras.Model):
         return ops.normalize(self.output_projection(hidden))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Contrastive: each photo has to find its text in the batch, and each text its photo."""
+        """The mean of `contrastive_losses`."""
         texts, photos = y_pred
-        logits = ops.exp(self.scale) * ops.matmul(photos, ops.transpose(texts))
-        diagonal = ops.arange(ops.shape(logits)[0])
-        losses = [
-            ops.mean(ops.sparse_categorical_crossentropy(diagonal, side, from_logits=True))
-            for side in (logits, ops.transpose(logits))
-        ]
-        return sum(losses) / 2
+        return ops.mean(contrastive_losses(ops.exp(self.scale) * ops.matmul(photos, ops.transpose(texts))))
 
     def get_config(self):
         return {"name": self.name, **self.sizes}

@@ -82,5 +82,16 @@ def contrastive_logits(texts, photos, scale, token_ids):
     return logits - 1e4 * same * (1.0 - own)
 
 
+def contrastive_losses(logits):
+    """Each photo has to find its text among the batch's, and each text its photo: float32 [B], in nats.
+
+    Args:
+        logits: [B, B], photos in rows.
+    """
+    rows = ops.arange(ops.shape(logits)[0])
+    sides = (logits, ops.transpose(logits))
+    return sum(ops.sparse_categorical_crossentropy(rows, side, from_logits=True) for side in sides) / 2
+
+
 def _direction(values):
     return ops.normalize(ops.cast(values, "float32"))

@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 import numpy as np
 
+from kaleido.alignment.quality import AlignmentQuality, NamedPart, alignment_quality, named_parts
 from kaleido.alignment.words import words_of
 from kaleido.app.aligner import texts_of
 from kaleido.app.alignment import Alignment
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
-from kaleido.metrics.alignment import AlignmentQuality, NamedPart, alignment_quality, named_parts
 from kaleido.records.reader import Records, grid_of
 from kaleido.text import Tokenizer
 

@@ -121,8 +121,7 @@ def fill(ledger: Ledger) -> Filled:
             read[key] = outcome_of(run, ledger.runs)
         outcomes.append((run, read[key]))
     filled = Filled(tuple(outcomes), {})
-    cells = {name: _table(table, filled) for name, table in paper().tables.items()}
-    return Filled(filled.outcomes, cells)
+    return replace(filled, cells={name: _table(table, filled) for name, table in paper().tables.items()})
 
 
 def _table(table: Table, filled: Filled) -> dict[str, dict[str, Cell]]:

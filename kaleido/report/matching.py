@@ -14,13 +14,9 @@ def write_matching(application: Matching, split: str) -> str:
         application: Whose run has a saved model.
         split: Of its records.
     """
-    metrics = _last_metrics(application)
     negatives = application.config.retrieval_config.negatives
-    return (
-        f"| matching, {split} | negatives a positive | loss | accuracy |\n|---|---:|---:|---:|\n"
-        f"| | {negatives} | {metrics['loss/itm']:.3f} | {metrics['accuracy/itm']:.3f} |\n"
-        f"python -m kaleido retrieve --model {application.directory / 'model'} ... ranks by it"
-    )
+    after = f"python -m kaleido retrieve --model {application.directory / 'model'} ... ranks by it"
+    return _table(application, f"matching, {split}", "negatives a positive", negatives, "itm") + after
 
 
 def write_towers(application: Contrastive, split: str) -> str:
@@ -30,13 +26,17 @@ def write_towers(application: Contrastive, split: str) -> str:
         application: Whose run has a saved model.
         split: Of its records.
     """
-    metrics = _last_metrics(application)
+    model = application.directory / "model"
+    after = f"python -m kaleido finetune --task retrieval --retrieval_config.towers {model} ... goes on from it"
     rows = application.config.evaluate_config.batch_size
+    return _table(application, f"towers, {split}", "texts to choose from", rows, TASK) + after
+
+
+def _table(application: RecordsApplication, title: str, count_title: str, count: int, task: str) -> str:
+    metrics = _last_metrics(application)
     return (
-        f"| towers, {split} | texts to choose from | loss | accuracy |\n|---|---:|---:|---:|\n"
-        f"| | {rows} | {metrics[f'loss/{TASK}']:.3f} | {metrics[f'accuracy/{TASK}']:.3f} |\n"
-        f"python -m kaleido finetune --task retrieval --retrieval_config.towers {application.directory / 'model'} ... "
-        "goes on from it"
+        f"| {title} | {count_title} | loss | accuracy |\n|---|---:|---:|---:|\n"
+        f"| | {count} | {metrics[f'loss/{task}']:.3f} | {metrics[f'accuracy/{task}']:.3f} |\n"
     )
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kaleido.alignment.pairs import Pairs, no_pairs
-from kaleido.metrics.alignment import alignment_quality, named_parts
+from kaleido.alignment.quality import alignment_quality, named_parts
 
 
 def pairs(word, patch):

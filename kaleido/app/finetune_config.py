@@ -44,13 +44,21 @@ class RecognitionConfig:
     Args:
         column: Of the catalogue, for the task `attribute`.
         catalog: That the records were made of, where it is not beside them; for `column`.
+        text: Whether texts are read; otherwise products are recognised from the photo alone.
         unseen: What an evaluated product does whose class no training product has: `refuse` to begin, or `ignore` it,
             as if it had no label.
+        balance: How much rare classes count in training: the loss of a product whose class has n products is weighted
+            by n ** -balance. 0, as in the paper, counts all products the same; 1 counts all classes the same.
     """
 
     column: str = ""
     catalog: str = ""
+    text: bool = True
     unseen: Literal["refuse", "ignore"] = "refuse"
+    balance: float = 0.0
+
+    def __post_init__(self):
+        check_range(self, "[0, 1]", "balance", section="recognition_config")
 
 
 @dataclass(frozen=True)

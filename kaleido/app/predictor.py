@@ -10,6 +10,7 @@ from kaleido.app.model_directory import SavedModel, load_model, max_text_length,
 from kaleido.app.photo_reader import prepare_config_of
 from kaleido.app.signatures import CLASSIFY, MATCH, signatures_of
 from kaleido.errors import UserError
+from kaleido.records.config import NO_TEXT
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.text.batch import text_batch
 
@@ -26,6 +27,7 @@ class Predictor:
 
     Attributes:
         answers: `classify` or `match`.
+        reads_text: Whether it does, or was trained on photos alone.
         cut: Texts that were cut so far.
     """
 
@@ -34,6 +36,7 @@ class Predictor:
         self.answers = CLASSIFY if CLASSIFY in signatures else MATCH
         self.names = list(names)
         self.length = length
+        self.reads_text = length > NO_TEXT
         self.cut = 0
         self._tokenizer = tokenizer
         self._batch_size = batch_size
@@ -74,7 +77,7 @@ class Predictor:
             Of `classify` `probabilities`, float32 [B, C]; of `match` `score` and `probability`, float32 [B].
         """
         tokens = text_batch(self._tokenizer, texts, self.length)
-        self.cut += int(tokens.cut.sum())
+        self.cut += int(tokens.cut.sum()) if self.reads_text else 0
         batch = {**photos, "token_ids": tokens.token_ids, "token_mask": tokens.token_mask}
         filled = {name: np.resize(values, (self._batch_size, *values.shape[1:])) for name, values in batch.items()}
         return {name: values[: len(texts)] for name, values in self._ask(filled).items()}

@@ -1,6 +1,7 @@
-"""Category and sub-category recognition from photo and text (paper section 4.2, CR and SUB)."""
+"""Category and sub-category recognition from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
 from kaleido.model.recognizer import Recognizer
 from kaleido.records.catalog_columns import column_labels
+from kaleido.records.config import NO_TEXT
 from kaleido.records.index import UNLABELLED
 from kaleido.records.reader import Records, SplitRecords
 
@@ -35,9 +37,18 @@ class Recognition(Finetuning):
     """
 
     def __init__(self, config: FinetuneConfig):
+        if not config.recognition_config.text:
+            without = replace(config.preprocess_config, max_text_length=NO_TEXT)
+            config = replace(config, preprocess_config=without)
         super().__init__(config)
         self.task = config.task
-        self.names, trained = self.read_classes(self.open_records("train"))
+        records = self.open_records("train")
+        if not (config.recognition_config.text or isinstance(records, Records)):
+            raise UserError(
+                f"{config.records}: the original's data shows all photos with their texts; set "
+                "recognition_config.text true"
+            )
+        self.names, trained = self.read_classes(records)
         if len(self.names) < 2:
             raise UserError(
                 f"{config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
@@ -45,6 +56,7 @@ class Recognition(Finetuning):
             )
 
         self._trained = np.unique(trained)
+        self._class_weights = class_weights(trained, len(self.names), config.recognition_config.balance)
         self.unseen = self._count_unseen(self.open_records(config.evaluate_config.split))
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
@@ -73,10 +85,11 @@ class Recognition(Finetuning):
         return self.model(features, training=mode == TRAIN)
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
-        return {self.task: ops.sum(self._labelled(labels))}
+        return {self.task: ops.sum(self._weights(labels))}
 
     def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(self._losses(logits, labels)) / ops.maximum(weights[self.task], 1e-5)
+        losses = self._losses(logits, labels) * self._weights(labels)
+        return ops.sum(losses) / ops.maximum(weights[self.task], 1e-5)
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         labelled = self._labelled(labels)
@@ -110,10 +123,26 @@ class Recognition(Finetuning):
     def _labelled(self, batch):
         return ops.cast(batch[f"{self.task}_label"] >= 0, "float32")
 
+    def _weights(self, batch):
+        return ops.take(self._class_weights, ops.maximum(batch[f"{self.task}_label"], 0)) * self._labelled(batch)
+
     def _losses(self, logits, batch):
         labels = ops.maximum(batch[f"{self.task}_label"], 0)
         losses = ops.sparse_categorical_crossentropy(labels, ops.cast(logits[self.task], "float32"), from_logits=True)
         return losses * self._labelled(batch)
+
+
+def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:
+    """float32 [classes]: n ** -balance for a class of n products, scaled to a mean of 1 over the labelled products.
+
+    Args:
+        labels: int [products], the number of each one's class, -1 where it has none.
+        classes: How many there are; one without products gets the weight of one with a single product.
+        balance: From 0, all products count the same, to 1, all classes do.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    weights = np.maximum(counts, 1.0) ** -balance
+    return (weights * counts.sum() / (weights @ counts)).astype(np.float32)
 
 
 def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:

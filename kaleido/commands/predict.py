@@ -74,7 +74,9 @@ def _predict(args: argparse.Namespace) -> str:
 
     predictor = Predictor.load(args.model, args.batch_size)
     photos = _photos(args, "required" if predictor.answers == MATCH else "optional")
-    if empty := sum(not photo.text for photo in photos.photos):
+    if not predictor.reads_text:
+        _note("this model recognises from the photo alone; no text is read")
+    elif empty := sum(not photo.text for photo in photos.photos):
         _note(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
     reader = PhotoReader(args.model, args.batch_size, args.on_error)
     done = write_predictions(predictor, reader, photos, args.out)

@@ -91,12 +91,16 @@ RUNTIME_KEYS = ("workers", "on_error")
 """Keys of `PrepareConfig` that may change while a preparation goes on."""
 
 
+NO_TEXT = 2
+"""Text positions of a photo that is shown without its text: [CLS] and [SEP]."""
+
+
 @dataclass(frozen=True)
 class PipelineConfig:
     """How records become batches (paper section 3.3, AGM, and 3.5, AKPM).
 
     Attributes:
-        max_text_length: Text positions at most, [CLS] and [SEP] included.
+        max_text_length: Text positions at most, [CLS] and [SEP] included; with 2, photos are shown without their text.
         mask_probability: Share of the pieces of a text that is masked.
         max_predictions: Masked pieces of a text at most.
         whole_word: Whether the pieces of a word are masked together.
@@ -120,7 +124,7 @@ class PipelineConfig:
     def __post_init__(self):
         check = partial(check_range, self, section="preprocess_config")
         check("[0, 1]", "mask_probability", "mismatch_probability")
-        check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
+        check("[2, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
         check("[1, 512]", "max_predictions")
         check("[1, 1000]", "workers")
         check("[0, 1000]", "prefetch")

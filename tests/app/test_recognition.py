@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, integers, lists
+from scipy.special import softmax
 from sklearn.metrics import f1_score
 
 from kaleido.__main__ import main
@@ -12,8 +15,9 @@ from kaleido.app.cluster import Cluster
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.model_directory import load_model, read_model_config
+from kaleido.app.predictor import Predictor
 from kaleido.app.pretraining import Pretraining
-from kaleido.app.recognition import Recognition
+from kaleido.app.recognition import Recognition, class_weights
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.report.recognition import write_recognition
@@ -79,6 +83,52 @@ def test_products_without_a_label_do_not_count(finetuning):
     found = application.build_loss(logits, half, application.build_loss_weights(half))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert float(whole) != pytest.approx(float(found))
+
+
+def test_from_the_photo_alone(finetuning, change, tmp_path):
+    without = change(finetuning, **{"recognition_config.text": False, "train_config.steps": 1})
+    application = Recognition(without)
+    application.run_train()
+    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    tokenizer = application.tokenizer
+    np.testing.assert_array_equal(batch["token_ids"], [[tokenizer.cls_id, tokenizer.sep_id]] * 8)
+    length = application.task_config["max_text_length"]
+    predictor = Predictor(application.model, tokenizer, application.names, length, batch_size=8)
+    assert not predictor.reads_text
+    photos = {name: values for name, values in batch.items() if name.startswith(("level", "positions"))}
+    found, other = predictor(photos, ["red shirt"] * 8), predictor(photos, [""] * 8)
+    np.testing.assert_array_equal(found["probabilities"], other["probabilities"])
+    assert predictor.cut == 0
+    assert read_model_config(tmp_path / "finetuned" / "model")["task_config"]["max_text_length"] == 2
+
+
+@given(
+    counts=lists(integers(0, 50), min_size=1, max_size=8).filter(any), balance=floats(0, 1), unlabelled=integers(0, 5)
+)
+def test_rare_classes_weigh_by_a_power_of_their_count(counts, balance, unlabelled):
+    labels = np.concatenate([np.repeat(np.arange(len(counts)), counts), np.full(unlabelled, -1)])
+    weights = class_weights(labels, len(counts), balance)
+    assert weights.dtype == np.float32 and weights.shape == (len(counts),)
+    assert weights @ counts == pytest.approx(sum(counts), rel=1e-5)
+    present = np.array(counts) > 0
+    ratios = weights[present] * np.array(counts)[present] ** balance
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
+
+
+def test_the_loss_weighs_rare_classes_and_the_figures_do_not(finetuning, change):
+    plain, balanced = (
+        Recognition(change(finetuning, **{"recognition_config.balance": balance})) for balance in (0.0, 1.0)
+    )
+    batch = next(iter(plain._pipeline(plain.open_records("train"), 8, True, Cluster())))
+    labels = batch["category_label"]
+    logits = {"category": np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)}
+    losses = -np.log(softmax(logits["category"], axis=1)[np.arange(8), labels])
+    counts = np.bincount(plain.labels(plain.open_records("train"))["category"])
+    for application, weights in ((plain, np.ones(8)), (balanced, 1 / counts[labels])):
+        found = application.build_loss(logits, batch, application.build_loss_weights(batch))
+        assert float(found) == pytest.approx(np.average(losses, weights=weights), rel=1e-5)
+        loss, count = application.build_eval_metrics(logits, batch)["loss/category"]
+        assert float(loss) / float(count) == pytest.approx(losses.mean(), rel=1e-5)
 
 
 def test_a_model_of_other_records_is_refused(config, finetuning, change, tmp_path):

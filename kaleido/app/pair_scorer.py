@@ -20,10 +20,10 @@ _BLOCK_BYTES = 2**28
 class PairScorer:
     """Scores pairs with a model's matching head.
 
-    What does not depend on the pair is done once: a text and a photo are read, projected and normalised once each, a
-    pair that is asked for again is not computed again, and of the last layer [CLS] alone is computed. Pairs with texts
-    of one length meet in a batch, which is padded to its longest text (on JAX, which compiles for every shape, to the
-    next multiple of 8).
+    What does not depend on the pair is done once: a text and a photo are read, embedded and given their queries, keys
+    and values of the first layer once each, a pair that is asked for again is not computed again, and of the last layer
+    [CLS] alone is computed. Pairs with texts of one length meet in a batch, which is padded to its longest text (on
+    JAX, which compiles for every shape, to the next multiple of 8).
 
     Args:
         model: With the head `itm`.
@@ -40,15 +40,15 @@ class PairScorer:
         self._gallery = gallery
         self._batch_size = batch_size
         self._compiles_shapes = keras.backend.backend() == "jax"
-        self._embed_text = compiled(model, model.embed_text)
-        self._embed_patches = compiled(model, model.embed_patches)
+        self._read_text = compiled(model, model.read_text)
+        self._read_patches = compiled(model, model.read_patches)
 
         def margin(text, token_mask, patches):
             logits = ops.cast(model.match(text, token_mask, patches), "float32")
             return logits[:, 1] - logits[:, 0]
 
         self._match = compiled(model, margin)
-        self._block = max(batch_size, _BLOCK_BYTES // (4 * PATCHES * model.config.hidden_size))
+        self._block = max(batch_size, _BLOCK_BYTES // (16 * PATCHES * model.config.hidden_size))
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """How much better each pair fits than not: the difference of the two logits.
@@ -82,7 +82,7 @@ class PairScorer:
         middle = np.argsort(self._gallery.text_lengths, kind="stable")[len(self._gallery.text_ids) // 2]
         texts = np.full(self._batch_size, middle)
         seconds = 0.0
-        patches = self._embed_patches(self._gallery.photos(photos))
+        patches = self._read_patches(self._gallery.photos(photos))
         embedded = self._embedded_texts(texts[:1])
         for _ in range(2):
             begun = time.perf_counter()
@@ -104,23 +104,22 @@ class PairScorer:
         return self._match(text, mask, patches)[: len(texts)]
 
     def _embedded_texts(self, items: np.ndarray) -> dict[int, np.ndarray]:
-        """Each text as the encoder reads it, [length, H]."""
+        """Each text as `read_text` gives it, [length, 4 H]."""
         found = {}
         lengths = self._gallery.text_lengths[items]
         width = int(lengths.max())
         for part in self._parts(items):
-            embedded = self._embed_text(self._gallery.texts(self._filled(part), width))
+            embedded = self._read_text(self._gallery.texts(self._filled(part), width))
             for item, values in zip(part.tolist(), embedded):
                 found[item] = values[: self._gallery.text_lengths[item]].copy()
         return found
 
     def _photo_blocks(self, items: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Photos in order, and each as the encoder reads it, [55, H]; as many at once as may be kept."""
+        """Photos in order, and each as `read_patches` gives it, [55, 4 H]; as many at once as may be kept."""
         for start in range(0, len(items), self._block):
             block = items[start : start + self._block]
             parts = [
-                self._embed_patches(self._gallery.photos(self._filled(part)))[: len(part)]
-                for part in self._parts(block)
+                self._read_patches(self._gallery.photos(self._filled(part)))[: len(part)] for part in self._parts(block)
             ]
             yield block, np.concatenate(parts)
 

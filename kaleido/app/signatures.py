@@ -56,7 +56,7 @@ def _match(model: KaleidoBert | Matcher, batch: Mapping[str, Any]) -> dict[str, 
         logits = model(batch, training=False)["itm"]
     else:
         # Its other heads would ask for the labels of their tasks.
-        logits = model.match(model.embed_text(batch), batch["token_mask"], model.embed_patches(batch))
+        logits = model.match(model.read_text(batch), batch["token_mask"], model.read_patches(batch))
     logits = ops.cast(logits, "float32")
     score = logits[:, 1] - logits[:, 0]
     return {"score": score, "probability": ops.sigmoid(score)}

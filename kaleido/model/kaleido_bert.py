@@ -82,18 +82,29 @@ class KaleidoBert(keras.Model):
         """What the encoder reads of the photos: [B, 55, H]."""
         return self.patch_embedding([batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training)
 
-    def match(self, text, token_mask, patches, training=None):
-        """The logits of `itm` [B, 2] from what the encoder reads; nothing is computed that they do not depend on.
+    def read_text(self, batch):
+        """What a text gives before it meets a photo, [B, T, 4 H]: its embedding and the first layer's part of it."""
+        return self._read(self.embed_text(batch))
+
+    def read_patches(self, batch):
+        """The same of a photo, [B, 55, 4 H]."""
+        return self._read(self.embed_patches(batch))
+
+    def match(self, text, token_mask, patches):
+        """The logits of `itm` [B, 2]; nothing is computed that they do not depend on.
 
         Args:
-            text: [B, T, H], of `embed_text`.
+            text: [B, T, 4 H], of `read_text`.
             token_mask: int32 [B, T].
-            patches: [B, 55, H], of `embed_patches`.
-            training: Whether dropout applies.
+            patches: [B, 55, 4 H], of `read_patches`.
         """
-        sequence = ops.concatenate([text, patches], axis=1)
-        first = self.encoder(sequence, attended(token_mask), training=training, queries=1)
+        sequence, size = ops.concatenate([text, patches], axis=1), self.config.hidden_size
+        values, projected = sequence[..., :size], sequence[..., size:]
+        first = self.encoder(values, attended(token_mask), queries=1, projected=projected)
         return self.heads["itm"](self.pooler(first[:, 0]))
+
+    def _read(self, embedded):
+        return ops.concatenate([embedded, self.encoder.project(embedded)], axis=-1)
 
     def encode(self, batch, training=None):
         """Runs embeddings and encoder.

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -57,6 +59,17 @@ def test_every_patch_and_every_word_is_read(small_config, batch):
         after = to_numpy(model(changed))["itm"]
         assert not np.array_equal(after[0], before[0]), key
         np.testing.assert_array_equal(after[1:], before[1:])
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_matching_alone_comes_to_what_the_whole_model_says(small_config, batch, layers):
+    model = KaleidoBert(replace(small_config, num_layers=layers, dropout=0.3, attention_dropout=0.3), tasks=("itm",))
+    random = np.random.default_rng(layers)
+    model.set_weights([value + random.normal(0, 0.3, value.shape) for value in model.get_weights()])
+    whole = ops.convert_to_numpy(model(batch)["itm"])
+    found = model.match(model.read_text(batch), batch["token_mask"], model.read_patches(batch))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), whole, atol=1e-5)
+    assert np.ptp(whole[:, 1] - whole[:, 0]) > 0.1
 
 
 def test_weights_survive_saving(small_config, batch, tmp_path):

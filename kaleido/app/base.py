@@ -70,6 +70,10 @@ class RecordsApplication(Application):
         """By name the class of every record that batches are to have, int32."""
         return {}
 
+    def mistaken(self, records: SplitRecords) -> np.ndarray | None:
+        """Of every record others whose texts mismatched pairs of training show, as `Pipeline` has it; None for any."""
+        return None
+
     @property
     @abstractmethod
     def raw_positions(self) -> bool:
@@ -180,6 +184,7 @@ class RecordsApplication(Application):
         return open_records(Path(self.config.records), split)
 
     def _pipeline(self, records: SplitRecords, batch_size: int, training: bool, cluster: Cluster) -> BatchStream:
+        mistaken = self.mistaken(records) if training else None
         return create_pipeline(
             records,
             self.config.preprocess_config,
@@ -192,6 +197,7 @@ class RecordsApplication(Application):
             cluster.workers,
             raw_positions=self.raw_positions,
             labels=self.labels(records),
+            mistaken=mistaken,
         )
 
     def _claim_directory(self) -> None:

@@ -21,6 +21,10 @@ class CosineScorer:
         texts: Gives the directions of some texts, float32 [n, E] of length 1.
         photos: The same of photos.
         batch_size: Texts or photos that these are asked for.
+
+    Attributes:
+        texts: Their directions, float32 [T, E].
+        photos: Theirs, float32 [P, E].
     """
 
     threshold: float | None = None
@@ -32,15 +36,15 @@ class CosineScorer:
         photos: Callable[[np.ndarray], np.ndarray],
         batch_size: int,
     ):
-        self._texts = _directions("embed texts", texts, len(gallery.text_ids), batch_size)
-        self._photos = _directions("embed photos", photos, len(gallery.photo_ids), batch_size)
+        self.texts = _directions("embed texts", texts, len(gallery.text_ids), batch_size)
+        self.photos = _directions("embed photos", photos, len(gallery.photo_ids), batch_size)
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """float32 [n], the cosine of each pair's angle."""
         found = np.empty(len(texts), np.float32)
         for start in range(0, len(texts), _PAIRS):
             rows = slice(start, start + _PAIRS)
-            found[rows] = np.einsum("ne,ne->n", self._texts[texts[rows]], self._photos[photos[rows]])
+            found[rows] = np.einsum("ne,ne->n", self.texts[texts[rows]], self.photos[photos[rows]])
         return found
 
 

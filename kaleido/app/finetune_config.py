@@ -70,13 +70,22 @@ class RetrievalConfig:
             own.
         towers: The `model` folder of a run of the task `contrastive`, whose opinion the matching head adds to, and
             which makes `retrieve`'s shortlist; none, as in the paper, if empty.
+        hardest: Draw negatives from so many texts that the towers find most like the photo's own, instead of from its
+            sub-category; 0 for none. What is evaluated meanwhile keeps to the sub-category.
     """
 
     negatives: int = 1
     towers: str = ""
+    hardest: int = 0
 
     def __post_init__(self):
         check_range(self, "[1, 1000]", "negatives", section="retrieval_config")
+        check_range(self, "[0, 10_000]", "hardest", section="retrieval_config")
+        if self.hardest and not self.towers:
+            raise UserError(
+                "retrieval_config.hardest needs towers to find hard negatives; name the `model` folder of `finetune "
+                f"--task contrastive` in retrieval_config.towers. Received: {self.hardest}"
+            )
 
 
 def _train_config() -> TrainConfig:

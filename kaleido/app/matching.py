@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
+from kaleido.app.hard_negatives import mistaken_texts
 from kaleido.app.model_directory import load_model
 from kaleido.app.pretraining_tasks import PretrainingTasks
 from kaleido.errors import UserError
@@ -14,6 +16,7 @@ from kaleido.model.config import LossConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
 from kaleido.model.towers import Towers
+from kaleido.records.reader import Records, SplitRecords
 
 TASK = "itm"
 
@@ -56,6 +59,18 @@ class Matching(PretrainingTasks, Finetuning):
             if TASK in self.start.tasks:
                 bert.heads[TASK].set_weights(self.start.heads[TASK].get_weights())
         return self.model
+
+    def mistaken(self, records: SplitRecords) -> np.ndarray | None:
+        count = self.config.retrieval_config.hardest
+        if not count:
+            return None
+        if not isinstance(records, Records):
+            raise UserError(
+                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hardest 0. "
+                f"Received: {count}"
+            )
+        length = self.config.preprocess_config.max_text_length
+        return mistaken_texts(self._towers, records, self.tokenizer, length, count)
 
     def _load_towers(self, directory: str) -> Towers | None:
         if not directory:

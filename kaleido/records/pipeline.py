@@ -33,6 +33,8 @@ class Pipeline(BatchStream):
         count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
         labels: By name the class of every record, int32; batches have them as `NAME_label`.
+        mistaken: int64 [n, K], of every record others whose texts a mismatch shows, -1 where there are fewer; drawn as
+            `config.mismatch` says where it has none.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -51,6 +53,7 @@ class Pipeline(BatchStream):
         count: int = 1,
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
+        mistaken: np.ndarray | None = None,
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
@@ -61,6 +64,7 @@ class Pipeline(BatchStream):
         self._tasks = tasks
         self._raw_positions = raw_positions
         self._labels = labels or {}
+        self._mistaken = mistaken
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
@@ -104,6 +108,10 @@ class Pipeline(BatchStream):
         if "itm" not in self._tasks:
             return draws.indices
         partners = self._partners.texts(draws.indices, draws, self.config.mismatch == "same_subcategory")
+        if self._mistaken is not None:
+            drawn = draws.integers(Stream.MISTAKEN, self._mistaken.shape[1])
+            mistaken = self._mistaken[draws.indices, drawn]
+            partners = np.where(mistaken >= 0, mistaken, partners)
         mismatch = draws.uniform(Stream.MISMATCH) < self.config.mismatch_probability
         return np.where(mismatch & (partners >= 0), partners, draws.indices)
 

@@ -13,11 +13,13 @@ from sklearn.metrics import roc_auc_score
 
 from kaleido.__main__ import main
 from kaleido.app.baseline_config import RetrievalBaselineConfig
+from kaleido.app.cluster import Cluster
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
 from kaleido.app.contrastive import Contrastive
 from kaleido.app.cosine_scorer import towers_scorer
 from kaleido.app.dual_encoder import dual_encoder_of, dual_encoder_scorer
 from kaleido.app.finetune_config import FinetuneConfig, RetrievalConfig
+from kaleido.app.hard_negatives import mistaken_texts
 from kaleido.app.matcher_scorer import matching_scorer
 from kaleido.app.matching import Matching
 from kaleido.app.matching_model import load_matching_model
@@ -29,6 +31,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
+from kaleido.model.towers import Towers
 from kaleido.records.candidates import CandidatesConfig
 from kaleido.records.gallery import PhotoGallery
 from kaleido.records.open import open_records
@@ -259,6 +262,43 @@ def test_a_matcher_scores_towers_and_encoder_apart_as_together(catalogue, tmp_pa
     np.testing.assert_allclose(found, logits[:, 1] - logits[:, 0], atol=2e-5)
     alone = PairScorer(model.bert, gallery, 8).scores(texts, photos)
     assert np.abs(found - alone).min() > 0.1
+
+
+def test_the_texts_that_towers_mistake_are_the_nearest_of_other_words(catalogue):
+    keras.utils.set_random_seed(2)
+    tokenizer, records = load_tokenizer(catalogue), open_records(catalogue, "train")
+    towers = Towers(ModelConfig(tokenizer.vocab_size, 12, 1, 16, 2, 32))
+    gallery = PhotoGallery(records, tokenizer, 24)
+    texts = ops.convert_to_numpy(towers.text_directions(gallery.texts(np.arange(24))))
+    photos = ops.convert_to_numpy(towers.photo_directions(gallery.photos(np.arange(48))))
+    found = mistaken_texts(towers, records, tokenizer, 24, 4)
+    assert found.shape == (48, 4)
+    for photo in range(48):
+        others = [text for text in range(24) if gallery.text_of_photo[photo] != text]
+        nearest = sorted(others, key=lambda text: -photos[photo] @ texts[text])[:4]
+        assert set(gallery.text_of_photo[found[photo]]) == set(nearest)
+    # There are no more than 23 others.
+    everything = mistaken_texts(towers, records, tokenizer, 24, 1000)
+    assert everything.shape == (48, 24) and ((everything == -1).sum(axis=1) == 1).all()
+
+
+def test_matching_learns_from_what_towers_mistake(finetuning, catalogue, tmp_path):
+    contrastive = replace(finetuning, task="contrastive", output=str(tmp_path / "towers"))
+    Contrastive(contrastive).run_train()
+    section = RetrievalConfig(negatives=3, towers=str(tmp_path / "towers" / "model"), hardest=2)
+    application = Matching(replace(finetuning, retrieval_config=section))
+    records = application.open_records("train")
+    training = application._pipeline(records, 16, True, Cluster())
+    draws = training._draws(0)
+    shown, mistaken = training._texts(draws), application.mistaken(records)
+    false = shown != draws.indices
+    assert false.sum() > 4 and (mistaken[draws.indices[false]] == shown[false, None]).any(axis=1).all()
+    evaluated = application._pipeline(records, 16, False, Cluster())
+    draws = evaluated._draws(0)
+    false = (shown := evaluated._texts(draws)) != draws.indices
+    assert (records.index.subcategory[shown[false]] == records.index.subcategory[draws.indices[false]]).all()
+    with pytest.raises(UserError, match="hardest needs towers"):
+        RetrievalConfig(hardest=2)
 
 
 def test_towers_that_cannot_be(finetuning, model, catalogue):

@@ -135,6 +135,33 @@ def test_texts_and_labels_agree(records, tokenizer, mismatch):
     assert 12 < pairs < 38
 
 
+def test_mismatches_show_the_texts_that_are_mistaken(records, tokenizer):
+    random = np.random.default_rng(1)
+    mistaken = random.integers(0, len(records), (len(records), 3))
+    # Some have none, and are drawn as the configuration says.
+    mistaken[::4] = -1
+    config = replace(CONFIG, max_text_length=90, mismatch_probability=1.0)
+    found = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("itm",), mistaken=mistaken)
+    plain = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("itm",))
+    shown = set()
+    for step in range(6):
+        batch, draws = found.batch(step), found._draws(step)
+        for row, record in enumerate(draws.indices):
+            if mistaken[record, 0] < 0:
+                np.testing.assert_array_equal(found._texts(draws)[row], plain._texts(draws)[row])
+                continue
+            text = batch["token_ids"][row][: batch["token_mask"][row].sum()][1:-1]
+            columns = [k for k, other in enumerate(mistaken[record]) if np.array_equal(text, words(records, other))]
+            assert columns
+            shown.update(columns)
+    assert shown == {0, 1, 2}
+
+
+def words(records, record):
+    ids, _, present = records.index.texts(np.array([record]), 88)
+    return ids[present]
+
+
 def test_width_is_the_longest_text_rounded_up(records, tokenizer):
     pipeline = Pipeline(records, replace(CONFIG, max_text_length=100), tokenizer, 4, training=False, tasks=())
     for batch in pipeline:

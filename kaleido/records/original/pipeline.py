@@ -39,6 +39,7 @@ class OriginalPipeline(BatchStream):
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
         labels: By name the class of every record, int32; batches have them as `NAME_label`, and what the data has.
+        mistaken: Not used: the data has its pairs.
 
     Raises:
         UserError: if the data has no labels for a task.
@@ -57,6 +58,7 @@ class OriginalPipeline(BatchStream):
         count: int = 1,
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
+        mistaken: None = None,
     ):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
         if missing := [task for task in tasks if names[task][0] not in NUMBERS[records.content]]:

@@ -16,6 +16,7 @@ from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import Reject, Rejects
+from kaleido.catalog.sample import sample
 from kaleido.commands.arguments import ArgumentParser, column_names
 from kaleido.errors import UserError
 
@@ -43,6 +44,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--out", required=True, type=Path, help="folder of the catalogue, for example dataset/NAME")
     common.add_argument("--name", default="", help="what to call it; by default the folder's name")
     common.add_argument("--on-error", choices=("stop", "skip"), default="stop", help="at a row that cannot be used")
+    common.add_argument(
+        "--sample", type=float, default=1.0, metavar="SHARE", help="keep a share of the products, such as 0.25"
+    )
     common.add_argument("--overwrite", action="store_true", help="replace a catalogue that is there")
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
@@ -132,16 +136,19 @@ def _import(
     args: argparse.Namespace, kind: str, inputs: Mapping[str, Any], read: Callable[[Rejects], Imported]
 ) -> None:
     importer = {**inputs, "name": args.name, "on_error": args.on_error}
+    if args.sample != 1:
+        importer["sample"] = args.sample
     if is_finished(args.out, importer, args.overwrite):
         print(f"{args.out}: there already, from the same arguments; --overwrite imports again.")
         return
     rejects = Rejects(args.on_error)
     imported = read(rejects)
+    products = sample(imported.products, args.sample)
     _write_rejects(args.out / "rejects.jsonl", rejects.rows)
     name = args.name or args.out.resolve().name
-    write_catalog(args.out, name, kind, imported.sources, imported.products, importer)
-    photos = sum(len(product.photos) for product in imported.products)
-    print(f"{args.out}: {len(imported.products):,} products, {photos:,} photos.")
+    write_catalog(args.out, name, kind, imported.sources, products, importer)
+    photos = sum(len(product.photos) for product in products)
+    print(f"{args.out}: {len(products):,} products, {photos:,} photos.")
     if rejects.rows:
         print(f"left out: {len(rejects.rows):,}; which and why: {args.out / 'rejects.jsonl'}")
 

@@ -1,9 +1,9 @@
 """Which products are trained on and which are held out."""
 
-import hashlib
 from collections.abc import Sequence
 
 from kaleido.catalog.product import Product
+from kaleido.catalog.sample import place
 
 
 def assign_splits(
@@ -26,22 +26,16 @@ def assign_splits(
     hold_out_of_train = "train" in prescribed and "validation" not in prescribed
 
     def choose(product: Product) -> str:
-        place = _place(product.id, seed)
+        drawn = place(product.id, seed)
         if product.split and not (product.split == "train" and hold_out_of_train):
             return product.split
-        if place < validation_fraction:
+        if drawn < validation_fraction:
             return "validation"
-        if not product.split and place < validation_fraction + test_fraction:
+        if not product.split and drawn < validation_fraction + test_fraction:
             return "test"
         return "train"
 
     return [choose(product) for product in products]
-
-
-def _place(product_id: str, seed: int) -> float:
-    """A number in [0, 1) for a product."""
-    digest = hashlib.blake2b(f"{seed}:{product_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
 
 
 def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[str]:

@@ -54,6 +54,23 @@ def test_import_again(tmp_path, shop, capsys):
     assert not (tmp_path / "out" / "rejects.jsonl").exists()
 
 
+def test_a_sample_of_the_products(tmp_path, shop, capsys):
+    rows = "".join(f"{number},Hat,a.png,\n" for number in range(300))
+    (shop / "products.csv").write_text("sku,title,img1,img2\n" + rows)
+    found = {}
+    for share in (0.1, 0.5):
+        run(*columns(shop, tmp_path / str(share)), "--sample", share)
+        found[share] = [product.id for product in Catalog.open(tmp_path / str(share)).products]
+        assert abs(len(found[share]) - 300 * share) < 30
+    assert set(found[0.1]) < set(found[0.5])
+    with pytest.raises(UserError, match="made with other arguments"):
+        run(*columns(shop, tmp_path / "0.5"))
+    for share, message in ((0, r"in \(0, 1\]. Received: 0"), ("nan", "Received: nan"), (1e-9, "leaves none of 300")):
+        with pytest.raises(UserError, match=message):
+            run(*columns(shop, tmp_path / "none"), "--sample", share)
+    assert not (tmp_path / "none").exists()
+
+
 def test_fashion_small_takes_one_source_or_splits(tmp_path):
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         archive.writestr("styles.csv", "id,masterCategory,subCategory,productDisplayName\n1,Apparel,Topwear,Shirt\n")

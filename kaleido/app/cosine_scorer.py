@@ -1,5 +1,6 @@
 """Scores of (text, photo) pairs by the angle between their directions, each computed once."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -46,6 +47,12 @@ class CosineScorer:
             rows = slice(start, start + _PAIRS)
             found[rows] = np.einsum("ne,ne->n", self.texts[texts[rows]], self.photos[photos[rows]])
         return found
+
+    def rate(self) -> float:
+        """Pairs a second, now that all directions are known."""
+        begun = time.perf_counter()
+        self.scores(*np.resize(np.arange(min(len(self.texts), len(self.photos))), (2, _PAIRS)))
+        return _PAIRS / (time.perf_counter() - begun)
 
 
 def towers_scorer(model: Towers, gallery: Gallery, batch_size: int) -> CosineScorer:

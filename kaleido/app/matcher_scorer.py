@@ -9,6 +9,7 @@ from kaleido.app.cosine_scorer import CosineScorer, towers_scorer
 from kaleido.app.pair_scorer import PairScorer
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
+from kaleido.model.towers import Towers
 from kaleido.records.gallery import Gallery
 
 
@@ -52,7 +53,11 @@ class MatcherScorer:
         return self._pairs.rate()
 
 
-def matching_scorer(model: KaleidoBert | Matcher, gallery: Gallery, batch_size: int) -> PairScorer | MatcherScorer:
-    """What scores the pairs of a gallery with a model that has the head `itm`."""
+def matching_scorer(
+    model: KaleidoBert | Matcher | Towers, gallery: Gallery, batch_size: int
+) -> PairScorer | MatcherScorer | CosineScorer:
+    """What scores the pairs of a gallery with a model that has the head `itm`, or with towers alone."""
+    if isinstance(model, Towers):
+        return towers_scorer(model, gallery, batch_size)
     kind = MatcherScorer if isinstance(model, Matcher) else PairScorer
     return kind(model, gallery, batch_size)

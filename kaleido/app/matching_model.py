@@ -6,6 +6,7 @@ from kaleido.app.model_directory import load_model, read_model_config
 from kaleido.errors import UserError
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
+from kaleido.model.towers import Towers
 from kaleido.records.reader import SplitRecords
 
 _PREPARATION = {
@@ -14,7 +15,7 @@ _PREPARATION = {
 }
 
 
-def load_matching_model(directory: Path, records: SplitRecords, max_text_length: int) -> KaleidoBert | Matcher:
+def load_matching_model(directory: Path, records: SplitRecords, max_text_length: int) -> KaleidoBert | Matcher | Towers:
     """Loads a model that scores (text, photo) pairs.
 
     Args:
@@ -26,9 +27,9 @@ def load_matching_model(directory: Path, records: SplitRecords, max_text_length:
         UserError: if it was not trained to match, or is of another backbone, feature size or vocabulary.
     """
     content = read_model_config(directory)
-    if "itm" not in content["tasks"]:
+    if not {"itm", "contrastive"} & set(content["tasks"]):
         raise UserError(
-            f"{directory}: this model was not trained to match texts and photos (task itm). "
+            f"{directory}: this model was not trained to match texts and photos (task itm or contrastive). "
             f"Received: {', '.join(content['tasks'])}"
         )
     for name, of in _PREPARATION.items():

@@ -246,9 +246,13 @@ def test_towers_learn_make_the_shortlist_and_give_matching_a_start(finetuning, c
     retrieval = Retrieval(config_of(catalogue, tmp_path, saved, protocol="full", direction="i2t"))
     ranks = retrieval.rank(towers_scorer(loaded.towers, retrieval.gallery, 16))["i2t"].ranks
     assert np.mean(ranks <= 5) > 0.8  # of 24 texts
-    command = ["retrieve", f"--records={catalogue}", f"--model={saved}", f"--output={tmp_path}", "--split=train"]
-    assert main([*command, "--protocol=full", "--shortlist=6"]) == 0
+    command = ["retrieve", f"--records={catalogue}", f"--output={tmp_path}", "--split=train", "--protocol=full"]
+    assert main([*command, f"--model={saved}", "--shortlist=6"]) == 0
     assert "| image to text | 48 | 6 |" in capsys.readouterr().out
+    assert main([*command, f"--model={towers}"]) == 0
+    assert "| image to text | 48 | 24 |" in capsys.readouterr().out
+    with np.load(tmp_path / "retrieval-full-train-scores.npz") as found:
+        np.testing.assert_array_equal(found["i2t_rank"], ranks)
 
 
 def test_a_matcher_scores_towers_and_encoder_apart_as_together(catalogue, tmp_path):

@@ -19,6 +19,7 @@ from kaleido.app.run_folder import RUNTIME_KEYS, claim_folder
 from kaleido.app.step import Step, create_step
 from kaleido.atomic import write_atomically
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
@@ -82,7 +83,12 @@ class RecordsApplication(Application):
     @property
     def task_config(self) -> dict[str, Any]:
         """What is saved with the model because it is used as it was trained."""
-        return {"max_text_length": self.config.preprocess_config.max_text_length}
+        return {"max_text_length": self.config.preprocess_config.max_text_length if self.shows_text else NO_TEXT}
+
+    @property
+    def shows_text(self) -> bool:
+        """Whether photos are shown with their texts."""
+        return True
 
     def finished_metrics(self) -> dict[str, float] | None:
         """The figures of a run that has nothing left to do, None of any other."""
@@ -198,6 +204,7 @@ class RecordsApplication(Application):
             raw_positions=self.raw_positions,
             labels=self.labels(records),
             mistaken=mistaken,
+            show_text=self.shows_text,
         )
 
     def _claim_directory(self) -> None:

@@ -15,7 +15,6 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.photo_captioner import Caption, PhotoCaptioner
 from kaleido.errors import UserError
 from kaleido.model.captioner import Captioner
-from kaleido.records.config import NO_TEXT
 from kaleido.records.original.records import OriginalRecords
 from kaleido.records.reader import Records
 
@@ -38,10 +37,10 @@ class Captioning(Finetuning):
         super().__init__(config)
         self.length = config.preprocess_config.max_text_length
         longest = self.architecture.max_position_embeddings
-        if not NO_TEXT < self.length <= longest:
+        if self.length > longest:
             raise UserError(
-                f"preprocess_config.max_text_length must be at least {NO_TEXT + 1}, and at most {longest}, the "
-                f"positions that the model knows. Received: {self.length}"
+                f"preprocess_config.max_text_length must be at most {longest}, the positions that the model knows. "
+                f"Received: {self.length}"
             )
         self._check_texts()
 

@@ -1,7 +1,6 @@
 """Category and sub-category recognition from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -14,7 +13,6 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
 from kaleido.model.recognizer import Recognizer
 from kaleido.records.catalog_columns import column_labels
-from kaleido.records.config import NO_TEXT
 from kaleido.records.index import UNLABELLED
 from kaleido.records.reader import Records, SplitRecords
 
@@ -37,9 +35,6 @@ class Recognition(Finetuning):
     """
 
     def __init__(self, config: FinetuneConfig):
-        if not config.recognition_config.text:
-            without = replace(config.preprocess_config, max_text_length=NO_TEXT)
-            config = replace(config, preprocess_config=without)
         super().__init__(config)
         self.task = config.task
         records = self.open_records("train")
@@ -58,6 +53,10 @@ class Recognition(Finetuning):
         self._trained = np.unique(trained)
         self._class_weights = class_weights(trained, len(self.names), config.recognition_config.balance)
         self.unseen = self._count_unseen(self.open_records(config.evaluate_config.split))
+
+    @property
+    def shows_text(self) -> bool:
+        return self.config.recognition_config.text
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
         """Names of the classes, the same in every split, and int32 [n], that of every record; -1 where unlabelled.

@@ -100,7 +100,7 @@ class PipelineConfig:
     """How records become batches (paper section 3.3, AGM, and 3.5, AKPM).
 
     Attributes:
-        max_text_length: Text positions at most, [CLS] and [SEP] included; with 2, photos are shown without their text.
+        max_text_length: Text positions at most, [CLS] and [SEP] included.
         mask_probability: Share of the pieces of a text that is masked.
         max_predictions: Masked pieces of a text at most.
         whole_word: Whether the pieces of a word are masked together.
@@ -124,7 +124,7 @@ class PipelineConfig:
     def __post_init__(self):
         check = partial(check_range, self, section="preprocess_config")
         check("[0, 1]", "mask_probability", "mismatch_probability")
-        check("[2, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
+        check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
         check("[1, 512]", "max_predictions")
         check("[1, 1000]", "workers")
         check("[0, 1000]", "prefetch")

@@ -6,7 +6,7 @@ import numpy as np
 
 from kaleido.alignment.pairs import no_pairs
 from kaleido.errors import UserError
-from kaleido.records.config import PipelineConfig
+from kaleido.records.config import NO_TEXT, PipelineConfig
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
@@ -35,6 +35,7 @@ class Pipeline(BatchStream):
         labels: By name the class of every record, int32; batches have them as `NAME_label`.
         mistaken: int64 [n, K], of every record others whose texts a mismatch shows, -1 where there are fewer; drawn as
             `config.mismatch` says where it has none.
+        show_text: Whether rows have their texts; otherwise [CLS] and [SEP] alone.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -54,6 +55,7 @@ class Pipeline(BatchStream):
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
         mistaken: np.ndarray | None = None,
+        show_text: bool = True,
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
             raise UserError(
@@ -65,6 +67,7 @@ class Pipeline(BatchStream):
         self._raw_positions = raw_positions
         self._labels = labels or {}
         self._mistaken = mistaken
+        self._show_text = show_text
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
@@ -116,6 +119,8 @@ class Pipeline(BatchStream):
         return np.where(mismatch & (partners >= 0), partners, draws.indices)
 
     def _width(self, texts: np.ndarray) -> int:
+        if not self._show_text:
+            return NO_TEXT
         longest = int(self.records.index.text_lengths(texts).max()) + 2
         return min(-(-longest // 8) * 8, self.config.max_text_length)
 

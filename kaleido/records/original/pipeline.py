@@ -40,6 +40,7 @@ class OriginalPipeline(BatchStream):
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
         labels: By name the class of every record, int32; batches have them as `NAME_label`, and what the data has.
         mistaken: Not used: the data has its pairs.
+        show_text: Not used: the data shows all photos with their texts.
 
     Raises:
         UserError: if the data has no labels for a task.
@@ -59,6 +60,7 @@ class OriginalPipeline(BatchStream):
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
         mistaken: None = None,
+        show_text: bool = True,
     ):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
         if missing := [task for task in tasks if names[task][0] not in NUMBERS[records.content]]:

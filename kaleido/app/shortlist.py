@@ -8,10 +8,11 @@ from kaleido.app.retrieval_config import RetrieveConfig
 from kaleido.errors import UserError
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.matcher import Matcher
+from kaleido.model.towers import Towers
 from kaleido.records.gallery import Gallery
 
 
-def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher, gallery: Gallery) -> CosineScorer:
+def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher | Towers, gallery: Gallery) -> CosineScorer:
     """The dual encoder that the configuration names, or the model's own towers.
 
     Raises:
@@ -19,6 +20,8 @@ def shortlist_scorer(config: RetrieveConfig, model: KaleidoBert | Matcher, galle
     """
     if config.shortlist_model:
         return dual_encoder_scorer(load_dual_encoder(Path(config.shortlist_model), gallery), gallery)
+    if isinstance(model, Towers):
+        return towers_scorer(model, gallery, config.batch_size)
     if isinstance(model, Matcher):
         return towers_scorer(model.towers, gallery, config.batch_size)
     raise UserError(

@@ -71,4 +71,7 @@ def _help():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(main())
+    code = main()
+    # What is left is Python closing down; the work is done and must not end in a traceback.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(code)

@@ -34,26 +34,32 @@ def beam_search(
     # All beams are alike at first, and the second best of them would be the best one again.
     scores = ops.broadcast_to(ops.where(ops.arange(beams) == 0, 0.0, IMPOSSIBLE), shape)
     forbidden = pieces.forbidden()
-    only_end = ops.cast(ops.arange(pieces.count) == pieces.end, "float32") * IMPOSSIBLE
-    only_pad = ops.cast(ops.arange(pieces.count) != pieces.pad, "float32") * IMPOSSIBLE
+    # Whatever the rules forbid, the best of the allowed pieces are among so many of a beam's likeliest ones.
+    starts = max(length - no_repeat_ngram, 0) if no_repeat_ngram else 0
+    kept = min(pieces.count, beams + starts + 1)
 
     def unfinished(place, tokens, scores, lengths, ended, state):
         return ~ops.all(ended)
 
     def advance(place, tokens, scores, lengths, ended, state):
         logits, state = reader.read(state, ops.take(tokens, place, axis=2), place)
-        following = ops.log_softmax(ops.cast(logits, "float32")) + forbidden
-        following = following + ops.where(place == 0, only_end, 0.0)
-        if no_repeat_ngram:
-            following = following + IMPOSSIBLE * _repeating(tokens, place, no_repeat_ngram, pieces.count)
-        following = ops.where(ended[:, :, None], only_pad, following)
+        logits = ops.cast(logits, "float32")
+        likeliest, candidates = ops.top_k(logits + forbidden, kept)
+        candidates = ops.cast(candidates, "int32")
+        following = likeliest - ops.logsumexp(logits, axis=-1, keepdims=True)
+        following = following + ops.where((place == 0) & (candidates == pieces.end), IMPOSSIBLE, 0.0)
+        if starts:
+            following = following + ops.where(_repeating(tokens, place, no_repeat_ngram, candidates), IMPOSSIBLE, 0.0)
+        following = ops.where(ended[:, :, None], ops.where(ops.arange(kept) == 0, 0.0, IMPOSSIBLE), following)
+        candidates = ops.where(ended[:, :, None], pieces.pad, candidates)
         lengths = ops.where(ended, lengths, place + 1)
         sums = scores[:, :, None] + following
         ranks = sums / ops.cast(lengths, "float32")[:, :, None] ** length_penalty
         _, best = ops.top_k(ops.reshape(ranks, (photos, -1)), beams)
-        scores = ops.take_along_axis(ops.reshape(sums, (photos, -1)), best, axis=1)
         best = ops.cast(best, "int32")
-        parents, chosen = best // pieces.count, best % pieces.count
+        scores = ops.take_along_axis(ops.reshape(sums, (photos, -1)), best, axis=1)
+        chosen = ops.take_along_axis(ops.reshape(candidates, (photos, -1)), best, axis=1)
+        parents = best // kept
         if beams > 1:
             state = tree.map_structure(lambda values: _of_parents(values, parents), state)
             tokens, lengths, ended = (_of_parents(values, parents) for values in (tokens, lengths, ended))
@@ -73,25 +79,17 @@ def _of_parents(values, parents):
     return ops.take_along_axis(values, index, axis=1)
 
 
-def _repeating(tokens, place, size, count):
-    """1 for the pieces that would end an n-gram that is in the caption already: float32 [B, K, count].
+def _repeating(tokens, place, size, candidates):
+    """Which candidates int32 [B, K, M] would end an n-gram that is in the caption already: bool [B, K, M].
 
-    `place` is that of the last piece of tokens [B, K, T]; [CLS] is part of no n-gram.
+    `place` is that of the last piece of tokens [B, K, T], T > size; [CLS] is part of no n-gram.
     """
-    photos, beams, length = tokens.shape
-    starts = length - size
-    if starts < 1:
-        return ops.zeros((photos, beams, count))
-    same = ops.ones((photos, beams, starts), bool)
+    starts = tokens.shape[2] - size
+    same = ops.ones((*tokens.shape[:2], starts), bool)
     for offset in range(size - 1):
         last = ops.take(tokens, ops.maximum(place - size + 2 + offset, 0), axis=2)
         same = same & (tokens[:, :, 1 + offset : 1 + offset + starts] == last[:, :, None])
     ends = ops.arange(starts) + size
     # Of the last n - 1 pieces themselves nothing is known that follows.
     same = same & (ends <= place) & (place >= size - 1)
-    rows = ops.broadcast_to(ops.arange(photos * beams)[:, None], (photos * beams, starts))
-    followers = ops.reshape(tokens[:, :, size:], (photos * beams, starts))
-    found = ops.reshape(ops.cast(same, "float32"), (-1,))
-    indices = ops.stack([ops.reshape(rows, (-1,)), ops.reshape(followers, (-1,))], axis=1)
-    counted = ops.scatter(indices, found, (photos * beams, count))
-    return ops.reshape(ops.minimum(counted, 1.0), (photos, beams, count))
+    return ops.any(same[:, :, None, :] & (candidates[:, :, :, None] == tokens[:, :, None, size:]), axis=-1)

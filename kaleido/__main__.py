@@ -6,6 +6,7 @@ import signal
 import sys
 
 from kaleido.errors import UserError
+from kaleido.interruption import ignore_termination, obey_termination
 
 VERBS = {
     "catalog": "import, generate or show a catalogue of products",
@@ -58,11 +59,6 @@ def main(argv: list[str] | None = None) -> int:
         return 128 + (interruption.args or (signal.SIGINT,))[0]
 
 
-def _terminate(number, frame):
-    """Lets SIGTERM leave as Ctrl-C does, cleaning up on the way."""
-    raise KeyboardInterrupt(number)
-
-
 def _help():
     width = max(map(len, VERBS))
     lines = "\n".join(f"  {verb:<{width}}  {purpose}" for verb, purpose in VERBS.items())
@@ -70,8 +66,7 @@ def _help():
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminate)
+    obey_termination()
     code = main()
-    # What is left is Python closing down; the work is done and must not end in a traceback.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ignore_termination()
     sys.exit(code)

@@ -26,6 +26,7 @@ import yaml
 from kaleido.__main__ import main as run_verb
 from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
+from kaleido.interruption import ignore_termination, obey_termination
 
 FAILED = 1
 
@@ -33,7 +34,7 @@ FAILED = 1
 def main() -> int:
     """Serves until its input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    signal.signal(signal.SIGTERM, _leave)
+    obey_termination()
     requests: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     busy = threading.Event()
     threading.Thread(target=_listen, args=(requests, busy), daemon=True).start()
@@ -55,10 +56,6 @@ def _listen(requests: queue.SimpleQueue, busy: threading.Event) -> None:
     requests.put(None)
     if busy.is_set():
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _leave(number, frame):
-    raise KeyboardInterrupt(number)
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,6 +172,8 @@ def _forget() -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        code = main()
     except KeyboardInterrupt as interruption:
-        sys.exit(128 + (interruption.args or (signal.SIGINT,))[0])
+        code = 128 + (interruption.args or (signal.SIGINT,))[0]
+    ignore_termination()
+    sys.exit(code)

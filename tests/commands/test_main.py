@@ -41,3 +41,29 @@ def test_user_errors_are_one_line_and_exit_code_2(arguments, message, tmp_path, 
     errors = capsys.readouterr().err.strip()
     assert message in errors and "\n" not in errors and "Traceback" not in errors
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["finaliser", "callback", "code"])
+def test_sigterm_is_obeyed_wherever_it_arrives(place):
+    code = """
+import os, signal, sys, time, weakref
+from kaleido.interruption import obey_termination
+obey_termination()
+send = lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+class Thing:
+    def __del__(self):
+        if sys.argv[1] == "finaliser":
+            send()
+            [None for _ in range(10)]
+try:
+    thing = Thing()
+    reference = weakref.ref(thing, send if sys.argv[1] == "callback" else None)
+    del thing
+    if sys.argv[1] == "code":
+        send()
+    time.sleep(30)
+except KeyboardInterrupt as interruption:
+    print("interrupted by", interruption.args[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code, place], capture_output=True, text=True, timeout=25)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted by 15\n", "")

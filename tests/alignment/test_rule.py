@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaleido.alignment.config import AlignConfig
@@ -62,7 +62,6 @@ def test_overlaps_are_shares_of_patches(side):
 
 
 @given(heats, st.floats(0.05, 1))
-@settings(deadline=None)
 def test_a_region_is_the_least_with_the_share(heat, share):
     heat = np.array(heat, np.float64)[None]
     region = regions(heat, share)[0]
@@ -83,7 +82,6 @@ def test_a_hot_spot_takes_the_patch_around_it():
 
 
 @given(st.integers(1, 5), heats)
-@settings(deadline=None)
 def test_never_more_patches_than_allowed(most, heat):
     patches = hottest_patches(np.array([heat]), AlignConfig(patches_per_word=most))[0]
     assert len(patches) == len(set(patches)) <= most and all(5 <= patch < 55 for patch in patches)

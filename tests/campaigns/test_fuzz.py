@@ -54,7 +54,7 @@ def photos(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, line_end=st.sampled_from(["\n", "\r\n"]), mark=st.booleans())
 def test_no_row_of_a_csv_is_lost(rows, line_end, mark, photos):
     buffer = io.StringIO()
@@ -70,7 +70,7 @@ def test_no_row_of_a_csv_is_lost(rows, line_end, mark, photos):
     lost_nothing(photos, "t.csv", numbers[1:])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_no_row_of_a_jsonl_is_lost(rows, photos):
     lines = [json.dumps(dict(zip(("id", "title", "photos"), row))) for row in [("z", "Z", "a.png"), *rows]]

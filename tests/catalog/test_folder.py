@@ -173,7 +173,7 @@ def check_account(shop, data, name, row_count):
     assert len({reject.row for reject in rejects.rows}) == len(rejects.rows)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=ROWS)
 def test_every_csv_row_is_accounted_for(shop, rows):
     text = io.StringIO(newline="")
@@ -181,7 +181,7 @@ def test_every_csv_row_is_accounted_for(shop, rows):
     check_account(shop, text.getvalue().encode("utf-8", "surrogatepass"), "p.csv", len(rows))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=ROWS)
 def test_every_jsonl_row_is_accounted_for(shop, rows):
     # The first row guarantees that the columns exist.
@@ -190,7 +190,7 @@ def test_every_jsonl_row_is_accounted_for(shop, rows):
     check_account(shop, "\n".join(lines).encode(), "p.jsonl", len(rows))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.binary(max_size=200), name=st.sampled_from(["p.csv", "p.jsonl"]))
 def test_arbitrary_bytes_end_in_products_rejects_or_a_user_error(shop, data, name):
     start = b"id,title,photos\n" if name == "p.csv" else b'{"id": 1, "title": "x", "photos": "a.jpg"}\n'

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -61,7 +61,6 @@ def test_ties_are_broken_against_the_model():
     assert flat([([0.0] * 101, 3)]).ranks().tolist() == [101]
 
 
-@settings(deadline=None)
 @given(LISTS, st.integers(0, 5))
 def test_resampled_figures_by_repeating_queries(lists, seed):
     groups = [at // 2 for at in range(len(lists))]

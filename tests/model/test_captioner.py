@@ -110,7 +110,7 @@ def test_enough_beams_find_the_best_caption(seed, penalty):
     np.testing.assert_allclose(found.scores[0], score(best), rtol=1e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 3))
 def test_no_ngram_occurs_twice(seed, size, beams):
     table, _ = chain(seed, 20)

@@ -51,7 +51,7 @@ def products_of(shelf, lists):
     return candidates.reshape(len(lists), -1), lists.products(shelf)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.sampled_from(["product", "photo"]), st.integers(0, 3), st.integers(1, 9))
 def test_every_list_has_its_positive_and_others_of_its_label(level, seed, negatives):
     shelf = Shelf(np.repeat(np.arange(40), np.arange(40) % 3 + 1))

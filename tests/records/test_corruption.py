@@ -26,7 +26,7 @@ def corrupt(rows: int, seed: int, tasks=TASKS) -> dict[str, np.ndarray]:
 
 
 @given(st.integers(1, 12), st.integers(0, 999))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_labels_tell_what_was_done(rows, seed):
     batch = corrupt(rows, seed)
     for row in range(rows):

@@ -59,7 +59,7 @@ def select_plainly(sizes: list[int], listed, budget: int, drawn: np.ndarray) -> 
 
 
 @given(rows, st.integers(0, 12), st.integers(0, 99))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_is_the_plain_rule(rows, budget, seed):
     width = max(len(of_row) for of_row, _ in rows)
     padded = np.array([of_row + [0] * (width - len(of_row)) for of_row, _ in rows])
@@ -77,7 +77,7 @@ def test_it_is_the_plain_rule(rows, budget, seed):
 
 
 @given(rows, st.integers(1, 10), st.booleans(), st.integers(0, 99))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_counts_are_exact_and_no_pair_is_masked_on_both_sides(tokenizer, rows, slots, whole_word, seed):
     width = max(sum(of_row) for of_row, _ in rows) + 3
     token_ids, word_ids = np.zeros((len(rows), width), np.int32), np.full((len(rows), width), -1, np.int32)

@@ -31,7 +31,7 @@ def draws_of(rows: int, seed: int = 0) -> Draws:
 
 
 @given(texts, st.integers(1, 10), st.booleans(), st.integers(0, 99))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_masks_of_any_texts(tokenizer, texts, slots, whole_word, seed):
     token_ids, word_ids = lay_out(texts)
     masking = GuidedMasking(tokenizer, 0.15, slots, whole_word)

@@ -37,7 +37,7 @@ def quick(text: str, *types_and_lengths: tuple[int, int]) -> tuple[bool, np.ndar
 
 
 @given(st.lists(st.floats(-FLOAT_LIMIT, FLOAT_LIMIT, width=32), min_size=1, max_size=40), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_floats_are_read_as_python_reads_them(values, data):
     formats = data.draw(st.lists(st.sampled_from(["", ".1f", ".6g", ".7f", ".8f", ".9g", ".12f", ".3e"]), min_size=1))
     texts = [format(value, formats[place % len(formats)]) for place, value in enumerate(values)]
@@ -51,7 +51,7 @@ def test_floats_are_read_as_python_reads_them(values, data):
 
 
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1), min_size=1, max_size=40))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ints_are_read_as_python_reads_them(values):
     well, ints, _ = quick(",".join(map(str, values)), (INT, len(values)))
     assert well == all(abs(value) < 10**9 for value in values)
@@ -60,7 +60,7 @@ def test_ints_are_read_as_python_reads_them(values):
 
 
 @given(st.text(alphabet="01.,-+eE \t\r\0x", max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_quick_way_takes_nothing_that_python_would_not(text):
     well, ints, floats = quick(text, (INT, 2), (FLOAT, 2))
     if well:
@@ -107,7 +107,7 @@ def test_schemas_that_make_no_sense(change, message):
     batch_size=st.integers(1, 5),
     workers=st.integers(1, 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_written_is_read(content, rows, feature_size, text_length, seed, end, last_end, batch_size, workers):
     columns = original_columns(content, rows, feature_size, text_length, seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def test_the_reference_batch_is_read_exactly():
 
 
 @given(st.integers(1, 2000), st.integers(1, 12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_spans_hold_every_line_once(most_bytes, rows):
     columns = original_columns("retrieval", rows, 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -28,7 +28,7 @@ def draws_of(records: np.ndarray, seed: int) -> Draws:
 
 
 @given(indices(), st.integers(0, 99), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_texts_are_another_products_and_worded_differently(index, seed, same_subcategory):
     records = np.arange(len(index))
     found = Partners(index).texts(records, draws_of(records, seed), same_subcategory)
@@ -41,7 +41,7 @@ def test_texts_are_another_products_and_worded_differently(index, seed, same_sub
 
 
 @given(indices(), st.integers(0, 99))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_donors_are_other_products_of_the_group_where_there_are_any(index, seed):
     records = np.random.default_rng(seed).permutation(len(index))
     donors = Partners(index).donors(records, draws_of(records, seed))

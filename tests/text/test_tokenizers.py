@@ -20,7 +20,7 @@ SENTENCEPIECE = SentencePieceTokenizer.train(TEXTS, 200)
 
 @pytest.mark.parametrize("tokenizer", [WORDPIECE, SENTENCEPIECE], ids=["wordpiece", "sentencepiece"])
 @given(text=st.text(max_size=80))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_encoding_is_well_formed(tokenizer, text):
     ids, word_ids = tokenizer.encode(text)
     assert ids.dtype == word_ids.dtype == np.int32 and ids.shape == word_ids.shape

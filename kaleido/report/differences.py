@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kaleido.experiments.ledger import Ledger, PlannedRun
+from kaleido.metrics.ranking import CUTOFFS
 from kaleido.report.cells import Filled
 from kaleido.report.outcomes import Outcome
 from kaleido.report.paper import paper
@@ -115,9 +116,11 @@ def _protocol(settings: Mapping[str, Any], matched: bool) -> str:
     if settings.get("protocol") != "random100":
         return f"protocol {settings.get('protocol')}, {head}"
     drawn = {key.rpartition(".")[2]: value for key, value in settings.items() if key.startswith("candidates_config.")}
+    chance = sum(min(k / (drawn["negatives"] + 1), 1) for k in CUTOFFS)
     return (
         f"1 + {drawn.get('negatives')} of the same {drawn.get('label')}, at most {drawn.get('queries'):,} queries, "
-        f"drawn {'once' if drawn.get('repeats') == 1 else str(drawn.get('repeats')) + ' times'}, {head}"
+        f"drawn {'once' if drawn.get('repeats') == 1 else str(drawn.get('repeats')) + ' times'}, {head}; "
+        f"by chance SumR would be {200 * chance:.1f}"
     )
 
 

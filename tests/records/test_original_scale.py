@@ -16,7 +16,7 @@ from kaleido.records.open import open_records
 from kaleido.records.original.batches import batch_of
 from kaleido.weights.original import OriginalCheckpoint, save_original
 
-REFERENCE = Path("/work/shared/reference/original_a")
+REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference" / "original_a"
 QUERIES, CANDIDATES = 4, 3
 
 

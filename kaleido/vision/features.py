@@ -69,8 +69,8 @@ class FeatureExtractor:
     """Extracts the features of a stream of photos.
 
     The network always gets full batches of crops of one size, the last one filled up: thereby a photo's features depend
-    on its own pixels alone, and not on the photos before and after it, but for rounding: on some processors the matrix
-    library rounds a row by its place in the batch. The same photos in the same order give the same bits. All batches
+    on its own pixels alone, and not on the photos before and after it. On some processors TensorFlow has been seen to
+    round a crop's sums by its place in the batch. The same photos in the same order give the same bits. All batches
     have about the same number of pixels: a batch has a cost of its own, which few small crops would not repay.
 
     Args:

@@ -36,7 +36,9 @@ class RandomProjection(Backbone):
         counts = np.diff(starts, append=size).astype(np.float32)
         sums = np.add.reduceat(np.add.reduceat(crops, starts, 1, np.float32), starts, 2)
         thumbnails = sums / (counts[:, None, None] * counts[:, None]) / 127.5 - 1
-        return np.maximum(thumbnails.reshape(len(crops), -1) @ self._kernel + self._bias, 0)
+        # Crop by crop: one product of all would round a crop's sums by its place among the others on some processors.
+        products = thumbnails.reshape(len(crops), 1, -1) @ self._kernel
+        return np.maximum(products[:, 0] + self._bias, 0)
 
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
         side = crops.shape[1] // self.MAP_CELL

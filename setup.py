@@ -13,7 +13,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["kaleido", "kaleido.*"]),
-    package_data={"kaleido.vision.saliency_net": ["weights.safetensors"], "kaleido.report": ["paper.yaml"]},
+    package_data={"kaleido.vision.saliency": ["weights.safetensors"], "kaleido.experiments.report": ["paper.yaml"]},
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.18",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs
 from kaleido.alignment.rule import FIRST_PATCH, patch_boxes
 from kaleido.alignment.words import alignable
+from kaleido.records.pairs import Pairs
 
 CENTRE = (4, 9 + 16 + 12)
 """Of the patches from level 3 on, the middle ones of levels 3 and 5."""

@@ -3,9 +3,10 @@
 import numpy as np
 
 from kaleido.alignment.config import AlignConfig
-from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.alignment.words import alignable, singular
-from kaleido.vision.patches import LEVEL_SLICES, PATCHES, Grid, places
+from kaleido.constants import LEVEL_SLICES, PATCHES
+from kaleido.records.pairs import Pairs, no_pairs
+from kaleido.vision.patches import Grid, places
 
 ALIGNED_LEVELS = (3, 4, 5)
 FIRST_PATCH = LEVEL_SLICES[ALIGNED_LEVELS[0] - 1].start

@@ -1,0 +1,1 @@
+"""The application layer: the Application contract, the training loop, steps, checkpoints, configuration sections."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
-from kaleido.app.tasks import FINETUNING_TASKS
+from kaleido.app.registry import FINETUNING_TASKS
 from kaleido.errors import UserError
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
@@ -97,7 +97,7 @@ class FinetuneConfig:
     """Fine-tuning of a pre-trained model on prepared records (paper section 4.2).
 
     Args:
-        task: A name of `kaleido.app.tasks`: `category`, `subcategory` or `attribute`, to recognise; `caption`, to
+        task: A name of `kaleido.app.registry`: `category`, `subcategory` or `attribute`, to recognise; `caption`, to
             describe a photo; `retrieval`, to tell a photo's text from others; or `contrastive`, the same by two towers
             without an encoder.
         records: Folder that `prepare` wrote.

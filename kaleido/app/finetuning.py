@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from kaleido.app.base import RecordsApplication
 from kaleido.app.finetune_config import FinetuneConfig
-from kaleido.app.model_directory import load_model, read_model_config
+from kaleido.app.model_folder import load_model, read_model_config
+from kaleido.app.records_application import RecordsApplication
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert

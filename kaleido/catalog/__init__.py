@@ -1,0 +1,1 @@
+"""Products come in: catalogues, tables and importers. No deep-learning library is needed here."""

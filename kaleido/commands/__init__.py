@@ -1,0 +1,1 @@
+"""The subcommands of `kaleido`, one file each: arguments, one library call, print."""

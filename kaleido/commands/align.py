@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.app.align_run_config import AlignRun
-from kaleido.commands.backend import import_backend
+from kaleido.alignment.run_config import AlignRun
+from kaleido.backend import import_backend
 
 
 def main(argv: list[str]) -> int:
@@ -16,9 +16,9 @@ def main(argv: list[str]) -> int:
         "Trains a captioner on a catalogue's own texts, and writes aligned words and patches into its records.",
     )
     import_backend()
-    from kaleido.app.alignment import align
+    from kaleido.alignment.align import align
+    from kaleido.alignment.report import FILE, write_alignment
     from kaleido.records.catalog_columns import catalog_of
-    from kaleido.report.alignment import FILE, write_alignment
 
     found = align(run)
     catalog = catalog_of(found.records["train"], run.catalog)

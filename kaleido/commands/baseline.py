@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.app.baseline_config import RecognitionBaselineConfig, RetrievalBaselineConfig
-from kaleido.commands.backend import import_backend
+from kaleido.backend import import_backend
 from kaleido.errors import UserError
+from kaleido.tasks.baselines.config import RecognitionBaselineConfig, RetrievalBaselineConfig
 
 
 def main(argv: list[str]) -> int:
@@ -26,9 +26,9 @@ def _retrieval(argv: list[str]) -> int:
         "Trains a dual encoder (features of whole photos, bags of words) and ranks candidates by it.",
     )
     import_backend()
-    from kaleido.app.dual_encoder import dual_encoder_of, dual_encoder_scorer
-    from kaleido.app.retrieval import Retrieval
-    from kaleido.report.retrieval import retrieval_results, write_retrieval
+    from kaleido.retrieval.protocol import Retrieval
+    from kaleido.retrieval.report import retrieval_results, write_retrieval
+    from kaleido.tasks.baselines.retrieval import dual_encoder_of, dual_encoder_scorer
 
     retrieval = Retrieval(config)
     path = Path(config.output) / "dual_encoder.npz"
@@ -49,8 +49,8 @@ def _recognition(argv: list[str]) -> int:
         "python -m kaleido baseline recognition",
         "Recognises a label by logistic regression on the features of whole photos.",
     )
-    from kaleido.app.recognition_baseline import recognize
-    from kaleido.report.recognition_baseline import write_recognition_baseline
+    from kaleido.tasks.baselines.recognition import recognize
+    from kaleido.tasks.baselines.report import write_recognition_baseline
 
     print(write_recognition_baseline(config, recognize(config)))
     return 0

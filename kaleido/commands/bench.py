@@ -8,11 +8,11 @@ from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
 from pathlib import Path
 
-from kaleido import machine
+from kaleido.backend import import_backend
+from kaleido.bench import machine
+from kaleido.bench import results as benchmarks
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
-from kaleido.report import benchmarks
 
 PHOTO_SIZE = (60, 80)
 """Pixels of the photos that `saliency` and `preparing` draw: those of fashion-small."""
@@ -115,14 +115,14 @@ def _measure(name: str, args: argparse.Namespace) -> dict:
 
 
 def _reading(args: argparse.Namespace) -> tuple[dict, dict]:
-    from kaleido.records.benchmark import benchmark_reading
+    from kaleido.bench.reading import benchmark_reading
 
     settings = {"batch_size": args.batch_size, "feature_size": args.feature_size, "workers": args.workers}
     return settings, benchmark_reading(args.seconds, **settings)
 
 
 def _original(args: argparse.Namespace) -> tuple[dict, dict]:
-    from kaleido.records.original.benchmark import benchmark_text
+    from kaleido.bench.original_text import benchmark_text
 
     settings = {"batch_size": args.batch_size, "feature_size": args.feature_size, "workers": args.workers}
     return settings, benchmark_text(args.seconds, **settings)
@@ -130,7 +130,7 @@ def _original(args: argparse.Namespace) -> tuple[dict, dict]:
 
 def _saliency(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
-    from kaleido.vision.benchmark import benchmark_saliency
+    from kaleido.bench.preparing import benchmark_saliency
 
     values = benchmark_saliency(_photos(), SALIENCY, args.seconds, args.workers)
     settings = {"saliency": SALIENCY, "photo_size": "x".join(map(str, PHOTO_SIZE)), "workers": args.workers}
@@ -139,7 +139,7 @@ def _saliency(args: argparse.Namespace) -> tuple[dict, dict]:
 
 def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
-    from kaleido.vision.benchmark import benchmark_preparing
+    from kaleido.bench.preparing import benchmark_preparing
 
     values = benchmark_preparing(_photos(), args.backbone, SALIENCY, args.seconds, args.workers)
     settings = {
@@ -154,7 +154,7 @@ def _preparing(args: argparse.Namespace) -> tuple[dict, dict]:
 
 def _photos() -> list[bytes]:
     """Wardrobe photos as small JPEGs."""
-    from kaleido.catalog.wardrobe import draw_products
+    from kaleido.wardrobe import draw_products
 
     photos = []
     for product in draw_products(64, seed=0):
@@ -167,8 +167,8 @@ def _photos() -> list[bytes]:
 
 def _training(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
-    from kaleido.app.benchmark import benchmark_step
     from kaleido.app.config import ModelSection, TrainConfig
+    from kaleido.bench.training import benchmark_step
 
     chosen = {"batch_size": args.batch_size, "precision": args.precision, "jit_compile": args.jit_compile}
     sizes = {"vocab_size": VOCABULARY_SIZE, "feature_size": args.feature_size, "text_length": TEXT_LENGTH}
@@ -181,7 +181,7 @@ def _retrieval(args: argparse.Namespace) -> tuple[dict, dict]:
     import keras
 
     from kaleido.app.config import ModelSection
-    from kaleido.app.retrieval_benchmark import benchmark_scoring
+    from kaleido.bench.retrieval import benchmark_scoring
 
     keras.config.set_dtype_policy(args.precision)
     config = ModelSection(args.size).resolve(VOCABULARY_SIZE, args.feature_size)
@@ -194,8 +194,8 @@ def _captioning(args: argparse.Namespace) -> tuple[dict, dict]:
     import_backend()
     import keras
 
-    from kaleido.app.caption_benchmark import benchmark_captioning
     from kaleido.app.config import ModelSection
+    from kaleido.bench.captioning import benchmark_captioning
 
     keras.config.set_dtype_policy(args.precision)
     config = ModelSection(args.size).resolve(VOCABULARY_SIZE, args.feature_size)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kaleido.backend import import_backend
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 
 
@@ -22,10 +22,10 @@ def main(argv: list[str]) -> int:
     if args.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1. Received: {args.batch_size}")
     import_backend()
-    from kaleido.app.photo_captioner import PhotoCaptioner
-    from kaleido.app.photo_reader import PhotoReader
     from kaleido.catalog.photo_list import photos_of_folder
-    from kaleido.report.photo_captions import write_photo_captions
+    from kaleido.pretrained.photo_captions import write_photo_captions
+    from kaleido.pretrained.processor import PhotoReader
+    from kaleido.tasks.captioning.photo_captioner import PhotoCaptioner
 
     names = ("beams", "no_repeat_ngram", "rounds", "length_penalty")
     chosen = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

@@ -166,7 +166,7 @@ def _absolute(paths: Mapping[str, str]) -> dict[str, str]:
 
 
 def _generate(args: argparse.Namespace) -> None:
-    from kaleido.catalog.generate import generate_wardrobe
+    from kaleido.wardrobe.catalog import generate_wardrobe
 
     if generate_wardrobe(args.out, args.products, args.seed, args.photo_size, args.workers, args.overwrite):
         print(f"{args.out}: {args.products:,} products.")

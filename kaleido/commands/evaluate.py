@@ -6,7 +6,7 @@ from typing import Literal
 
 from kaleido import configuration
 from kaleido.app.config import PretrainConfig
-from kaleido.commands.backend import import_backend
+from kaleido.backend import import_backend
 from kaleido.errors import UserError
 
 
@@ -40,8 +40,8 @@ def main(argv: list[str]) -> int:
     config = replace(config, output=arguments.run, records=arguments.records or config.records, evaluate_config=section)
 
     import_backend()
-    from kaleido.app.pretraining import Pretraining
-    from kaleido.report.pretraining import pretraining_table
+    from kaleido.tasks.pretraining.application import Pretraining
+    from kaleido.tasks.pretraining.report import pretraining_table
 
     application = Pretraining(config)
     print(pretraining_table(application.run_evaluate()))

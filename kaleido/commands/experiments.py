@@ -28,10 +28,10 @@ def main(argv: list[str]) -> int:
     from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done, write_plan
     from kaleido.experiments.original import plan_original
     from kaleido.experiments.plan import Planner
+    from kaleido.experiments.report.cells import check_cells
     from kaleido.experiments.runner import Runner, different_runs, stages_of
     from kaleido.experiments.scale import ORIGINAL, find_scale, read_scale
     from kaleido.records.shard import Shard
-    from kaleido.report.cells import check_cells
 
     shard = Shard.parse(args.shard) if args.shard else Shard(1, 1)
     scale = read_scale(find_scale(args.scale))

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.app.explain_config import ExplainConfig
-from kaleido.commands.backend import import_backend
+from kaleido.alignment.explain_config import ExplainConfig
+from kaleido.backend import import_backend
 
 
 def main(argv: list[str]) -> int:
@@ -18,8 +18,8 @@ def main(argv: list[str]) -> int:
         "Shows a product's photo, patches, caption, aligned words, and one draw of what the model gets.",
     )
     import_backend()
-    from kaleido.app.explanation import explain
-    from kaleido.report.explanation import write_explanation
+    from kaleido.alignment.explanation import explain
+    from kaleido.alignment.explanation_page import write_explanation
 
     picture, page = write_explanation(explain(config), Path(config.output))
     print(f"{picture} and {page}")

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from kaleido.backend import import_backend
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 
 
 def main(argv: list[str]) -> int:
@@ -17,7 +17,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the SavedModel")
     args = parser.parse_args(argv)
     import_backend()
-    from kaleido.app.saved_model import EXTRA, export_saved_model
+    from kaleido.pretrained.export import EXTRA, export_saved_model
 
     names = export_saved_model(args.model, args.out)
     print(f"{args.out}: a SavedModel with {', '.join(names)}; vocabulary, labels and preparation are in {EXTRA}/")

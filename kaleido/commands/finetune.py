@@ -7,8 +7,8 @@ from typing import Any
 
 from kaleido import configuration
 from kaleido.app.finetune_config import FinetuneConfig
-from kaleido.app.tasks import FINETUNING_TASKS
-from kaleido.commands.backend import import_backend
+from kaleido.app.registry import FINETUNING_TASKS
+from kaleido.backend import import_backend
 
 
 def main(argv: list[str]) -> int:
@@ -22,8 +22,8 @@ def main(argv: list[str]) -> int:
     )
     import_backend()
     from kaleido.app.cluster import read_cluster
+    from kaleido.app.curves import save_curves
     from kaleido.app.engine import Interrupted
-    from kaleido.report.curves import save_curves
 
     task = FINETUNING_TASKS[config.task]
     application_class, write_report = map(_imported, (task.application, task.report))

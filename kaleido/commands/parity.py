@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from kaleido.atomic import write_atomically
+from kaleido.backend import import_backend
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 
 BATCHES = ("batch.tsv", "batch.npz")
@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError("parity reads a TensorFlow checkpoint; leave KERAS_BACKEND unset")
     import_backend()
-    from kaleido.app.parity import Reference, compare, compute
+    from kaleido.original.parity import Reference, compare, compute
 
     reference = Reference(args.directory)
     compatibility = reference.compatibility(args.without)

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kaleido.backend import import_backend
 from kaleido.commands.arguments import ArgumentParser, column_names
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     if args.batch_size < 1:
         raise UserError(f"--batch-size must be at least 1. Received: {args.batch_size}")
     import_backend()
-    from kaleido.app.model_directory import read_model_config
+    from kaleido.app.model_folder import read_model_config
 
     if read_model_config(args.model)["class"] == "Captioner":
         print(_caption(args))
@@ -57,9 +57,9 @@ def main(argv: list[str]) -> int:
 
 
 def _caption(args: argparse.Namespace) -> str:
-    from kaleido.app.photo_captioner import PhotoCaptioner
-    from kaleido.app.photo_reader import PhotoReader
-    from kaleido.report.photo_captions import write_photo_captions
+    from kaleido.pretrained.photo_captions import write_photo_captions
+    from kaleido.pretrained.processor import PhotoReader
+    from kaleido.tasks.captioning.photo_captioner import PhotoCaptioner
 
     photos = _photos(args, "unused")
     captioner = PhotoCaptioner.load(args.model, {}, args.batch_size)
@@ -67,10 +67,10 @@ def _caption(args: argparse.Namespace) -> str:
 
 
 def _predict(args: argparse.Namespace) -> str:
-    from kaleido.app.photo_reader import PhotoReader
-    from kaleido.app.predictor import Predictor
-    from kaleido.app.signatures import MATCH
-    from kaleido.report.predictions import write_predictions
+    from kaleido.pretrained.predictions import write_predictions
+    from kaleido.pretrained.predictor import Predictor
+    from kaleido.pretrained.processor import PhotoReader
+    from kaleido.pretrained.signatures import MATCH
 
     predictor = Predictor.load(args.model, args.batch_size)
     photos = _photos(args, "required" if predictor.answers == MATCH else "optional")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from kaleido import configuration
 from kaleido.atomic import remove_leftovers, write_atomically
+from kaleido.backend import import_backend
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands import prepare_original
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.records.config import PrepareConfig, PrepareRun
 from kaleido.records.shard import Shard

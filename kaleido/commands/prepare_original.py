@@ -32,8 +32,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="threads that read (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace records of other files or options")
     args = parser.parse_args(argv)
+    from kaleido.original.convert import ConvertConfig, OriginalSource
     from kaleido.records.making import make_records
-    from kaleido.records.original.convert import ConvertConfig, OriginalSource
 
     config = ConvertConfig(args.vocabulary, args.schema, args.photo_size, args.workers)
     sources = {"train": args.from_original, "validation": args.validation}

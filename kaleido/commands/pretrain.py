@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kaleido import configuration
 from kaleido.app.config import PretrainConfig
-from kaleido.commands.backend import import_backend
+from kaleido.backend import import_backend
 
 
 def main(argv: list[str]) -> int:
@@ -16,10 +16,10 @@ def main(argv: list[str]) -> int:
     # After the arguments were checked: it takes seconds, which a mistyped key should not cost.
     import_backend()
     from kaleido.app.cluster import read_cluster
+    from kaleido.app.curves import save_curves
     from kaleido.app.engine import Interrupted
-    from kaleido.app.pretraining import Pretraining
-    from kaleido.report.curves import save_curves
-    from kaleido.report.pretraining import pretraining_table
+    from kaleido.tasks.pretraining.application import Pretraining
+    from kaleido.tasks.pretraining.report import pretraining_table
 
     application = Pretraining(config)
     directory = Path(config.output)

@@ -14,7 +14,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("runs", type=Path, metavar="RUNS", help="folder that `experiments` wrote")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the report")
     args = parser.parse_args(argv)
-    from kaleido.report.reproduction import PAGE, TEXT, write_report
+    from kaleido.experiments.report.reproduction import PAGE, TEXT, write_report
 
     print(write_report(args.runs, args.out))
     print(f"{args.out / TEXT} and {args.out / PAGE}")

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.app.retrieval_config import RetrieveConfig
-from kaleido.commands.backend import import_backend
+from kaleido.backend import import_backend
+from kaleido.retrieval.config import RetrieveConfig
 
 
 def main(argv: list[str]) -> int:
@@ -19,12 +19,12 @@ def main(argv: list[str]) -> int:
     import_backend()
     import keras
 
-    from kaleido.app.matcher_scorer import matching_scorer
-    from kaleido.app.matching_model import load_matching_model
-    from kaleido.app.retrieval import Retrieval
-    from kaleido.app.shortlist import shortlist_scorer
     from kaleido.records.open import open_records
-    from kaleido.report.retrieval import retrieval_results, write_retrieval
+    from kaleido.retrieval.matching_model import load_matching_model
+    from kaleido.retrieval.protocol import Retrieval
+    from kaleido.retrieval.report import retrieval_results, write_retrieval
+    from kaleido.retrieval.shortlist import shortlist_scorer
+    from kaleido.tasks.matching.scorer import matching_scorer
 
     keras.config.set_dtype_policy(config.precision)
     records = open_records(Path(config.records), config.split)

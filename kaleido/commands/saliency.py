@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kaleido import configuration
-from kaleido.app.saliency_config import SaliencyConfig
 from kaleido.atomic import write_atomically
+from kaleido.backend import import_backend
 from kaleido.catalog.catalog import Catalog
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 from kaleido.ranges import check_range
+from kaleido.tasks.saliency.config import SaliencyConfig
 
 PROG = "python -m kaleido saliency"
 
@@ -54,7 +54,7 @@ def _train(argv: list[str]) -> int:
     config = configuration.parse(SaliencyConfig, argv, f"{PROG} train", description)
     import_backend()
     from kaleido.app.engine import Interrupted
-    from kaleido.app.saliency import WEIGHTS_FILE, SaliencyTraining
+    from kaleido.tasks.saliency.training import WEIGHTS_FILE, SaliencyTraining
 
     try:
         metrics = SaliencyTraining(config).run_train_and_evaluate()
@@ -70,7 +70,7 @@ def _evaluate(argv: list[str]) -> int:
     config = configuration.parse(SaliencyEvaluation, argv, f"{PROG} evaluate", SaliencyEvaluation.__doc__)
     catalog = Catalog.open(Path(config.catalog)) if config.catalog else None
     import_backend()
-    from kaleido.app.saliency_evaluation import catalog_photos, held_out_scenes, measure
+    from kaleido.tasks.saliency.evaluation import catalog_photos, held_out_scenes, measure
     from kaleido.vision.saliency import SALIENCIES, create_saliency
 
     weights = {"unet": config.weights or None}

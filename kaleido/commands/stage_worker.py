@@ -156,7 +156,7 @@ def _environment() -> dict[str, Any]:
     """What computed it; only what is loaded anyway is asked."""
     found: dict[str, Any] = {}
     if keras := sys.modules.get("keras"):
-        from kaleido.machine import accelerators, device, environment
+        from kaleido.bench.machine import accelerators, device, environment
 
         found = {**environment(), "backend": keras.backend.backend(), "device": device(), "devices": accelerators()}
     return found

@@ -4,8 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from kaleido.backend import import_backend
 from kaleido.commands.arguments import ArgumentParser
-from kaleido.commands.backend import import_backend
 from kaleido.errors import UserError
 
 
@@ -34,10 +34,10 @@ def main(argv: list[str]) -> int:
 
 
 def _import(args: argparse.Namespace) -> None:
-    from kaleido.app.model_directory import save_model
+    from kaleido.app.model_folder import save_model
     from kaleido.model.kaleido_bert import KaleidoBert
+    from kaleido.original.checkpoint import OriginalCheckpoint
     from kaleido.text import load_tokenizer
-    from kaleido.weights.original import OriginalCheckpoint
 
     checkpoint = OriginalCheckpoint(args.checkpoint)
     config = checkpoint.model_config(args.num_heads)
@@ -60,8 +60,8 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from kaleido.app.model_directory import load_model
-    from kaleido.weights.original import save_original
+    from kaleido.app.model_folder import load_model
+    from kaleido.original.checkpoint import save_original
 
     model = load_model(args.directory)
     save_original(model, args.checkpoint)

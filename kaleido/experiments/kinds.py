@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kaleido.app.align_run_config import AlignRun
+from kaleido.alignment.run_config import AlignRun
 from kaleido.app.config import PretrainConfig
 from kaleido.app.finetune_config import FinetuneConfig
-from kaleido.app.retrieval_config import RetrieveConfig
+from kaleido.app.registry import FINETUNING_TASKS
 from kaleido.app.run_folder import RUNTIME_KEYS
-from kaleido.app.tasks import FINETUNING_TASKS
 from kaleido.records.config import PrepareRun
+from kaleido.retrieval.config import RetrieveConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from kaleido.errors import UserError
 from kaleido.experiments.experiment import Experiment
 from kaleido.experiments.plan import Planner, Run
 from kaleido.experiments.stage import Command, Stage, settings_of
-from kaleido.records.candidates import DIRECTIONS
-from kaleido.records.original.text_files import TextFiles
+from kaleido.original.text_files import TextFiles
+from kaleido.retrieval.candidates import DIRECTIONS
 
 NEEDED = ("checkpoint", "vocabulary")
 RECOGNITION = ("train", "validation")

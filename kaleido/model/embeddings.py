@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from kaleido.constants import LEVELS, PATCH_COUNTS
 from kaleido.model.config import ModelConfig
-from kaleido.model.tasks import LEVELS, PATCH_COUNTS
 
 
 def initializer(config: ModelConfig) -> keras.initializers.Initializer:

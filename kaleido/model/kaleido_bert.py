@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import keras
 from keras import ops
 
+from kaleido.constants import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES, RECONSTRUCTION_TASKS, TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.model.embeddings import PatchEmbedding, TextEmbedding, initializer
 from kaleido.model.encoder import Encoder
 from kaleido.model.heads import ClassificationHead, MaskedWordHead, ReconstructionHead
 from kaleido.model.losses import total_loss
-from kaleido.model.tasks import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES, RECONSTRUCTION_TASKS, TASKS
 
 
 @keras.saving.register_keras_serializable("kaleido")

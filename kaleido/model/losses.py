@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from keras import ops
 
+from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
-from kaleido.model.tasks import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 
 CROSS_MODAL_TASKS = ("mlm", "grey", "blank")
 """Completed from the other modality: on a pair of different products there is no right answer to find there."""

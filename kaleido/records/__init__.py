@@ -1,0 +1,1 @@
+"""Prepared photos: how records are built and read, masked, corrupted and batched."""

@@ -15,9 +15,9 @@ from tensorflow_datasets.core import dataset_builder
 
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
+from kaleido.original.index import OriginalIndex
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.index import Index
-from kaleido.records.original.index import OriginalIndex
 
 REJECTS_FILE = "rejects.jsonl"
 

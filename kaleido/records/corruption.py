@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kaleido.constants import PATCHES
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.reader import PhotoView
 from kaleido.vision.crops import COLOUR, GREY, LEVEL2, LEVEL3, LEVEL5, ROTATIONS
-from kaleido.vision.patches import PATCHES
 
 PERMUTATIONS = np.array(list(itertools.permutations(range(4))))
 """int64 [24, 4]: place i of jigsaw class c holds patch PERMUTATIONS[c, i]."""

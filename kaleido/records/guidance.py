@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs
+from kaleido.constants import LEVEL_SLICES, PATCHES
 from kaleido.records.draws import Draws, Stream
-from kaleido.vision.patches import LEVEL_SLICES, PATCHES
+from kaleido.records.pairs import Pairs
 
 MASKED_PATCHES = {3: 1, 4: 2, 5: 3}
 """Patches that are masked at each level: camouflaged, greyed, blanked."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.errors import UserError
+from kaleido.records.pairs import Pairs, no_pairs
 
 UNLABELLED = -1
 

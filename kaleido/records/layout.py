@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
+from kaleido.constants import PATCHES
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.index import Index
 from kaleido.vision.crops import FEATURES
-from kaleido.vision.patches import PATCHES
 
 
 class RecordLayout(FixedLayout):

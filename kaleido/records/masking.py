@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs
+from kaleido.constants import LEVEL_SLICES, PATCHES
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.guidance import MASKED_PATCHES, select_pairs
+from kaleido.records.pairs import Pairs
 from kaleido.text import Tokenizer
-from kaleido.vision.patches import LEVEL_SLICES, PATCHES
 
 _FIRST_PATCH = LEVEL_SLICES[min(MASKED_PATCHES) - 1].start
 _MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1

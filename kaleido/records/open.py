@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from kaleido.records.original.pipeline import OriginalPipeline
-from kaleido.records.original.records import OriginalRecords
+from kaleido.original.pipeline import OriginalPipeline
+from kaleido.original.records import OriginalRecords
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.reader import Records, SplitRecords, kind_of, read_description
 from kaleido.records.stream import BatchStream

@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
-from kaleido.alignment.pairs import no_pairs
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS, Photo
 from kaleido.errors import UserError
 from kaleido.records.builder import Reject, Row
 from kaleido.records.config import PrepareConfig
 from kaleido.records.index import UNLABELLED
+from kaleido.records.pairs import no_pairs
 from kaleido.text import Tokenizer
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.features import FeatureExtractor, PhotoFailure

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from kaleido.alignment.pairs import no_pairs
+from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.records.config import NO_TEXT, PipelineConfig
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
+from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import GROUP, Partners
 from kaleido.records.reader import PhotoView, Records
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
-
-TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
 
 
 class Pipeline(BatchStream):

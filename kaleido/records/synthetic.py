@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.alignment.pairs import Pairs
 from kaleido.alignment.rule import FIRST_PATCH
+from kaleido.constants import PATCHES
 from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.layout import RecordLayout
+from kaleido.records.pairs import Pairs
 from kaleido.vision.crops import FEATURES
-from kaleido.vision.patches import PATCHES
 
 
 def write_synthetic(

@@ -6,7 +6,8 @@ Encoding these variants once lets every corruption of the pre-training tasks be 
 import numpy as np
 from PIL import Image
 
-from kaleido.vision.patches import LEVEL_SLICES, Grid, cells
+from kaleido.constants import LEVEL_SLICES
+from kaleido.vision.patches import Grid, cells
 
 ROTATIONS = slice(0, 4)
 """Level 1 turned by 0, 90, 180 and 270 degrees counter-clockwise."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kaleido.vision.patches import LEVEL_SLICES, LEVELS, cells
+from kaleido.constants import LEVEL_SLICES, LEVELS
+from kaleido.vision.patches import cells
 
 PANEL = 240
 """Pixels a side of the square that holds the photo or a grid."""

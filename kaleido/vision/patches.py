@@ -4,16 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-LEVELS = (1, 2, 3, 4, 5)
-"""Level n cuts the box into n x n cells."""
-
-PATCH_COUNTS = tuple(level * level for level in LEVELS)
-PATCHES = sum(PATCH_COUNTS)
-
-LEVEL_SLICES = tuple(
-    slice(sum(PATCH_COUNTS[:index]), sum(PATCH_COUNTS[: index + 1])) for index in range(len(PATCH_COUNTS))
-)
-"""Where each level's cells lie among the 55: `cells[LEVEL_SLICES[n - 1]]` are those of level n."""
+from kaleido.constants import LEVEL_SLICES, LEVELS
 
 Grid = Literal["kaleido", "fixed"]
 """`kaleido`: five grids, from 1x1 to 5x5. `fixed`: one grid of 8 rows and 7 columns for all 55 patches, to compare

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.alignment.quality import alignment_quality, named_parts
+from kaleido.records.pairs import Pairs, no_pairs
 
 
 def pairs(word, patch):

@@ -14,7 +14,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 from kaleido.app import step_tensorflow
-from kaleido.app.benchmark import RandomPretraining, random_batch
+from kaleido.bench.training import RandomPretraining, random_batch
 from kaleido.app.config import ModelSection, TrainConfig
 
 model = ModelSection("tiny", 1, 16, 2, 32, dropout=0.0, attention_dropout=0.0).resolve(50, 12)

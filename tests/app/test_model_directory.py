@@ -3,7 +3,7 @@ import resource
 
 import pytest
 
-from kaleido.app.model_directory import load_weights, read_model_config, save_model
+from kaleido.app.model_folder import load_weights, read_model_config, save_model
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert

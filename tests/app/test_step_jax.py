@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from kaleido import configuration
-from kaleido.app.benchmark import RandomPretraining, random_batch
 from kaleido.app.config import ModelSection, OptimizerConfig, TrainConfig
 from kaleido.app.logs import read_metrics
-from kaleido.app.pretraining import Pretraining
-from kaleido.app.step import check_batch_size, create_step
+from kaleido.app.step import check_batch_size
+from kaleido.app.steps import create_step
+from kaleido.bench.training import RandomPretraining, random_batch
 from kaleido.errors import UserError
+from kaleido.tasks.pretraining.application import Pretraining
 
 ROOT = Path(__file__).parents[2]
 MODEL = ModelSection("tiny", 1, 16, 2, 32, dropout=0.0, attention_dropout=0.0)

@@ -120,7 +120,7 @@ def tiny_model():
 
 
 def build_model(folder: Path) -> None:
-    from kaleido.app.model_directory import save_model
+    from kaleido.app.model_folder import save_model
     from kaleido.text import WordPieceTokenizer
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno"]
@@ -128,7 +128,7 @@ def build_model(folder: Path) -> None:
 
 
 def read_model(folder: Path) -> None:
-    from kaleido.app.model_directory import load_model
+    from kaleido.app.model_folder import load_model
 
     load_model(folder / "model")
 
@@ -136,7 +136,7 @@ def read_model(folder: Path) -> None:
 def build_bert(folder: Path) -> None:
     from safetensors.numpy import save_file
 
-    from kaleido.weights.bert import _tables
+    from kaleido.model.bert import _tables
 
     required, optional = _tables(tiny_model())
     save_file(
@@ -154,7 +154,7 @@ class Bert(Files):
         return tiny_model()
 
     def __init__(self):
-        from kaleido.weights.bert import load_bert
+        from kaleido.model.bert import load_bert
 
         super().__init__(build_bert, lambda folder: load_bert(self._model, folder), ["*.safetensors"])
 

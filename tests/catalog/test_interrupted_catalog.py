@@ -1,12 +1,12 @@
 import pytest
 
 from kaleido.catalog import catalog as module
-from kaleido.catalog import generate
 from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
-from kaleido.catalog.generate import generate_wardrobe
 from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
+from kaleido.wardrobe import catalog as generate
+from kaleido.wardrobe.catalog import generate_wardrobe
 
 SMALL = {"products": 3, "seed": 3, "photo_size": 32, "workers": 1}
 

@@ -6,8 +6,8 @@ import socket
 import numpy as np
 import pytest
 
-from kaleido import machine
 from kaleido.__main__ import main
+from kaleido.bench import machine
 
 
 @pytest.fixture(scope="module")

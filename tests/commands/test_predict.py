@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kaleido.__main__ import main
-from kaleido.app.model_directory import read_model_config, save_model
+from kaleido.app.model_folder import read_model_config, save_model
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.reader import Records

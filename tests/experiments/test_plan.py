@@ -13,10 +13,10 @@ from kaleido.experiments.code import ROOT as PACKAGE
 from kaleido.experiments.code import code_version
 from kaleido.experiments.experiment import read_experiments
 from kaleido.experiments.plan import Planner
+from kaleido.experiments.report.cells import check_cells
+from kaleido.experiments.report.paper import paper
 from kaleido.experiments.runner import different_runs, request_of, stages_of
 from kaleido.experiments.scale import read_scale
-from kaleido.report.cells import check_cells
-from kaleido.report.paper import paper
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "configs" / "experiments"

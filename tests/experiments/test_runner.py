@@ -18,7 +18,7 @@ import yaml
 from sklearn.metrics import accuracy_score, f1_score
 
 from kaleido.__main__ import main
-from kaleido.report.paper import SUMS
+from kaleido.experiments.report.paper import SUMS
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"batch_size": 4, "save_every": 100, "tensorboard": False}

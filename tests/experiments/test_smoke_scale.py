@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kaleido.report.paper import SUMS, paper
+from kaleido.experiments.report.paper import SUMS, paper
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from kaleido.constants import LEVELS, PATCH_COUNTS
 from kaleido.model.config import ModelConfig
-from kaleido.model.tasks import LEVELS, PATCH_COUNTS
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import Compatibility, LossConfig, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.model.tasks import TASKS
 
 
 def to_numpy(logits):

@@ -3,9 +3,9 @@ import pytest
 from keras import ops
 from scipy.special import log_softmax, rel_entr, softmax
 
+from kaleido.constants import CLASSES, TASKS
 from kaleido.model.config import Compatibility, LossConfig
 from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
-from kaleido.model.tasks import CLASSES, TASKS
 
 DEFAULTS = Compatibility()
 

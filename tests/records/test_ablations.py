@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from kaleido.alignment.config import AlignConfig
-from kaleido.alignment.pairs import Pairs
 from kaleido.alignment.rule import hottest_patches, patch_boxes
+from kaleido.constants import LEVEL_SLICES, PATCHES
 from kaleido.records.config import PipelineConfig, PrepareConfig
 from kaleido.records.open import open_records
+from kaleido.records.pairs import Pairs
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.prepare import CatalogSource, prepare
 from kaleido.records.reader import Records, grid_of
-from kaleido.vision.patches import FIXED_COLUMNS, FIXED_ROWS, LEVEL_SLICES, PATCHES, cells, places, positions
+from kaleido.vision.patches import FIXED_COLUMNS, FIXED_ROWS, cells, places, positions
 from kaleido.vision.photo import decode
 
 

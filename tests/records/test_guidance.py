@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.alignment.pairs import Pairs
+from kaleido.constants import LEVEL_SLICES
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.guidance import MASKED_PATCHES, select_pairs
 from kaleido.records.masking import GuidedMasking
-from kaleido.vision.patches import LEVEL_SLICES
+from kaleido.records.pairs import Pairs
 
 LEVEL_OF = {patch: level for level in MASKED_PATCHES for patch in range(*LEVEL_SLICES[level - 1].indices(55))}
 CLS, SEP, MASK = 2, 3, 4

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.alignment.pairs import Pairs, no_pairs
 from kaleido.records.draws import Draws
 from kaleido.records.masking import GuidedMasking
+from kaleido.records.pairs import Pairs, no_pairs
 
 CLS, SEP, PAD, MASK = 2, 3, 0, 4
 

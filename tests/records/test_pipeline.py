@@ -200,14 +200,3 @@ def test_a_single_product_is_refused(tmp_path, tokenizer):
 
 def test_leaving_early_stops_the_threads(pipeline):
     assert len(list(itertools.islice(pipeline.iterate(), 2))) == 2
-
-
-def test_tensorflow_view(pipeline):
-    pytest.importorskip("tensorflow")
-    from kaleido.records.tf_data import as_tf_dataset
-
-    dataset = as_tf_dataset(pipeline, 1, 3)
-    assert dataset.element_spec["level5"].shape.as_list() == [None, 25, 6]
-    for step, batch in enumerate(dataset.as_numpy_iterator(), 1):
-        assert_same(batch, pipeline.batch(step))
-    assert step == 2

@@ -220,8 +220,9 @@ WITHOUT_TENSORFLOW = """
 import importlib.machinery
 find = importlib.machinery.PathFinder.find_spec
 importlib.machinery.PathFinder.find_spec = lambda name, *_: None if name == "tensorflow" else find(name, *_)
-from kaleido.records import benchmark, pipeline, prepare, tf_data
-assert benchmark.benchmark_reading(0.2, feature_size=16, photos=64)["examples_per_second"] > 0
+from kaleido.bench import reading
+from kaleido.records import pipeline, prepare
+assert reading.benchmark_reading(0.2, feature_size=16, photos=64)["examples_per_second"] > 0
 """
 
 

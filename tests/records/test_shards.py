@@ -257,9 +257,9 @@ print(kills, last)
 
 
 def test_killed_at_any_rename_of_a_shard_or_of_the_merge(tmp_path):
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     ran = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path], env={"PYTHONPATH": f"{here}:{here.parents[1]}"}, capture_output=True
+        [sys.executable, "-c", KILLED, tmp_path], env={"PYTHONPATH": f"{here}:{here.parent}"}, capture_output=True
     )
     assert ran.returncode == 0, ran.stderr.decode()
     kills, kills_of_merge = map(int, ran.stdout.split())

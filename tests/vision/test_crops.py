@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from kaleido.constants import LEVEL_SLICES
 from kaleido.vision.crops import COLOUR, FEATURES, GREY, LEVEL2, LEVEL3, LEVEL5, LEVEL_ROWS, ROTATIONS, cut
-from kaleido.vision.patches import LEVEL_SLICES, cells
+from kaleido.vision.patches import cells
 
 SIZES = (40, 20, 12, 10, 8)
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaleido.vision.patches import LEVEL_SLICES, LEVELS, PATCH_COUNTS, PATCHES, cells, positions
+from kaleido.constants import LEVEL_SLICES, LEVELS, PATCH_COUNTS, PATCHES
+from kaleido.vision.patches import cells, positions
 
 
 @st.composite

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from kaleido.catalog.wardrobe import draw_products
 from kaleido.errors import UserError
+from kaleido.tasks.saliency.agreement import box_iou, mask_iou
 from kaleido.vision.saliency import box_of, create_saliency
-from kaleido.vision.saliency_net.agreement import box_iou, mask_iou
-from kaleido.vision.saliency_net.unet import SIDE, build_unet
-from kaleido.vision.saliency_net.unet_saliency import UnetSaliency
-from kaleido.vision.saliency_net.weights import SHIPPED, load_weights, save_weights
+from kaleido.vision.saliency.unet import SIDE, build_unet
+from kaleido.vision.saliency.unet_saliency import UnetSaliency
+from kaleido.vision.saliency.weights import SHIPPED, load_weights, save_weights
+from kaleido.wardrobe import draw_products
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,284 @@
+"""A trained alignment captioner at work: training it, keeping it, aligning with it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import trange
+
+from kaleido.alignment.captioner import AlignmentCaptioner
+from kaleido.alignment.config import AlignConfig
+from kaleido.alignment.rule import heat_of_words, pairs_of
+from kaleido.alignment.words import alignable, words_of
+from kaleido.atomic import folder_written_atomically
+from kaleido.checksums import file_sha256, seal, unseal
+from kaleido.errors import UserError
+from kaleido.model.compiled import compiled
+from kaleido.records.pairs import Pairs
+from kaleido.records.reader import Records
+from kaleido.text import Tokenizer
+from kaleido.vision.patches import Grid
+
+FOLDER = "aligner"
+_CONFIG, _WEIGHTS = "config.json", "captioner.weights.h5"
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Where a photo shows each word of a text.
+
+    Attributes:
+        words: Of the text that the heat-maps belong to: the raw one or a generated caption.
+        heat: float64 [len(words), L], each adding up to 1 (0 of words without pieces).
+        confidence: float64 [len(words)], 0..1.
+    """
+
+    words: list[str]
+    heat: np.ndarray
+    confidence: np.ndarray
+
+
+class Aligner:
+    """Aligns texts and photos.
+
+    Args:
+        model: Trained.
+        tokenizer: Of its vocabulary.
+        config: The rule.
+        threshold: Words whose confidence is below are left alone.
+    """
+
+    def __init__(self, model: AlignmentCaptioner, tokenizer: Tokenizer, config: AlignConfig, threshold: float = 0.0):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config
+        self.threshold = threshold
+        self._ground = compiled(model, model.ground)
+        self._attend = compiled(model, model.attend)
+        self._generate = compiled(model, lambda batch: model.generate(batch, config.max_text_length))
+
+    @classmethod
+    def train(cls, tokenizer: Tokenizer, records: Records, maps: Mapping, config: AlignConfig, seed: int) -> "Aligner":
+        """Trains a captioner on photos and their texts.
+
+        Args:
+            tokenizer: Of the records.
+            records: Of the train split.
+            maps: Of some of its photos, `rows` int [n], `maps` float16 [n, L, C] and `product` float32 [n, L].
+            config: How.
+            seed: Of weights and batches.
+        """
+        keras.utils.set_random_seed(seed)
+        model = AlignmentCaptioner(
+            tokenizer.vocab_size, maps["maps"].shape[-1], tokenizer.cls_id, tokenizer.sep_id, config.hidden_size,
+            config.sharpness, config.doubly_stochastic, config.grounding,
+        )  # fmt: skip
+        sample = maps["maps"][:: max(1, len(maps["rows"]) // 500)].astype(np.float32)
+        model.mean.assign(sample.mean((0, 1)))
+        model.deviation.assign(sample.std((0, 1)) + 1e-3)
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-2, clipnorm=1.0)
+        model.compile(optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+        batches = _Batches(tokenizer, records, maps, config, seed)
+        for step in (progress := trange(config.steps, desc="train the captioner", unit="step")):
+            loss = model.train_on_batch(batches[step])
+            progress.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
+        aligner = cls(model, tokenizer, config)
+        aligner.threshold = aligner._threshold(records, maps)
+        return aligner
+
+    def save(self, directory: Path, made: Mapping) -> None:
+        """Writes the aligner, with what it was made of."""
+        with folder_written_atomically(directory) as folder:
+            self.model.save_weights(folder / _WEIGHTS)
+            content = {
+                "captioner": self.model.settings,
+                "threshold": self.threshold,
+                "config": asdict(self.config),
+                "made": dict(made),
+                "sha256": file_sha256(folder / _WEIGHTS),
+            }
+            (folder / _CONFIG).write_bytes(seal(content))
+
+    @classmethod
+    def load(cls, directory: Path, tokenizer: Tokenizer, made: Mapping | None = None) -> "Aligner | None":
+        """Reads what `save` wrote; None where there is none, or with `made` one that was made otherwise.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        if not (directory / _CONFIG).is_file():
+            return None
+        try:
+            content = unseal((directory / _CONFIG).read_bytes())
+            if made is not None and content["made"] != json.loads(json.dumps(dict(made))):
+                return None
+            if file_sha256(directory / _WEIGHTS) != content["sha256"]:
+                raise ValueError("its weights were altered")
+            model = AlignmentCaptioner(**content["captioner"])
+            model.load_weights(directory / _WEIGHTS)
+            return cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise UserError(f"{directory}: damaged ({error}); remove it and run `align` again") from None
+
+    def heats(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Heat]:
+        """Where each photo shows the words of its text, or of the caption that the model gives it.
+
+        Args:
+            texts: Of each photo piece ids and word ids.
+            maps: float16 [n, L, C].
+            product: float32 [n, L].
+        """
+        if self.config.words == "caption":
+            texts, attention = self._captions(maps, product)
+        if not max((len(ids) for ids, _ in texts), default=0):
+            return [Heat([], np.zeros((0, product.shape[1])), np.zeros(0)) for _ in texts]
+        if self.config.heat == "grounding":
+            found = self._ground(self._padded(texts, maps, product))
+        elif self.config.words == "text":
+            found = self._attend(self._padded(texts, maps, product))
+        else:
+            found = attention
+        return [self._heat(*text, values[: len(text[0])], on > 0) for text, values, on in zip(texts, found, product)]
+
+    def caption(self, maps: np.ndarray, product: np.ndarray) -> list[tuple[list[str], np.ndarray]]:
+        """Generated captions: words, and of each the mean attention of its pieces [n, L]."""
+        texts, attention = self._captions(maps, product)
+        found = []
+        for (ids, word_ids), looks in zip(texts, attention):
+            words = words_of(self.tokenizer, ids, word_ids)
+            found.append((words, heat_of_words(looks[: len(ids)], word_ids, len(words))))
+        return found
+
+    def align(
+        self,
+        texts: list[tuple[np.ndarray, np.ndarray]],
+        maps: np.ndarray,
+        product: np.ndarray,
+        grid: Grid = "kaleido",
+    ) -> list[Pairs]:
+        """The pairs of photos that were cut by a grid and their texts; other arguments as of `heats`."""
+        texts_of_words = [words_of(self.tokenizer, *text) for text in texts]
+        return [
+            pairs_of(words, heat.words, heat.heat, heat.confidence, self.threshold, self.config, grid)
+            for words, heat in zip(texts_of_words, self.heats(texts, maps, product))
+        ]
+
+    def _heat(self, ids: np.ndarray, word_ids: np.ndarray, found: np.ndarray, on: np.ndarray) -> Heat:
+        words = words_of(self.tokenizer, ids, word_ids)
+        of_pieces = np.zeros((len(ids), len(on)))
+        if self.config.heat == "attention":
+            of_pieces[:, on] = found[:, on]
+            spread = -(of_pieces * np.log(np.maximum(of_pieces, 1e-12))).sum(axis=1) / np.log(max(on.sum(), 2))
+            sure = 1 - spread
+        elif len(ids):
+            cosines = found[:, on]
+            named = np.array([alignable(words[word]) for word in word_ids])
+            # What all words of the text share, the product as such, points nowhere.
+            shared = cosines[named].mean(axis=0) if named.any() else 0.0
+            scores = self.config.sharpness * (cosines - shared)
+            exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+            of_pieces[:, on] = exponentials / exponentials.sum(axis=1, keepdims=True)
+            sure = cosines.max(axis=1)
+        else:
+            sure = np.zeros(0)
+        confidence = heat_of_words(sure[:, None], word_ids, len(words))[:, 0]
+        return Heat(words, heat_of_words(of_pieces, word_ids, len(words)), np.clip(confidence, 0, 1))
+
+    def _captions(self, maps, product) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
+        """Piece and word ids of each caption, and the attention of its pieces."""
+        tokens, attention = self._generate({"maps": maps, "product": product})
+        texts, kept = [], []
+        for ids, looks in zip(tokens, attention):
+            ends = np.flatnonzero(ids == self.tokenizer.sep_id)
+            ids = ids[: ends[0]] if ends.size else ids
+            # Cut as the text it reads as would be: pieces that make no words of the vocabulary's own would not match.
+            encoding = self.tokenizer.encode(self.tokenizer.decode(ids))
+            same = len(encoding.ids) == len(ids) and (encoding.ids == ids).all()
+            texts.append((encoding.ids, encoding.word_ids) if same else (ids[:0], ids[:0]))
+            kept.append(looks)
+        return texts, kept
+
+    def _padded(self, texts, maps, product) -> dict[str, np.ndarray]:
+        longest = max(len(ids) for ids, _ in texts)
+        tokens = np.full((len(texts), -(-longest // 16) * 16), self.tokenizer.pad_id, np.int32)
+        for row, (ids, _) in enumerate(texts):
+            tokens[row, : len(ids)] = ids
+        mask = np.array([np.arange(tokens.shape[1]) < len(ids) for ids, _ in texts], np.float32)
+        return {"maps": maps, "product": product, "token_ids": tokens, "token_mask": mask, "content": mask}
+
+    def _threshold(self, records: Records, maps: Mapping) -> float:
+        """The confidence that `word_share` of the words reach, over some hundred training photos."""
+        sample = np.arange(len(maps["rows"]))[:: max(1, len(maps["rows"]) // 640)]
+        found = []
+        for start in range(0, len(sample), 32):
+            part = sample[start : start + 32]
+            heats = self.heats(texts_of(records, maps["rows"][part]), maps["maps"][part], maps["product"][part])
+            found += [sure for heat in heats for word, sure in zip(heat.words, heat.confidence) if alignable(word)]
+        return float(np.quantile(found, 1 - self.config.word_share)) if found else 0.0
+
+
+def texts_of(records: Records, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Piece ids and word ids of the stored texts of some records."""
+    offsets = records.index.token_offsets
+    spans = [slice(offsets[row], offsets[row + 1]) for row in rows]
+    return [(records.index.token_ids[span], records.index.word_ids[span]) for span in spans]
+
+
+class _Batches:
+    """Training batches, each drawn from (seed, step) alone: photos of different products, often of like ones.
+
+    Raises:
+        UserError: if no text has a piece.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, records: Records, maps: Mapping, config: AlignConfig, seed: int):
+        self._tokenizer, self._records, self._maps, self._config, self._seed = tokenizer, records, maps, config, seed
+        lengths = records.index.text_lengths(maps["rows"])
+        self._rows = np.flatnonzero(lengths)
+        if len(self._rows) < 2:
+            raise UserError(
+                f"{records.directory}: alignment learns from texts; fewer than two training photos have one"
+            )
+        rows = maps["rows"]
+        self._products = records.index.product[rows]
+        self._labels = records.index.category[rows], records.index.subcategory[rows]
+
+    def __getitem__(self, step: int) -> dict[str, np.ndarray]:
+        random = np.random.default_rng((self._seed, step))
+        pool = self._rows
+        if random.random() < self._config.hard_share:
+            labels = self._labels[int(random.random() < 0.5)]
+            alike = self._rows[labels[self._rows] == labels[random.choice(self._rows)]]
+            if len(np.unique(self._products[alike])) >= 2:
+                pool = alike
+        drawn = random.permutation(pool)[: 4 * self._config.batch_size]
+        _, first = np.unique(self._products[drawn], return_index=True)
+        chosen = np.resize(drawn[np.sort(first)], self._config.batch_size)
+        return self._batch(chosen)
+
+    def _batch(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        width = self._config.max_text_length
+        rows = self._maps["rows"][chosen]
+        ids, words, present = self._records.index.texts(rows, width)
+        lengths = np.minimum(present.sum(axis=1), width - 1)
+        width = min(-(-(int(lengths.max()) + 1) // 16) * 16, width)
+        ids, words = ids[:, :width], words[:, :width]
+        place = np.arange(width)
+        inside = place < lengths[:, None]
+        tokens = np.where(inside, ids, self._tokenizer.pad_id)
+        tokens[np.arange(len(rows)), lengths] = self._tokenizer.sep_id
+        content = np.zeros(tokens.shape, np.float32)
+        for row, length in enumerate(lengths):
+            names = [alignable(word) for word in words_of(self._tokenizer, ids[row, :length], words[row, :length])]
+            content[row, :length] = np.array(names, np.float32)[words[row, :length]]
+        return {
+            "maps": self._maps["maps"][chosen],
+            "product": self._maps["product"][chosen],
+            "token_ids": tokens.astype(np.int32),
+            "token_mask": (place <= lengths[:, None]).astype(np.float32),
+            "content": content,
+        }

@@ -1,0 +1,115 @@
+"""How fast photos become features here."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from kaleido.vision.backbones import create_backbone
+from kaleido.vision.backbones.keras_backbone import KerasBackbone
+from kaleido.vision.crops import LEVEL_ROWS
+from kaleido.vision.features import FeatureExtractor, Item
+from kaleido.vision.photo import decode
+from kaleido.vision.saliency import Saliency, box_of, create_saliency
+from kaleido.vision.saliency.unet_saliency import UnetSaliency
+
+
+def benchmark_preparing(
+    photos: Sequence[bytes], backbone_name: str, saliency_name: str, seconds: float, workers: int, batch_size: int = 32
+) -> dict[str, float]:
+    """Extracts the features of some encoded photos, again and again.
+
+    Args:
+        photos: Encoded pictures.
+        backbone_name: What encodes the crops, at its own crop sizes.
+        saliency_name: What finds the product.
+        seconds: Time to measure for, after one uncounted round.
+        workers: Threads that decode and crop.
+        batch_size: As `FeatureExtractor` has it.
+
+    Returns:
+        `examples_per_second` (photos), `decoding_ms` (a photo, one thread: decoding and finding the product), and where
+        the backbone is a network `flop_per_example` and `bytes_per_example` (of all convolutions, the saliency net's
+        included).
+    """
+    backbone, saliency = create_backbone(backbone_name), create_saliency(saliency_name)
+    extractor = FeatureExtractor(backbone, saliency, backbone.crop_sizes, workers, batch_size)
+    for _ in extractor.extract(_items(photos)):
+        pass
+    begun = time.monotonic()
+    done = sum(1 for _ in extractor.extract(_until(begun + seconds, itertools.cycle(photos))))
+    rate = done / (time.monotonic() - begun)
+
+    begun = time.monotonic()
+    for photo in photos:
+        box_of(saliency.mask(decode(photo)))
+    values = {"examples_per_second": rate, "decoding_ms": 1000 * (time.monotonic() - begun) / len(photos)}
+    if isinstance(backbone, KerasBackbone):
+        counts = [rows.stop - rows.start for rows in LEVEL_ROWS]
+        costs = [convolution_cost(backbone.network, size) for size in backbone.crop_sizes]
+        work = np.dot(counts, costs) + _saliency_cost(saliency)
+        values["flop_per_example"], values["bytes_per_example"] = work.tolist()
+    return values
+
+
+def benchmark_saliency(photos: Sequence[bytes], saliency_name: str, seconds: float, workers: int) -> dict[str, float]:
+    """Finds the products of some encoded photos, again and again, from bytes to box.
+
+    Args:
+        photos: Encoded pictures.
+        saliency_name: What finds the product.
+        seconds: Time to measure for, after one uncounted round.
+        workers: Threads, each with a photo of its own.
+
+    Returns:
+        `examples_per_second` (photos), `flop_per_example` and `bytes_per_example` (of the net's convolutions; 0 where
+        there is none).
+    """
+    saliency = create_saliency(saliency_name)
+    with ThreadPoolExecutor(workers) as threads:
+        list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos))
+        begun, done = time.monotonic(), 0
+        while time.monotonic() < begun + seconds:
+            done += len(list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos)))
+        rate = done / (time.monotonic() - begun)
+    flop, moved = _saliency_cost(saliency).tolist()
+    return {"examples_per_second": rate, "flop_per_example": flop, "bytes_per_example": moved}
+
+
+def _saliency_cost(saliency: Saliency) -> np.ndarray:
+    if not isinstance(saliency, UnetSaliency):
+        return np.zeros(2)
+    return np.array(convolution_cost(saliency.network, saliency.network.input_shape[1]))
+
+
+def convolution_cost(network: keras.Model, size: int) -> tuple[float, float]:
+    """What a network's convolutions cost on one crop of `size` pixels a side.
+
+    Returns:
+        floating-point operations, and bytes of float32 if each reads its input and writes its output once. Kernels do
+        not count, as a batch shares them; activation and bias cost nothing, as the convolution does them in passing.
+    """
+    sized = keras.models.clone_model(network, input_tensors=keras.Input((size, size, 3)))
+    flop = moved = 0
+    for layer in sized.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            inputs = 1 if isinstance(layer, keras.layers.DepthwiseConv2D) else layer.input.shape[-1]
+            written = np.prod(layer.output.shape[1:])
+            flop += 2 * written * inputs * np.prod(layer.kernel_size)
+            moved += 4 * (np.prod(layer.input.shape[1:]) + written)
+    return float(flop), float(moved)
+
+
+def _until(end: float, photos: Iterator[bytes]) -> Iterator[Item]:
+    return itertools.takewhile(lambda _: time.monotonic() < end, _items(photos))
+
+
+def _items(photos: Sequence[bytes] | Iterator[bytes]) -> Iterator[Item]:
+    return ((str(index), _reader(photo)) for index, photo in enumerate(photos))
+
+
+def _reader(photo: bytes) -> Callable[[], bytes]:
+    return lambda: photo

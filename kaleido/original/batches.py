@@ -1,0 +1,110 @@
+"""From the columns of the original's files to the batches of `docs/design.md`.
+
+The data holds level 5 whole, and the original zeroes the blanked patches inside its model; our batches have them zeroed
+and their features as targets. All other corruption is in the data: one draw of it, frozen.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from kaleido.constants import LEVEL_SLICES, PATCHES
+from kaleido.original.schema import FEATURES, POSITIONS, Columns, Content
+
+PHOTO_SIZE = 256
+"""Width and height of Fashion-Gen's photos, in pixels."""
+
+Examples = dict[str, np.ndarray]
+"""What is kept of B examples: the numbers named below; `positions` int32 [B, 55, 5], [x1, x2, y1, y2, w*h] in pixels;
+`features` [B, 55, D], in pre-training [B, 57, D] with the grey targets last."""
+
+_TEXT = {"token_ids": "input_ids", "token_mask": "input_mask", "token_types": "segment_ids"}
+
+NUMBERS: dict[Content, dict[str, str]] = {
+    "pretraining": _TEXT
+    | {
+        "mlm_positions": "masked_lm_positions",
+        "mlm_ids": "masked_lm_ids",
+        "mlm_weights": "masked_lm_weights",
+        "itm_label": "nx_sent_labels",
+        "rotation_label": "img_rotate_gt",
+        "jigsaw_label": "img_jigsaw_gt",
+        "camouflage_label": "img_camouflage_gt",
+        "grey_positions": "img_grey_lm_ids",
+        "blank_positions": "img_blank_lm_ids",
+    },
+    "recognition": _TEXT | {"category_label": "img_category_id", "subcategory_label": "img_subcategory_id"},
+    "retrieval": _TEXT | {"itm_label": "nx_sent_labels"},
+}
+"""The arrays of a batch that are columns of the data; those named `label` are [B]."""
+
+_IDS = {"text_product_id": "text_prod_id", "image_product_id": "image_prod_id", "photo_id": "prod_img_id"}
+
+TEXTS: dict[Content, dict[str, str]] = {
+    "pretraining": {},
+    "recognition": _IDS | {"text": "prod_desc", "category": "img_category", "subcategory": "img_subcategory"},
+    "retrieval": _IDS | {"text": "prod_desc"},
+}
+"""The lists of texts of a batch that are columns of the data."""
+
+
+def to_examples(columns: Columns, content: Content, feature_dtype: type = np.float16) -> Examples:
+    """What is kept of some rows."""
+    examples = {}
+    for name, column in NUMBERS[content].items():
+        examples[name] = columns[column][:, 0] if name.endswith("label") else columns[column]
+    rows = len(columns["input_ids"])
+    positions = [columns[name].reshape(rows, -1, 5) for name in POSITIONS]
+    features = [*FEATURES, "img_grey_mask_gt"] if content == "pretraining" else FEATURES
+    size = columns[FEATURES[0]].shape[1]
+    patches = [columns[name].reshape(rows, -1, size) for name in features]
+    examples["positions"] = np.concatenate(positions, axis=1)
+    examples["features"] = np.concatenate(patches, axis=1, dtype=feature_dtype, casting="same_kind")
+    return examples
+
+
+def to_batch(
+    columns: Columns,
+    content: Content,
+    photo_size: int = PHOTO_SIZE,
+    raw_positions: bool = False,
+    feature_dtype: type = np.float16,
+) -> dict:
+    """The batch of some rows.
+
+    Args:
+        columns: As `TextFiles.batches` gives them.
+        content: The schema's.
+        photo_size: Width and height of the photos, in pixels.
+        raw_positions: Leave positions in pixels, as the original has them; otherwise they are in 0..1 of the photo.
+        feature_dtype: float16; float32 keeps every bit.
+
+    Returns:
+        The arrays of a batch, `token_types` int32 [B, T] among them. For recognition, instead of the seven tasks',
+        `category_label` and `subcategory_label` int32 [B], and for retrieval `itm_label`; for both, lists of texts as
+        named in `TEXTS`.
+    """
+    examples = to_examples(columns, content, feature_dtype)
+    texts = {name: columns[column].tolist() for name, column in TEXTS[content].items()}
+    return batch_of(examples, photo_size, raw_positions) | texts
+
+
+def batch_of(
+    examples: Examples, photo_size: int, raw_positions: bool = False, left_out: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """The batch of some examples, without the arrays that are left out and what is done for them; see `to_batch`."""
+    batch = {name: values for name, values in examples.items() if name not in ("features", *left_out)}
+    batch["positions"] = examples["positions"].astype(np.float32)
+    if not raw_positions:
+        batch["positions"] /= np.array([photo_size] * 4 + [photo_size**2], np.float32)
+    features = examples["features"]
+    for level, place in enumerate(LEVEL_SLICES, 1):
+        batch[f"level{level}"] = features[:, place].copy()
+    if "grey_positions" in batch:
+        batch["grey_targets"] = features[:, PATCHES:].copy()
+    if "blank_positions" in batch:
+        rows = np.arange(len(features))[:, None]
+        batch["blank_targets"] = batch["level5"][rows, batch["blank_positions"]]
+        batch["level5"][rows, batch["blank_positions"]] = 0
+    batch["paired"] = examples.get("itm_label", np.ones(len(features))).astype(np.float32)
+    return batch

@@ -1,0 +1,296 @@
+"""The original release's TensorFlow 1 checkpoints, both ways."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kaleido.constants import TASKS
+from kaleido.errors import UserError
+from kaleido.model.config import Compatibility, ModelConfig
+from kaleido.model.kaleido_bert import KaleidoBert
+
+PREFIX = "kaleido_bert_pre_trained_model/"
+
+# Beside the model's variables in a training checkpoint: the step, and Adam's own counters and slots.
+_SCALARS = ("global_step", "beta1_power", "beta2_power")
+_SLOT = re.compile(r"(?P<variable>.+)/(Adam\w*|adam_[mv])")
+
+# The original's sizes that are fixed here, as in the paper: names in its config.json.
+_FIXED = {
+    "img_rotation_seq_len": 1,
+    "img_jigsaw_seq_len": 4,
+    "img_camouflage_seq_len": 9,
+    "img_greymask_seq_len": 16,
+    "img_blankmask_seq_len": 25,
+    "img_rotation_label_num": 4,
+    "img_jigsaw_label_num": 24,
+    "img_camouflage_label_num": 9,
+    "masked_greymask_patch_num": 2,
+    "masked_blankmask_patch_num": 3,
+}
+_SHOWN = 8
+
+
+class Target(NamedTuple):
+    """Where a variable of the original has its place in our model.
+
+    Attributes:
+        variable: Ours.
+        transposed: Whether the original keeps the matrix the other way round.
+    """
+
+    variable: keras.Variable
+    transposed: bool = False
+
+
+def variable_table(model: KaleidoBert) -> dict[str, Target]:
+    """Every variable of the original by its exact name, misspelt ones included, and its place in our model.
+
+    Args:
+        model: With all seven heads.
+
+    Raises:
+        UserError: if a head is missing.
+    """
+    missing = [task for task in TASKS if task not in model.heads]
+    if missing:
+        raise UserError(f"the original's model has all seven heads; this one lacks {', '.join(missing)}")
+    text, patch, heads = model.text_embedding, model.patch_embedding, model.heads
+    table = {
+        "bert/embeddings/word_embeddings": Target(text.token.embeddings),
+        "bert/embeddings/position_embeddings": Target(text.positions),
+        "bert/embeddings/token_type_embeddings": Target(text.types),
+        **_norm("bert/embeddings/LayerNorm", text.norm),
+        "bert/position_dense": Target(patch.position.kernel),
+        **_level("bert/rotation_embeddings/rotation", model, 0),
+        **_level("bert/jigsaw_embeddings/jigsaw", model, 1),
+        **_level("bert/camouflage_embeddings/camouflage", model, 2),
+        **_level("bert/greymask_embeddings/greymask", model, 3),
+        **_level("bert/blank_embeddings/blankmask", model, 4),
+        **_dense("bert/pooler/dense", model.pooler),
+        **_dense("cls/predictions/transform/dense", heads["mlm"].transform),
+        **_norm("cls/predictions/transform/LayerNorm", heads["mlm"].norm),
+        "cls/predictions/output_bias": Target(heads["mlm"].bias),
+        "cls/seq_relationship/output_weights": Target(heads["itm"].dense.kernel, True),
+        "cls/seq_relationship/output_bias": Target(heads["itm"].dense.bias),
+        "cls/img_rotation/rotation_output_weights": Target(heads["rotation"].dense.kernel, True),
+        "cls/img_rotation/rotation_output_bias": Target(heads["rotation"].dense.bias),
+        "cls/img_jigsaw/jiasaw_output_weights": Target(heads["jigsaw"].dense.kernel, True),
+        "cls/img_jigsaw/jigsaw_output_bias": Target(heads["jigsaw"].dense.bias),
+        "cls/img_camouflage/camouflage_output_weights": Target(heads["camouflage"].dense.kernel, True),
+        "cls/img_camouflage/camouflage_output_bias": Target(heads["camouflage"].dense.bias),
+        "cls/img_greymask/greymask_output_weights": Target(heads["grey"].dense.kernel),
+        "cls/img_blankmask/blanmask_output_weights": Target(heads["blank"].dense.kernel),
+    }
+    for index, block in enumerate(model.encoder.blocks):
+        layer = f"bert/encoder/layer_{index}/"
+        table |= {
+            **_dense(f"{layer}attention/self/query", block.attention.query),
+            **_dense(f"{layer}attention/self/key", block.attention.key),
+            **_dense(f"{layer}attention/self/value", block.attention.value),
+            **_dense(f"{layer}attention/output/dense", block.attention.output_projection),
+            **_norm(f"{layer}attention/output/LayerNorm", block.attention_norm),
+            **_dense(f"{layer}intermediate/dense", block.intermediate),
+            **_dense(f"{layer}output/dense", block.output_projection),
+            **_norm(f"{layer}output/LayerNorm", block.output_norm),
+        }
+    return {PREFIX + name: target for name, target in table.items()}
+
+
+class OriginalCheckpoint:
+    """A TensorFlow 1 checkpoint of the original release.
+
+    Args:
+        path: Its name without `.index` and `.data-...`, for example `checkpoint/pretrained/kaleidobert.ckpt-50683`.
+
+    Raises:
+        UserError: if it is missing, cut off or not a checkpoint.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(str(path).removesuffix(".index"))
+        if not self.path.with_name(f"{self.path.name}.index").is_file():
+            raise UserError(
+                f"{self.path}: no such checkpoint; name it without `.index`, with its data file beside it "
+                "(scripts/checkpoint/get_checkpoint.sh fetches the original's)"
+            )
+        with _damage_named(self.path):
+            self._reader = tf.train.load_checkpoint(str(self.path))
+            self.shapes: dict[str, tuple[int, ...]] = {
+                name: tuple(shape) for name, shape in self._reader.get_variable_to_shape_map().items()
+            }
+
+    def read(self, name: str) -> np.ndarray:
+        """The value of a variable."""
+        with _damage_named(self.path):
+            return self._reader.get_tensor(name)
+
+    @property
+    def step(self) -> int | None:
+        """The training step it was saved at, None if it does not say."""
+        return int(self.read("global_step")) if "global_step" in self.shapes else None
+
+    def model_config(self, num_heads: int | None = None) -> ModelConfig:
+        """The architecture that the shapes tell, in compatibility mode.
+
+        Args:
+            num_heads: Attention heads, which no shape tells; by default what `config.json` beside the checkpoint says,
+                or one for every 64 of the hidden size, as in every published BERT.
+
+        Raises:
+            UserError: if it is not a Kaleido-BERT, or its config says something else.
+        """
+        said = _read_config(self.path.parent / "config.json")
+        vocab_size, hidden_size = self._shape("bert/embeddings/word_embeddings")
+        layer = PREFIX + "bert/encoder/layer_{}/intermediate/dense/kernel"
+        num_layers = 0
+        while layer.format(num_layers) in self.shapes:
+            num_layers += 1
+        if not num_layers:
+            raise UserError(f"{self.path}: not a Kaleido-BERT: {layer.format(0)} is missing")
+        found = {
+            "vocab_size": vocab_size,
+            "hidden_size": hidden_size,
+            "num_hidden_layers": num_layers,
+            "intermediate_size": self._shape("bert/encoder/layer_0/intermediate/dense/kernel")[1],
+            "max_position_embeddings": self._shape("bert/embeddings/position_embeddings")[0],
+            "type_vocab_size": self._shape("bert/embeddings/token_type_embeddings")[0],
+            "patch_type_vocab_size": self._shape("bert/rotation_embeddings/rotation_type_embeddings")[0],
+            "patch_feature_size": self._shape("bert/rotation_embeddings/rotation_projector")[0],
+            **_FIXED,
+        }
+        different = [f"{key} {said[key]}, not {value}" for key, value in found.items() if said.get(key, value) != value]
+        if different:
+            raise UserError(
+                f"{self.path.parent / 'config.json'}: does not fit the checkpoint beside it, or what this model can "
+                f"be. Received: {'; '.join(different)}"
+            )
+        return ModelConfig(
+            vocab_size=vocab_size,
+            feature_size=found["patch_feature_size"],
+            num_layers=num_layers,
+            hidden_size=hidden_size,
+            num_heads=num_heads or said.get("num_attention_heads") or max(hidden_size // 64, 1),
+            intermediate_size=found["intermediate_size"],
+            max_position_embeddings=found["max_position_embeddings"],
+            token_type_vocab_size=found["type_vocab_size"],
+            segment_vocab_size=found["patch_type_vocab_size"],
+            dropout=said.get("hidden_dropout_prob", 0.1),
+            attention_dropout=said.get("attention_probs_dropout_prob", 0.1),
+            initializer_range=said.get("initializer_range", 0.02),
+            compatibility=Compatibility(original=True),
+        )
+
+    def load_into(self, model: KaleidoBert) -> None:
+        """Copies every variable into a model.
+
+        Raises:
+            UserError: with the names that are missing, not known or of another shape; the model is then unchanged.
+        """
+        table = variable_table(model)
+        wanted = {name: _original_shape(target) for name, target in table.items()}
+        problems = [f"{name} is missing" for name in table if name not in self.shapes]
+        extra = [name for name in sorted(set(self.shapes) - set(table)) if not _of_training(name, table)]
+        problems += [f"{name} is not known" for name in extra]
+        problems += [
+            f"{name} is {self.shapes[name]}, the model wants {shape}"
+            for name, shape in wanted.items()
+            if self.shapes.get(name, shape) != shape
+        ]
+        if problems:
+            more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+            raise UserError(f"{self.path}: does not fit the model: {'; '.join(problems[:_SHOWN])}{more}")
+        values = {name: self.read(name) for name in table}
+        for name, (variable, transposed) in table.items():
+            variable.assign(values[name].T if transposed else values[name])
+
+    def _shape(self, name):
+        shape = self.shapes.get(PREFIX + name, ())
+        if len(shape) != 2:
+            raise UserError(f"{self.path}: not a Kaleido-BERT: {PREFIX + name} is missing or no matrix")
+        return shape
+
+
+def save_original(model: KaleidoBert, path: Path) -> None:
+    """Writes a model as a checkpoint with the original's names and shapes, complete or not at all.
+
+    Args:
+        model: With all seven heads.
+        path: The checkpoint's name, without `.index`.
+    """
+    arrays = {
+        name: keras.ops.convert_to_numpy(variable).T if transposed else keras.ops.convert_to_numpy(variable)
+        for name, (variable, transposed) in variable_table(model).items()
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent, prefix=".") as temporary:
+        try:
+            tf.raw_ops.SaveV2(
+                prefix=str(Path(temporary) / path.name),
+                tensor_names=list(arrays),
+                shape_and_slices=[""] * len(arrays),
+                tensors=[np.ascontiguousarray(array, np.float32) for array in arrays.values()],
+            )
+        except tf.errors.OpError as error:
+            raise UserError(f"{path}: cannot be written: {error.message}") from None
+        # The index last: without it the data do not count as a checkpoint.
+        for file in sorted(Path(temporary).iterdir(), key=lambda file: file.suffix == ".index"):
+            file.replace(path.parent / file.name)
+
+
+def _original_shape(target: Target) -> tuple[int, ...]:
+    shape = tuple(target.variable.shape)
+    return shape[::-1] if target.transposed else shape
+
+
+def _of_training(name: str, table: Mapping[str, Target]) -> bool:
+    """Whether a name that is not the model's is what the original's optimizer keeps beside it."""
+    slot = _SLOT.fullmatch(name)
+    return name in _SCALARS or (slot is not None and slot["variable"] in table)
+
+
+def _level(name: str, model: KaleidoBert, index: int) -> dict[str, Target]:
+    patch = model.patch_embedding
+    return {
+        f"{name}_projector": Target(patch.projections[index].kernel),
+        f"{name}_type_embeddings": Target(patch.segments[index]),
+        **_norm(f"{name}EmbLayerNorm", patch.norms[index]),
+    }
+
+
+def _dense(name: str, layer: keras.layers.Dense) -> dict[str, Target]:
+    return {f"{name}/kernel": Target(layer.kernel), f"{name}/bias": Target(layer.bias)}
+
+
+def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, Target]:
+    return {f"{name}/gamma": Target(layer.gamma), f"{name}/beta": Target(layer.beta)}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """The original's `config.json`; empty if there is none."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a configuration is a JSON object")
+    return content
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
+        raise UserError(f"{path}: damaged or not a checkpoint: {' '.join(str(error).split())}") from None

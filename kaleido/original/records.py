@@ -1,0 +1,46 @@
+"""Random access to records that were made of the original release's data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kaleido.errors import UserError
+from kaleido.original.batches import Examples
+from kaleido.original.layout import OriginalLayout
+from kaleido.original.schema import Content, Schema
+from kaleido.records.reader import SplitRecords
+
+ORIGINAL = "original"
+
+
+class OriginalRecords(SplitRecords):
+    """The records of one split; safe to read from several threads.
+
+    Attributes:
+        metadata: `feature_size`, and in `config` `schema` and `photo_size`.
+        index: The labels, the ids and the names of the labels.
+        content: `pretraining`, `recognition` or `retrieval`.
+        photo_size: Width and height of the photos, in pixels.
+    """
+
+    KIND = ORIGINAL
+    _HOW_TO_ADD = "--{split} as well"
+
+    def __init__(self, directory, split, metadata, files, lengths):
+        super().__init__(directory, split, metadata, files, lengths)
+        self.content: Content = self._layout.content
+        self.photo_size: int = metadata["config"]["photo_size"]
+
+    @staticmethod
+    def _layout_of(metadata: Mapping) -> OriginalLayout:
+        return OriginalLayout(Schema.parse(metadata["config"]["schema"]))
+
+    def photo_ids(self) -> list[str]:
+        return self.index.columns["photo_id"].tolist() if "photo_id" in self.index.columns else [""] * len(self)
+
+    def examples(self, indices: np.ndarray) -> Examples:
+        """The numbers of some records, in any order, repetitions allowed; features float16."""
+        try:
+            return self._layout.examples(self._read(np.asarray(indices)))
+        except ValueError as error:
+            raise UserError(f"{self.directory}: {error} among the {self.split} records; prepare again") from None

@@ -1,0 +1,1 @@
+"""A trained model in use: photos and texts in, vectors, classes, matches and captions out."""

@@ -1,0 +1,154 @@
+"""Candidate lists as a file: JSON lines, one list each, by ids that hold for any records of the same products.
+
+The first line is `{"format": "kaleido candidates 1"}`, with `settings` and the `sha256` of all other lines where this
+program wrote it; every other one such as
+
+    {"direction": "i2t", "query": "PHOTO", "candidates": ["PRODUCT", "PRODUCT"], "labels": [0, 1]}
+
+with a `repeat` if queries were drawn several times; for `t2i` the query is a product and the candidates are photos.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaleido.atomic import write_atomically
+from kaleido.errors import UserError
+from kaleido.retrieval.candidates import DIRECTIONS, CandidateLists
+from kaleido.retrieval.gallery import Gallery
+
+FORMAT = "kaleido candidates 1"
+
+
+def gallery_identity(gallery: Gallery) -> dict[str, Any]:
+    """What tells a gallery from another: the same for records of the same split, however their photos were encoded."""
+    digest = hashlib.sha256("\n".join([*gallery.text_ids, "", *gallery.photo_ids]).encode())
+    digest.update(gallery.text_of_photo.astype("<i8").tobytes())
+    return {
+        "split": gallery.records.split,
+        "texts": len(gallery.text_ids),
+        "photos": len(gallery.photo_ids),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def write_lists(path: Path, gallery: Gallery, lists: Mapping[str, CandidateLists], settings: Mapping[str, Any]) -> None:
+    """Writes lists.
+
+    Args:
+        path: Where.
+        gallery: Whose items they are of.
+        lists: By direction.
+        settings: How they were made, in JSON types.
+    """
+    lines = []
+    for direction, of_direction in lists.items():
+        query_ids, candidate_ids = _ids(gallery, direction)
+        bounds = zip(of_direction.offsets[:-1].tolist(), of_direction.offsets[1:].tolist())
+        for repeat, query, (start, end) in zip(of_direction.repeats.tolist(), of_direction.queries.tolist(), bounds):
+            line = {
+                "direction": direction,
+                "repeat": repeat,
+                "query": query_ids[query],
+                "candidates": [candidate_ids[item] for item in of_direction.candidates[start:end].tolist()],
+                "labels": of_direction.labels[start:end].astype(int).tolist(),
+            }
+            lines.append(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+    body = "".join(lines).encode()
+    notes = {direction: dict(of_direction.notes) for direction, of_direction in lists.items()}
+    header = {
+        "format": FORMAT,
+        "settings": settings,
+        "gallery": gallery_identity(gallery),
+        "notes": notes,
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    write_atomically(path, json.dumps(header).encode() + b"\n" + body)
+
+
+def read_lists(path: Path, gallery: Gallery, settings: Mapping[str, Any] | None = None) -> dict[str, CandidateLists]:
+    """Reads lists that `write_lists` wrote, or anybody.
+
+    Args:
+        path: Of the file.
+        gallery: That has the items.
+        settings: How the lists must have been made, None for lists of any origin.
+
+    Returns:
+        By direction, those in the file.
+
+    Raises:
+        UserError: if the file is missing or damaged, of other settings, or a line is wrong: an item that the gallery
+            does not have, or no or several positives.
+    """
+    try:
+        first, _, body = path.read_bytes().partition(b"\n")
+        header = json.loads(first)
+        if header["format"] != FORMAT:
+            raise ValueError
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f'{path}: no candidate lists; the first line must be {{"format": "{FORMAT}"}}') from None
+    if header.get("sha256", hashlib.sha256(body).hexdigest()) != hashlib.sha256(body).hexdigest():
+        raise UserError(f"{path}: damaged: its lists do not fit its checksum; remove the file to draw them again")
+    if settings is not None and (header.get("settings") != settings or header["gallery"] != gallery_identity(gallery)):
+        raise UserError(f"{path}: lists that were drawn otherwise or of other products; name another file or remove it")
+    found: dict[str, list] = {direction: [] for direction in DIRECTIONS}
+    places = {direction: [_places(ids) for ids in _ids(gallery, direction)] for direction in DIRECTIONS}
+    for number, line in enumerate(body.splitlines(), 2):
+        direction, *values = _read_line(f"{path}, line {number}", line, places)
+        found[direction].append(values)
+    if not any(found.values()):
+        raise UserError(f"{path}: holds no list")
+    notes = header.get("notes", {})
+    return {
+        direction: _joined(direction, lists, notes.get(direction, {})) for direction, lists in found.items() if lists
+    }
+
+
+def _ids(gallery: Gallery, direction: str) -> tuple[list[str], list[str]]:
+    """The ids of queries and of candidates."""
+    ids = gallery.photo_ids, gallery.text_ids
+    return ids if direction == "i2t" else ids[::-1]
+
+
+def _places(ids: list[str]) -> dict[str, int]:
+    return {id_: place for place, id_ in enumerate(ids)}
+
+
+def _read_line(where: str, line: bytes, places: Mapping) -> tuple[str, int, int, np.ndarray, np.ndarray]:
+    try:
+        values = json.loads(line)
+        direction, query = values["direction"], values["query"]
+        candidates, labels, repeat = values["candidates"], np.array(values["labels"]), int(values.get("repeat", 0))
+        query_places, candidate_places = places[direction]
+        if labels.shape != (len(candidates),) or not set(labels.tolist()) <= {0, 1}:
+            raise ValueError
+        items = [query_places.get(query, -1), *(candidate_places.get(candidate, -1) for candidate in candidates)]
+    except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
+        raise UserError(f"{where}: needs a direction, a query, candidates, and as many labels, each 0 or 1") from None
+    if -1 in items:
+        unknown = [query, *candidates][items.index(-1)]
+        raise UserError(f"{where}: no such item among the records. Received: {unknown}")
+    if labels.sum() != 1:
+        raise UserError(f"{where}: the query {query} needs exactly one positive. Received: {labels.sum()}")
+    return direction, repeat, items[0], np.array(items[1:]), labels.astype(bool)
+
+
+def _joined(direction, lists: list, notes: Mapping[str, Any]) -> CandidateLists:
+    repeats, queries, candidates, labels = zip(*lists)
+    offsets = np.concatenate([[0], np.cumsum([len(of_query) for of_query in candidates])])
+    return CandidateLists(
+        direction,
+        np.array(repeats),
+        np.array(queries),
+        np.concatenate(candidates),
+        np.concatenate(labels),
+        offsets,
+        notes,
+    )

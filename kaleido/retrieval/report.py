@@ -1,0 +1,132 @@
+"""What retrieval found: figures with intervals as JSON and Markdown, and every score."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kaleido.atomic import write_atomically
+from kaleido.retrieval.candidate_files import gallery_identity
+from kaleido.retrieval.protocol import Ranked, Retrieval
+from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, pair_figures, rank_figures, sum_figure
+
+NAMES = {"i2t": "image to text", "t2i": "text to image"}
+
+_HEADER = ("", "queries", "candidates", *RECALLS, "mean rank", "accuracy", "AUC")
+
+
+def retrieval_results(
+    retrieval: Retrieval, found: Mapping[str, Ranked], threshold: float | None, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The figures of a protocol, in JSON types: shares in 0..1, SumR in percent.
+
+    Args:
+        retrieval: The protocol.
+        found: What a scorer made of it, by direction.
+        threshold: The scorer's.
+        about: What else the figures depend on: the model, ...
+    """
+    config, gallery = retrieval.config, retrieval.gallery
+    resampling = Resampling(np.concatenate([ranked.products for ranked in found.values()]), config.resamples)
+    drawn = config.protocol == "random100"
+    results = {
+        **about,
+        "records": {"catalog": gallery.records.metadata.get("catalog", {}).get("name"), **gallery_identity(gallery)},
+        "protocol": config.protocol,
+        "text": config.text,
+        "candidates": asdict(config.candidates_config) if drawn else {},
+        "lists": retrieval.lists_path.name if retrieval.lists_path else None,
+        "resamples": config.resamples,
+        "directions": {direction: _direction(ranked, resampling, threshold) for direction, ranked in found.items()},
+    }
+    if len(found) > 1:
+        queries = [(ranked.ranks, ranked.products) for ranked in found.values()]
+        results["SumR"] = asdict(sum_figure(queries, resampling))
+    return results
+
+
+def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) -> dict[str, Any]:
+    figures = rank_figures(ranked.ranks, ranked.products, resampling)
+    if ranked.scored:
+        figures |= pair_figures(ranked.scored, resampling, threshold)
+    lengths = np.diff(ranked.lists.offsets)
+    content = {
+        "queries": len(ranked.lists),
+        "candidates": [int(lengths.min()), int(lengths.max())],
+        **ranked.lists.notes,
+        **{name: asdict(figure) for name, figure in figures.items()},
+    }
+    repeats = np.unique(ranked.lists.repeats)
+    if len(repeats) > 1:
+        for k in CUTOFFS:
+            shares = [(ranked.ranks[ranked.lists.repeats == repeat] <= k).mean() for repeat in repeats]
+            content[f"R@{k}"]["deviation"] = float(np.std(shares, ddof=1))
+    return content
+
+
+def write_retrieval(
+    directory: Path, name: str, results: Mapping[str, Any], retrieval: Retrieval, found: Mapping[str, Ranked]
+) -> str:
+    """Writes `NAME.json`, `NAME.md` and `NAME-scores.npz`.
+
+    Returns:
+        The table in Markdown.
+    """
+    table = retrieval_table(results)
+    write_atomically(directory / f"{name}.json", json.dumps(results, indent=1).encode() + b"\n")
+    write_atomically(directory / f"{name}.md", table.encode() + b"\n")
+    arrays = {"text_ids": np.array(retrieval.gallery.text_ids), "photo_ids": np.array(retrieval.gallery.photo_ids)}
+    for direction, ranked in found.items():
+        lists = ranked.lists
+        columns = {"query": lists.queries, "repeat": lists.repeats, "offset": lists.offsets, "rank": ranked.ranks}
+        columns |= {"candidate": lists.candidates, "label": lists.labels, "score": ranked.scores}
+        arrays |= {f"{direction}_{column}": values for column, values in columns.items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    write_atomically(directory / f"{name}-scores.npz", file.getvalue())
+    return table
+
+
+def retrieval_table(results: Mapping[str, Any]) -> str:
+    """The figures in Markdown: percent but for the mean rank, 95 % intervals in brackets, deviations over repeats."""
+    rows = [f"| {' | '.join(_HEADER)} |", f"|---|{'---:|' * (len(_HEADER) - 1)}"]
+    for direction, content in results["directions"].items():
+        low, high = content["candidates"]
+        cells = [NAMES[direction], f"{content['queries']:,}", f"{low:,}" if low == high else f"{low:,} to {high:,}"]
+        cells += [_percent(content[recall]) for recall in RECALLS]
+        cells += [_cell(content["mean_rank"], 1), _percent(content.get("accuracy")), _percent(content.get("AUC"))]
+        rows.append(f"| {' | '.join(cells)} |")
+    if "SumR" in results:
+        rows += ["", f"SumR {_cell(results['SumR'], 1)}"]
+    rows += ["", _told(results)]
+    return "\n".join(rows)
+
+
+def _told(results: Mapping[str, Any]) -> str:
+    """What the figures depend on, in a sentence."""
+    parts = [f"Protocol {results['protocol']} on the {results['records']['split']} products"]
+    if drawn := results["candidates"]:
+        parts.append(
+            f"{drawn['negatives']} negatives of the same {drawn['label']} by {drawn['level']}, "
+            f"{drawn['repeats']} repeats, seed {drawn['seed']}"
+        )
+        first = next(iter(results["directions"].values()))
+        if filled := first.get("queries_filled_from_category"):
+            parts.append(f"{filled:,} queries of a small {drawn['label']} filled from the category")
+        if left_out := first.get("products_left_out"):
+            parts.append(f"{left_out:,} products of a small {drawn['label']} left out as queries")
+    parts.append(f"text: {'title and description' if results['text'] == 'both' else results['text']}")
+    return "; ".join(parts) + "."
+
+
+def _percent(figure: Mapping[str, float] | None) -> str:
+    return "" if figure is None else _cell({name: 100 * value for name, value in figure.items()}, 2)
+
+
+def _cell(figure: Mapping[str, float], digits: int) -> str:
+    deviation = f" ± {figure['deviation']:.{digits}f}" if "deviation" in figure else ""
+    return f"{figure['value']:.{digits}f}{deviation} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"

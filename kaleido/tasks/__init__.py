@@ -1,0 +1,1 @@
+"""The training tasks, one folder each; each registers itself by name."""

@@ -1,0 +1,1 @@
+"""Fashion captioning (paper section 4.2, FC)."""

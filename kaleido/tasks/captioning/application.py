@@ -1,0 +1,144 @@
+"""Fashion captioning: the text of a product from its photo (paper section 4.2, FC)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import keras
+from keras import ops
+from tqdm import tqdm
+
+from kaleido.app.application import TRAIN
+from kaleido.app.cluster import Cluster
+from kaleido.app.finetune_config import FinetuneConfig
+from kaleido.app.finetuning import Finetuning
+from kaleido.errors import UserError
+from kaleido.original.records import OriginalRecords
+from kaleido.records.reader import Records
+from kaleido.tasks.captioning.model import Captioner
+from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
+
+TASK = "caption"
+
+
+class Captioning(Finetuning):
+    """Describes a product from its photo alone.
+
+    Args:
+        config: Records, folder of the run, the model to start from, decoder, training.
+
+    Raises:
+        UserError: if texts are too long, or their words are masked in the records.
+    """
+
+    metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
+
+    def __init__(self, config: FinetuneConfig):
+        super().__init__(config)
+        self.length = config.preprocess_config.max_text_length
+        longest = self.architecture.max_position_embeddings
+        if self.length > longest:
+            raise UserError(
+                f"preprocess_config.max_text_length must be at most {longest}, the positions that the model knows. "
+                f"Received: {self.length}"
+            )
+        self._check_texts()
+
+    def build_model(self) -> keras.Model:
+        keras.utils.set_random_seed(self.config.seed)
+        self.model = Captioner(self.architecture, self.config.caption_config.decoder)
+        if self.start:
+            self.model.bert.copy_body(self.start)
+            if "mlm" in self.start.heads:
+                self.model.bert.heads["mlm"].set_weights(self.start.heads["mlm"].get_weights())
+        return self.model
+
+    def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
+        """Logits [B, T - 1, V] of every piece but [CLS]."""
+        if self.model.decoder == "causal":
+            return {TASK: self.model(features, training=mode == TRAIN)[TASK][:, :-1]}
+        hidden = self._hidden(features, mode == TRAIN and self.config.caption_config.rounds > 1)
+        logits = self.model(hidden, training=mode == TRAIN)[TASK]
+        return {TASK: logits[:, 1 : ops.shape(features["token_ids"])[1]]}
+
+    def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
+        return {TASK: ops.sum(_counted(labels))}
+
+    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
+        return ops.sum(_losses(logits, labels)) / ops.maximum(weights[TASK], 1e-5)
+
+    def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
+        counted = _counted(labels)
+        hits = ops.equal(ops.cast(ops.argmax(logits[TASK], axis=-1), "int32"), labels["token_ids"][:, 1:])
+        return {
+            f"loss/{TASK}": (ops.sum(_losses(logits, labels)), ops.sum(counted)),
+            f"accuracy/{TASK}": (ops.sum(ops.cast(hits, "float32") * counted), ops.sum(counted)),
+        }
+
+    def build_predictions(self, output: Mapping) -> dict[str, Any]:
+        """The likeliest piece at each place, a causal decoder's given the true ones before it: [B, T - 1]."""
+        return {TASK: ops.argmax(output[TASK], axis=-1)}
+
+    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
+        return {"loss/total": means[f"loss/{TASK}"], **means}
+
+    @property
+    def task_config(self) -> dict[str, Any]:
+        return super().task_config | {"caption_config": asdict(self.config.caption_config)}
+
+    def run_caption(self, split: str) -> Iterator[Caption]:
+        """The saved model's captions of a split's photos, in the order of the records."""
+        config = self.config.evaluate_config
+        records = self.open_records(split)
+        captioner = PhotoCaptioner.load(self.directory / "model", asdict(self.config.caption_config), config.batch_size)
+        pipeline = self._pipeline(records, config.batch_size, False, Cluster())
+        for batch in tqdm(pipeline, f"caption {split}", pipeline.evaluation_steps, leave=False, unit="batch"):
+            yield from captioner(batch)
+
+    def _hidden(self, features, in_part):
+        """The text as `mask_predict` sees it: [MASK] at every place but the first, however long the text is.
+
+        With `in_part`, half of the texts show some of their pieces and where they end, as in later rounds.
+        """
+        tokens, seen = features["token_ids"], features["token_mask"]
+        missing = self.length - ops.shape(tokens)[1]
+        tokens, seen = (ops.pad(values, ((0, 0), (0, missing))) for values in (tokens, seen))
+        first = ops.arange(self.length) == 0
+        shown, attended = first & (seen > 0), ops.ones_like(seen)
+        if in_part:
+            rows = ops.shape(tokens)[0]
+            share = keras.random.uniform((rows, 1), -1.0, 1.0, seed=self.model.generator)
+            kept = keras.random.uniform((rows, self.length), seed=self.model.generator) > share
+            ends = tokens == self.tokenizer.sep_id
+            shown = shown | ((share > 0) & (seen > 0) & (kept | ends))
+            attended = ops.where(share > 0, seen, attended)
+        hidden = {name: values for name, values in features.items() if name != "token_types"}
+        return {**hidden, "token_ids": ops.where(shown, tokens, self.tokenizer.mask_id), "token_mask": attended}
+
+    def _check_texts(self) -> None:
+        records = self.open_records("train")
+        if isinstance(records, OriginalRecords) and records.content != "recognition":
+            raise UserError(
+                f"{records.directory}: holds the original's data for {records.content}, whose texts are masked or of "
+                "other products; name records of its data for recognition"
+            )
+        if not isinstance(records, Records) or self.config.caption_config.long_texts == "cut":
+            return
+        lengths = records.index.token_offsets[1:] - records.index.token_offsets[:-1] + 2
+        if (long := int((lengths > self.length).sum())) > 0:
+            raise UserError(
+                f"{records.directory}: {long} of {len(lengths)} training texts are longer than "
+                f"preprocess_config.max_text_length, the longest {lengths.max()} positions; raise it, or set "
+                f"caption_config.long_texts to cut. Received: {self.length}"
+            )
+
+
+def _counted(batch):
+    """1 on the pieces of a text and on [SEP], 0 on padding: float32 [B, T - 1]."""
+    return ops.cast(batch["token_mask"], "float32")[:, 1:]
+
+
+def _losses(logits, batch):
+    """Cross-entropy of each piece in nats, 0 on padding: float32 [B, T - 1]."""
+    pieces, logits = batch["token_ids"][:, 1:], ops.cast(logits[TASK], "float32")
+    return ops.sparse_categorical_crossentropy(pieces, logits, from_logits=True) * _counted(batch)

@@ -1,0 +1,115 @@
+"""Captions read piece by piece, with the keys and values of what was read before kept in memory."""
+
+from typing import Any, Protocol
+
+from keras import ops
+
+from kaleido.model.encoder import MASKED_SCORE, EncoderLayer
+from kaleido.tasks.captioning.model import Captioner
+
+State = list
+"""Arrays, or lists and tuples of them, whose first two axes are photos B and captions a photo K."""
+
+
+class Reader(Protocol):
+    """What a search asks of a model of captions.
+
+    Attributes:
+        photos: How many there are, B.
+    """
+
+    photos: int
+
+    def begin(self, captions: int, length: int) -> State:
+        """The state before the first piece of K captions a photo, of `length` positions at most."""
+
+    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
+        """Reads the pieces int32 [B, K] at a position; gives the logits [B, K, V] of the next, and the state after."""
+
+
+class CachedReader:
+    """Computes each piece once: the photo's keys and values at the start, those of a piece when it is read.
+
+    Patches attend to patches alone, so theirs do not depend on the caption, and all captions of a photo share them.
+
+    Args:
+        captioner: With a causal decoder.
+        batch: Of photos; texts are not looked at.
+    """
+
+    def __init__(self, captioner: Captioner, batch):
+        self._captioner = captioner
+        values = captioner.bert.embed_patches(batch)
+        self.photos = values.shape[0]
+        bias = ops.zeros((1, 1, 1, 1))
+        self._patches = []
+        for block in captioner.bert.encoder.blocks:
+            self._patches.append(block.attention.memory(values))
+            values = block(values, bias)
+
+    def begin(self, captions: int, length: int) -> State:
+        config = self._captioner.config
+        shape = (self.photos, captions, config.num_heads, length, config.hidden_size // config.num_heads)
+        empty = ops.zeros(shape, self._captioner.compute_dtype)
+        return [(empty, empty) for _ in self._patches]
+
+    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
+        photos, captions = pieces.shape
+        embedded = self._captioner.bert.text_embedding(ops.reshape(pieces, (-1, 1)), first=place)
+        values = ops.reshape(embedded, (photos, captions, -1))
+        after = []
+        for block, patches, text in zip(self._captioner.bert.encoder.blocks, self._patches, state):
+            values, text = _read(block, values, patches, text, place)
+            after.append(text)
+        return self._captioner.logits(values), after
+
+
+def _read(block: EncoderLayer, values, patches, text, place):
+    """One layer for the pieces [B, K, H] at one position; gives the outputs and the text's memory with them."""
+    attention = block.attention
+    length = text[0].shape[3]
+    photos, captions, size = values.shape
+    rows = ops.reshape(values, (photos * captions, 1, size))
+    here = ops.arange(length)[:, None] == place
+    text = tuple(
+        ops.where(here, ops.reshape(new, (photos, captions, -1, 1, attention.head_size)), old)
+        for new, old in zip(attention.memory(rows), text)
+    )
+    query = ops.reshape(attention.heads(attention.query(rows)), (photos, captions, -1, attention.head_size))
+    query = query * (attention.head_size**-0.5)
+    bias = ops.where(ops.arange(length) > place, MASKED_SCORE, 0.0)
+    scores = [
+        ops.cast(ops.einsum("bkhd,bhpd->bkhp", query, patches[0]), "float32"),
+        ops.cast(ops.einsum("bkhd,bkhld->bkhl", query, text[0]), "float32") + bias,
+    ]
+    probabilities = ops.cast(ops.softmax(ops.concatenate(scores, axis=-1)), attention.compute_dtype)
+    count = patches[0].shape[2]
+    mixed = ops.einsum("bkhp,bhpd->bkhd", probabilities[..., :count], patches[1])
+    mixed = mixed + ops.einsum("bkhl,bkhld->bkhd", probabilities[..., count:], text[1])
+    attended = attention.output_projection(ops.reshape(mixed, values.shape))
+    return block.complete(values, attended), text
+
+
+class RecomputingReader:
+    """Encodes photo and caption anew for every piece: the reference that `CachedReader` must agree with.
+
+    Args:
+        captioner: With a causal decoder.
+        batch: Of photos; texts are not looked at.
+    """
+
+    def __init__(self, captioner: Captioner, batch):
+        self._captioner = captioner
+        self._patches = captioner.bert.embed_patches(batch)
+        self.photos = self._patches.shape[0]
+
+    def begin(self, captions: int, length: int) -> State:
+        return [ops.zeros((self.photos, captions, length), "int32")]
+
+    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
+        photos, captions, length = state[0].shape
+        tokens = ops.where(ops.arange(length) == place, pieces[:, :, None], state[0])
+        text = self._captioner.bert.text_embedding(ops.reshape(tokens, (photos * captions, length)))
+        outputs = self._captioner.encode(text, ops.repeat(self._patches, captions, axis=0), None)
+        logits = self._captioner.logits(ops.take(outputs, place, axis=1))
+        return ops.reshape(logits, (photos, captions, -1)), [tokens]

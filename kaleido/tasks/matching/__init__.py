@@ -1,0 +1,1 @@
+"""Fine-tuning for retrieval: image-text matching with hard negatives, and the two-tower model."""

@@ -1,0 +1,1 @@
+"""Training and evaluation of the saliency network on composited wardrobe scenes (paper section 1.1)."""

@@ -1,0 +1,107 @@
+"""How well saliencies find products: on scenes whose masks are known, and on the photos of a catalogue."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from kaleido.catalog.catalog import Catalog
+from kaleido.errors import UserError
+from kaleido.records.config import PipelineConfig
+from kaleido.tasks.saliency.agreement import box_iou, mask_iou
+from kaleido.tasks.saliency.training import HELD_OUT_SEED, SceneStream, WardrobeCutouts
+from kaleido.vision.photo import decode
+from kaleido.vision.saliency import BorderSaliency, Saliency, box_of
+
+PLAIN = 240
+"""A border of which half the pixels are at least this bright in every channel is a studio's white."""
+
+HALO = 30.0
+"""Differences from white that JPEG leaves around a product in a small photo stay below this; at the 12 of `border`, two
+pixels of them count as product on either side."""
+
+GOOD_IOU = 0.8
+"""Of a box that is counted as good."""
+
+Example = tuple[np.ndarray, np.ndarray]
+"""A photo, uint8 [H, W, 3], and its true mask, bool [H, W]."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Means over photos.
+
+    Attributes:
+        photos: How many.
+        mask_iou: Intersection over union of masks.
+        box_iou: The same of boxes.
+        good_boxes: Share of the boxes whose IoU is at least `GOOD_IOU`.
+    """
+
+    photos: int
+    mask_iou: float
+    box_iou: float
+    good_boxes: float
+
+
+def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], total: int) -> dict[str, Agreement]:
+    """Lets saliencies find the products of some photos.
+
+    Args:
+        saliencies: By name.
+        examples: Photos with their truth.
+        total: How many they are at most, for the progress bar.
+
+    Raises:
+        UserError: There is not one example.
+    """
+    values = {name: [] for name in saliencies}
+    for photo, true in tqdm(examples, total=total, desc="saliency", unit="photo", leave=False):
+        for name, saliency in saliencies.items():
+            found = saliency.mask(photo)
+            values[name].append((mask_iou(found, true), box_iou(box_of(found), box_of(true))))
+    if not all(values.values()):
+        raise UserError("not one photo has a known mask or stands before plain white; nothing can be measured")
+    means = {}
+    for name, rows in values.items():
+        masks, boxes = np.array(rows).T
+        means[name] = Agreement(len(rows), float(masks.mean()), float(boxes.mean()), float(np.mean(boxes >= GOOD_IOU)))
+    return means
+
+
+def held_out_scenes(count: int, seed: int) -> Iterator[Example]:
+    """Scenes of wardrobe products that no training of the net has seen."""
+    stream = SceneStream(
+        WardrobeCutouts(HELD_OUT_SEED + 1 + seed, count), PipelineConfig(), batch_size=16, training=False
+    )
+    for batch in stream.iterate():
+        yield from zip(batch["photo"], batch["mask"] > 127)
+
+
+def catalog_photos(catalog: Catalog, most: int) -> Iterator[Example]:
+    """Photos of a catalogue, evenly chosen, with their true masks where it has these, as the wardrobe does.
+
+    Otherwise those before plain white are taken, and what differs from it for the truth; the others are passed over,
+    and so are photos that cannot be read.
+    """
+    photos = [photo for product in catalog.products for photo in product.photos]
+    pseudo_truth = BorderSaliency(min_distance=HALO).mask
+    for place in range(0, len(photos), -(-len(photos) // most)):
+        try:
+            pixels = decode(catalog.read(photos[place].uri))
+            if photos[place].mask_uri:
+                mask = decode(catalog.read(photos[place].mask_uri))[..., 0] > 127
+            elif _is_plain(pixels):
+                mask = pseudo_truth(pixels)
+            else:
+                continue
+        except UserError:
+            continue
+        if mask.any():
+            yield pixels, mask
+
+
+def _is_plain(photo: np.ndarray) -> bool:
+    edges = (photo[0], photo[-1], photo[:, 0], photo[:, -1])
+    return bool(np.median(np.concatenate(edges).min(axis=-1)) >= PLAIN)

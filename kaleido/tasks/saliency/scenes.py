@@ -1,0 +1,177 @@
+"""Products composited on backgrounds of all kinds: photos whose masks are known to the pixel."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from kaleido.tasks.saliency import backgrounds, camera, textures
+from kaleido.tasks.saliency.figure import UPPER, dress_figure
+
+_MESH = 4
+"""Cells a side of the grid that bends a product."""
+
+
+class Cutout(NamedTuple):
+    """A product without background.
+
+    Attributes:
+        pixels: uint8 [s, s, 4], RGBA.
+        worn: What part of the body it covers, one of `figure.WORN`; empty for what is not worn on the body.
+    """
+
+    pixels: np.ndarray
+    worn: str = ""
+
+
+class Scene(NamedTuple):
+    """A photo and its truth.
+
+    Attributes:
+        photo: uint8 [size, size, 3].
+        mask: uint8 [size, size]: how much of each pixel is product (and its wearer, if there is one), of 255.
+    """
+
+    photo: np.ndarray
+    mask: np.ndarray
+
+
+def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[int]) -> Scene:
+    """Draws a scene with one product.
+
+    Args:
+        cutouts: Products, of which another may peep in from the border.
+        index: Which of them is the scene's.
+        size: Width and height, in pixels; products whose photos are not square appear squeezed, as the net sees them.
+        seed: Of every draw, for example (seed, epoch, index).
+
+    Returns:
+        A scene of which at least some part of the product is seen.
+    """
+    random = np.random.default_rng(seed)
+    cutout = cutouts[index]
+    product = Image.fromarray(_restyled(cutout, random))
+    at_home = random.random() < 0.5
+    worn = bool(cutout.worn) and random.random() < (0.15 if at_home else 0.45)
+    if worn:
+        product = dress_figure(product, cutout.worn, random)
+    pixels = (backgrounds.room if at_home else backgrounds.studio)(random, size)
+    if at_home and random.random() < 0.15:
+        _peep_in(pixels, cutouts[int(random.integers(len(cutouts)))], random)
+    placed = np.asarray(_placed(product, size, random, upright=not at_home or worn, most=1.3 if worn else 1))
+    alpha = placed[..., 3:].astype(np.float32) / 255
+    if at_home and cutout.worn == UPPER and not worn and random.random() < 0.25:
+        _hang(pixels, alpha[..., 0], random)
+    if random.random() < 0.6:
+        pixels = pixels * (1 - _shadow(alpha[..., 0], random)[..., None])
+    pixels += (placed[..., :3] - pixels) * alpha
+    if at_home or random.random() < 0.3:
+        pixels = camera.lit(pixels, random)
+    return Scene(camera.photographed(pixels, random), placed[..., 3])
+
+
+def _restyled(cutout: Cutout, random: np.random.Generator) -> np.ndarray:
+    """The product in other colours, another cloth, with wrinkles and a print, so that its drawing is not learnt."""
+    size = len(cutout.pixels)
+    colours = cutout.pixels[..., :3].astype(np.float32)
+    if random.random() < 0.5:
+        gain = random.uniform(0.5, 1.3) * (1 + random.normal(0, 0.15, 3))
+        colours = colours[..., random.permutation(3)] * gain.astype(np.float32)
+    if random.random() < 0.35:
+        # The drawing's light, seams and contours stay.
+        light = colours.mean(axis=-1, keepdims=True)
+        inside = cutout.pixels[..., 3:] > 127
+        colours = textures.surface(random, size) * (light / max(1.0, light[inside].mean()))
+    if random.random() < 0.25:
+        colours = np.where(_print(size, random)[..., None], textures.surface(random, size), colours)
+    if random.random() < 0.7:
+        colours = colours * (1 + np.float32(random.uniform(0.1, 0.9)) * (textures.folds(random, size)[..., None] - 0.5))
+    return np.concatenate([np.clip(colours, 0, 255).astype(np.uint8), cutout.pixels[..., 3:]], axis=-1)
+
+
+def _print(size, random):
+    """Where a print lies on the product: bool [size, size]."""
+    x = (np.arange(size) + 0.5) / size
+    far = np.square((x - random.uniform(0.4, 0.6)) / random.uniform(0.05, 0.25))
+    down = np.square((x[:, None] - random.uniform(0.3, 0.6)) / random.uniform(0.05, 0.25))
+    return (far + down < 1) if random.random() < 0.5 else np.maximum(far, down) < 1
+
+
+def _placed(
+    product: Image.Image, size: int, random: np.random.Generator, upright: bool, most: float = 1.0
+) -> Image.Image:
+    """The product turned, bent and set into the frame, of which it may stick out: RGBA [size, size]."""
+    left, top, right, bottom = product.getbbox() or (0, 0, *product.size)
+    angle = random.normal(0, 0.05) if upright else random.normal(0, 0.2)
+    if not upright and random.random() < 0.12:
+        angle = random.uniform(-np.pi, np.pi)
+    squeeze = np.exp(random.normal(0.1, 0.22))  # photos are more often high than wide
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]]) * np.array([[squeeze**0.5], [squeeze**-0.5]])
+    if random.random() < 0.5:
+        turn[:, 0] *= -1
+    extent = np.abs(turn) @ np.array([right - left, bottom - top])
+    fill = random.uniform(0.35, 0.6) if random.random() < 0.1 else random.uniform(0.6, 1.15)
+    scale = fill * most * size / extent.max()
+    shown = scale * extent
+    slack = np.maximum(size - shown, 0) / 2
+    centre = size / 2 + random.uniform(-1, 1, 2) * slack + random.normal(0, 0.04, 2) * size * (random.random() < 0.4)
+    if scale < 0.6:  # the filter below looks at neighbouring pixels only
+        product = product.reduce(2)
+        scale, left, top, right, bottom = scale * 2, left / 2, top / 2, right / 2, bottom / 2
+
+    edges = np.linspace(0, size, _MESH + 1)
+    nodes = np.stack(np.meshgrid(edges, edges, indexing="ij"), axis=-1)[..., ::-1]
+    source = (nodes - centre) @ np.linalg.inv(scale * turn).T + np.array([left + right, top + bottom]) / 2
+    bend = random.uniform(0, 0.05) if random.random() < 0.7 else 0.0
+    source += random.normal(0, 1, source.shape) * bend * max(right - left, bottom - top)
+    whole = np.rint(edges).astype(int).tolist()
+    mesh = []
+    for i in range(_MESH):
+        for j in range(_MESH):
+            corners = source[i, j], source[i + 1, j], source[i + 1, j + 1], source[i, j + 1]
+            box = (whole[j], whole[i], whole[j + 1], whole[i + 1])
+            mesh.append((box, tuple(np.concatenate(corners).tolist())))
+    return product.transform((size, size), Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
+
+
+def _shadow(alpha: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """How much of the light the product takes from what lies behind it."""
+    shift = random.integers(-len(alpha) // 16, len(alpha) // 16 + 1, 2)
+    shade = Image.fromarray((alpha * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(random.uniform(1, 6)))
+    moved = np.roll(np.asarray(shade, np.float32), shift, axis=(0, 1))
+    return moved * np.float32(random.uniform(0.05, 0.6) / 255)
+
+
+def _peep_in(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) -> None:
+    """Lays another product half outside the frame, in place."""
+    size = len(pixels)
+    other = np.asarray(_placed(Image.fromarray(_restyled(cutout, random)), size, random, upright=False))
+    away = int(size * random.uniform(0.55, 0.85)) * random.choice([-1, 1])
+    axis = int(random.integers(2))
+    moved = np.roll(other, away, axis)
+    moved = moved * _kept(size, away, axis)
+    alpha = moved[..., 3:].astype(np.float32) / 255
+    pixels += (moved[..., :3] - pixels) * alpha
+
+
+def _kept(size, away, axis):
+    """1 where a roll by `away` has not come round, uint8 [size, size, 1] by broadcasting."""
+    place = np.arange(size)
+    kept = (place >= away if away > 0 else place < size + away).astype(np.uint8)
+    return kept[:, None, None] if axis == 0 else kept[None, :, None]
+
+
+def _hang(pixels: np.ndarray, alpha: np.ndarray, random: np.random.Generator) -> None:
+    """Draws a hanger whose hook looks out above the product, in place."""
+    rows, columns = np.nonzero(alpha > 0.5)
+    if not len(rows):
+        return
+    size, x, y = len(pixels), columns.mean(), rows.min()
+    hook = Image.new("L", (size, size))
+    draw, high = ImageDraw.Draw(hook), random.uniform(0.05, 0.12) * size
+    draw.line([(x, y + 0.1 * size), (x, y - high / 2)], 255, 1)
+    draw.arc((x - high / 3, y - high, x + high / 3, y - high / 2), 150, 90, 255, 1)
+    draw.line([(x - 0.2 * size, y + 0.1 * size), (x, y), (x + 0.2 * size, y + 0.1 * size)], 255, 3)
+    pixels += (textures.colour(random) - pixels) * (np.asarray(hook, np.float32)[..., None] / 255)

@@ -1,0 +1,32 @@
+"""Product detection: from a photo to the mask and box of its product (paper section 1.1)."""
+
+from kaleido.errors import UserError
+from kaleido.vision.saliency.base import BorderSaliency, NoSaliency, Saliency, box_of
+
+__all__ = ["SALIENCIES", "BorderSaliency", "NoSaliency", "Saliency", "box_of", "create_saliency"]
+
+SALIENCIES = ("unet", "border", "none")
+
+
+def create_saliency(name: str, weights: str | None = None) -> Saliency:
+    """Creates the saliency of that name, one of `SALIENCIES`.
+
+    Args:
+        name: `unet` needs a deep-learning library.
+        weights: Of `unet`, a file that `python -m kaleido saliency train` wrote; by default those that are shipped.
+
+    Raises:
+        UserError: There is none of that name, or its weights cannot be read.
+    """
+    if weights is not None and name != "unet":
+        raise UserError(f"saliency {name} has no weights to load; leave them out. Received: {weights}")
+    match name:
+        case "unet":
+            from kaleido.vision.saliency.unet_saliency import UnetSaliency
+
+            return UnetSaliency(weights)
+        case "border":
+            return BorderSaliency()
+        case "none":
+            return NoSaliency()
+    raise UserError(f"unknown saliency; choose one of {', '.join(SALIENCIES)}. Received: {name}")

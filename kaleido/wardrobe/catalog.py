@@ -1,0 +1,160 @@
+"""Writes the wardrobe, the generated catalogue, to disk: in parallel, and going on where it was interrupted."""
+
+import io
+import json
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from kaleido.atomic import remove_atomically, remove_leftovers, write_atomically
+from kaleido.catalog import product_json
+from kaleido.catalog.catalog import is_finished, read_header, write_catalog
+from kaleido.catalog.product import Product
+from kaleido.catalog.sources import FolderSource
+from kaleido.errors import UserError
+
+KIND = "wardrobe"
+DRAWING = 1
+"""Number of the way to draw; to be raised whenever the same seed gives other pictures or texts."""
+
+PRODUCTS_AT_ONCE = 32
+IDLE_SECONDS = 10
+"""After which drawing processes leave whose parent was killed."""
+
+
+def generate_wardrobe(
+    directory: str | Path, products: int, seed: int, photo_size: int, workers: int, overwrite: bool = False
+) -> bool:
+    """Draws the wardrobe with its masks; the same bytes whatever the number of workers.
+
+    Args:
+        directory: Where the catalogue goes, its pictures in `photos/` and `masks/`.
+        products: How many.
+        seed: Of every draw.
+        photo_size: Width and height of the photos, in pixels.
+        workers: Processes that draw.
+        overwrite: Whether a wardrobe that is there, finished or not, is drawn anew.
+
+    Returns:
+        False where the finished catalogue was there already.
+
+    Raises:
+        UserError: Where an argument is out of range or the directory holds something else.
+    """
+    for name, value, least in (("products", products, 1), ("photo-size", photo_size, 32), ("workers", workers, 1)):
+        if value < least:
+            raise UserError(f"--{name} must be at least {least}. Received: {value}.")
+    directory = Path(directory)
+    arguments = {"products": products, "seed": seed, "photo_size": photo_size, "drawing": DRAWING}
+    progress = _Progress(directory, arguments)
+    if overwrite:
+        progress.clear()
+    if not progress.begun() and is_finished(directory, arguments):
+        progress.end()
+        return False
+    progress.begin()
+    _draw_missing(progress, products, seed, photo_size, workers)
+    sources = {name: FolderSource(directory / name) for name in ("photos", "masks")}
+    write_catalog(directory, directory.resolve().name, KIND, sources, progress.products(products), arguments)
+    progress.end()
+    return True
+
+
+class _Progress:
+    """What is drawn so far: `drawing/`, with the arguments and the products of every finished chunk."""
+
+    def __init__(self, directory: Path, arguments: Mapping[str, int]):
+        self.directory = directory
+        self._arguments = dict(arguments)
+        self._folder = directory / "drawing"
+
+    def begun(self) -> bool:
+        """Whether an unfinished run with the same arguments is there; raises UserError for other arguments."""
+        there = self._there()
+        if there not in (None, self._arguments):
+            raise UserError(
+                f"{self.directory} holds an unfinished wardrobe made with other arguments; choose another --out, or "
+                f"replace it with --overwrite. Received: {json.dumps(self._arguments)}, there: {json.dumps(there)}."
+            )
+        return there is not None
+
+    def begin(self) -> None:
+        remove_leftovers(self.directory / "photos", self.directory / "masks", self._folder)
+        write_atomically(self._folder / "arguments.json", json.dumps(self._arguments).encode())
+
+    def end(self) -> None:
+        remove_atomically(self._folder)
+
+    def clear(self) -> None:
+        """Removes a wardrobe, finished or not; raises UserError for a catalogue of another kind."""
+        header = read_header(self.directory)
+        if header and header["kind"] != KIND:
+            raise UserError(f"{self.directory} holds a catalogue of kind {header['kind']!r}; choose another --out.")
+        if header or self._there() is not None:
+            for manifest in self._folder.glob("*.jsonl"):
+                manifest.unlink()
+            # Before the rest goes: where this is cut short, an unfinished wardrobe is there, not half a finished one.
+            self.begin()
+            for name in ("catalog.json", "products.jsonl"):
+                (self.directory / name).unlink(missing_ok=True)
+            for name in ("photos", "masks"):
+                shutil.rmtree(self.directory / name, ignore_errors=True)
+
+    def chunks(self, products: int) -> Iterator[tuple[range, Path]]:
+        """Yields the indices of each chunk's products and the file that says that they are drawn."""
+        for first in range(0, products, PRODUCTS_AT_ONCE):
+            yield range(first, min(first + PRODUCTS_AT_ONCE, products)), self._folder / f"{first:07d}.jsonl"
+
+    def products(self, products: int) -> Iterator[Product]:
+        for _, manifest in self.chunks(products):
+            yield from map(product_json.decode, manifest.read_text(encoding="utf-8").splitlines())
+
+    def _there(self) -> dict[str, int] | None:
+        try:
+            return json.loads((self._folder / "arguments.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+
+def _draw_missing(progress: _Progress, products: int, seed: int, photo_size: int, workers: int) -> None:
+    from joblib import Parallel, delayed
+
+    missing = [(indices, manifest) for indices, manifest in progress.chunks(products) if not manifest.exists()]
+    parallel = Parallel(
+        n_jobs=workers, return_as="generator_unordered", backend="loky", idle_worker_timeout=IDLE_SECONDS
+    )
+    # Processes inherit what is blocked: Ctrl-C reaches this one alone, which then ends them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        drawn = parallel(
+            delayed(_draw_chunk)(progress.directory, manifest, indices, seed, photo_size)
+            for indices, manifest in missing
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    initial = products - sum(len(indices) for indices, _ in missing)
+    with tqdm(total=products, initial=initial, desc="drawing", unit="product") as bar:
+        for count in drawn:
+            bar.update(count)
+
+
+def _draw_chunk(directory: Path, manifest: Path, indices: range, seed: int, photo_size: int) -> int:
+    from kaleido.wardrobe import draw_products
+
+    lines = []
+    for drawn in draw_products(count=len(indices), seed=seed, photo_size=photo_size, first=indices.start):
+        for uri, picture in (drawn.photos | drawn.masks).items():
+            write_atomically(directory / uri, _png(picture), durable=False)
+        lines.append(f"{product_json.encode(drawn.product)}\n")
+    write_atomically(manifest, "".join(lines).encode())
+    return len(indices)
+
+
+def _png(picture: Image.Image) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, format="PNG")
+    return data.getvalue()

@@ -1,0 +1,2 @@
+from record_fixtures import synthetic, tokenizer  # noqa: F401
+from training_fixtures import change, config, records  # noqa: F401

@@ -1,0 +1,75 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from kaleido.tasks.captioning.metrics import PLAIN, PTB, caption_scores, tokenize
+
+with_java = pytest.mark.skipif(shutil.which("java") is None, reason="needs a Java runtime")
+
+CAPTIONS = ["a red dress.", "blue jeans in cotton", "green hat"]
+REFERENCES = [["A red dress", "a long red gown"], ["Blue jeans, in denim"], ["a warm green hat with a brim"]]
+
+
+@pytest.fixture
+def no_java(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+
+
+def test_without_java_a_plain_tokenizer_and_no_meteor(no_java):
+    texts, tokenizer = tokenize(["A RED\u2028dress, long-sleeved: it's 100% Cotton!", ""])
+    assert (texts, tokenizer) == (["a red dress long-sleeved it's 100 cotton", ""], PLAIN)
+    scores = caption_scores(CAPTIONS, REFERENCES)
+    assert scores.tokenizer == PLAIN
+    assert scores.meteor is None
+    assert scores.sum_cap is None
+    # 3 of 3, 3 of 4 and 2 of 2 words; 9 words against references of 3, 4 and 7.
+    assert scores.bleu[0] == pytest.approx(8 / 9 * np.exp(1 - 14 / 9), rel=1e-6)
+
+    def rouge(common, said, written):
+        precision, recall = common / said, common / written
+        return (1 + 1.2**2) * precision * recall / (recall + 1.2**2 * precision)
+
+    assert scores.rouge_l == pytest.approx(np.mean([1, rouge(3, 4, 4), rouge(2, 2, 7)]))
+    assert 0 < scores.cider < 10
+
+
+def test_every_reference_counts(no_java):
+    one = caption_scores(["a long gown", "a hat"], [["a red dress"], ["a hat"]])
+    both = caption_scores(["a long gown", "a hat"], [["a red dress", "a long gown"], ["a hat"]])
+    assert both.bleu[0] == pytest.approx(1) and one.bleu[0] < 0.7
+    assert both.rouge_l == pytest.approx(1) and one.rouge_l < 0.8
+    assert both.cider > one.cider
+
+
+def test_a_java_that_does_not_run(tmp_path, monkeypatch):
+    (tmp_path / "java").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    scores = caption_scores(CAPTIONS, REFERENCES)
+    assert (scores.tokenizer, scores.meteor) == (PLAIN, None)
+
+
+@with_java
+def test_the_tokenizer_is_the_packages():
+    from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+
+    texts = ["A red, long-sleeved dress -- it's new.", "", "(50% off) \u201cCafé\u201d crème 34.5cm", ""]
+    expected = PTBTokenizer().tokenize({number: [{"caption": text}] for number, text in enumerate([*texts, "end"])})
+    assert tokenize(texts) == ([expected[number][0] for number in range(4)], PTB)
+
+
+@with_java
+def test_meteor_in_any_locale(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE -Dfile.encoding=ISO-8859-1")
+    scores = caption_scores(["café crème", "blue jeans"], [["Café crème"], ["blue jeans"]])
+    same = caption_scores(["cafe creme", "blue jeans"], [["Cafe creme"], ["blue jeans"]])
+    assert scores.tokenizer == PTB
+    assert scores.meteor == pytest.approx(same.meteor) and scores.meteor > 0.9
+    assert scores.sum_cap == pytest.approx(100 * (scores.bleu[3] + scores.meteor + scores.rouge_l + scores.cider))
+
+
+def test_nothing_to_compare():
+    with pytest.raises(ValueError, match="at least one"):
+        caption_scores([], [])

@@ -1,0 +1,172 @@
+import json
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kaleido.app.engine import Interrupted
+from kaleido.app.logs import read_metrics
+from kaleido.app.model_folder import load_model, load_weights, read_model_config
+from kaleido.app.step_tensorflow import StepTensorflow
+from kaleido.app.steps import create_step
+from kaleido.constants import CLASSIFICATION_TASKS, TASKS
+from kaleido.errors import UserError
+from kaleido.records.pipeline import Pipeline
+from kaleido.tasks.pretraining.application import Pretraining
+
+
+class Killed(BaseException):
+    """What no handler catches, like a kill."""
+
+
+def run(config):
+    application = Pretraining(config)
+    application.run_train_and_evaluate()
+    return application
+
+
+def arrays(application, step):
+    return load_file(application.directory / "checkpoints" / f"step-{step:08d}" / "arrays.safetensors")
+
+
+def assert_same_training(first, second, step):
+    one, two = arrays(first, step), arrays(second, step)
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], two[name], atol=2e-5, err_msg=name)
+
+
+def points(application):
+    """The logged points without what depends on the clock."""
+    logged = read_metrics(application.directory / "metrics.jsonl")
+    return [{tag: value for tag, value in point.items() if tag != "examples_per_second"} for point in logged]
+
+
+def test_a_run_leaves_everything_behind(config):
+    application = run(config)
+    directory = application.directory
+    logged = points(application)
+    assert [point["step"] for point in logged] == [2, 4, 6, 8]
+    assert all(f"loss/{task}" in logged[0] for task in TASKS)
+    assert all(f"accuracy/{task}" in logged[0] for task in CLASSIFICATION_TASKS)
+    assert {"gradient_norm", "learning_rate", "loss/total"} <= set(logged[0])
+    assert "validation/loss/total" in logged[1] and "validation/loss/total" not in logged[0]
+    events = EventAccumulator(str(directory / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss/mlm")] == [2, 4, 6, 8]
+
+    metrics = application.run_evaluate()
+    assert json.loads((directory / "metrics.json").read_text())["metrics"] == metrics
+    np.testing.assert_allclose(metrics["loss/total"], logged[-1]["validation/loss/total"], rtol=1e-5)
+    assert read_model_config(directory / "model")["records"]["feature_size"] == 12
+    model = load_model(directory / "model")
+    for variable in model.weights:
+        saved = arrays(application, 8)[f"model/{variable.path}"]
+        np.testing.assert_array_equal(np.asarray(variable), saved)
+
+
+def test_training_learns(config, change):
+    application = run(change(config, **{"train_config.steps": 60, "train_config.log_every": 10}))
+    losses = [point["loss/total"] for point in points(application) if "loss/total" in point]
+    assert losses[-1] < losses[0] - 0.1
+
+
+def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
+    whole = run(change(config, output=str(tmp_path / "whole")))
+
+    original, done = StepTensorflow.train, []
+
+    def killed_after_five(self, batch):
+        if len(done) == 5:
+            raise Killed
+        done.append(1)
+        return original(self, batch)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(StepTensorflow, "train", killed_after_five)
+        run(config)
+    resumed = run(config)
+    assert_same_training(whole, resumed, 8)
+    for one, two in zip(points(whole), points(resumed), strict=True):
+        assert one.keys() == two.keys()
+        np.testing.assert_allclose(list(one.values()), list(two.values()), atol=1e-4)
+
+
+def test_accumulation_gives_the_same_updates(config, change, tmp_path):
+    plain = change(config, **{"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0})
+    parts = change(plain, **{"output": str(tmp_path / "parts"), "train_config.accumulation": 4})
+    assert_same_training(run(plain), run(parts), 8)
+
+
+def test_sigterm_saves_and_leaves(config, monkeypatch):
+    application = Pretraining(config)
+    original, done = StepTensorflow.train, []
+
+    def stop_at_five(self, batch):
+        done.append(1)
+        if len(done) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch)
+
+    monkeypatch.setattr(StepTensorflow, "train", stop_at_five)
+    with pytest.raises(Interrupted) as interruption:
+        application.run_train()
+    assert interruption.value.signal_number == signal.SIGTERM
+    assert arrays(application, 5)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_step_task_and_checkpoint(config, monkeypatch):
+    original = Pipeline.batch
+
+    def poisoned(self, step):
+        batch = original(self, step)
+        if self.training and step == 4:
+            batch["grey_targets"] = np.full_like(batch["grey_targets"], np.nan)
+        return batch
+
+    monkeypatch.setattr(Pipeline, "batch", poisoned)
+    with pytest.raises(UserError, match=r"step 5: loss/grey, gradient_norm is not finite.*checkpoint is step 3"):
+        Pretraining(config).run_train()
+
+
+def test_another_training_in_the_same_folder_is_refused(config, change):
+    run(config)
+    with pytest.raises(UserError, match=r"learning_rate \(0\.003\).*Received: 0\.5"):
+        run(change(config, **{"train_config.optimizer_config.learning_rate": 0.5}))
+    assert run(change(config, **{"preprocess_config.workers": 1})).model is not None
+
+
+def test_mixed_bfloat16_and_xla_train(config, change):
+    application = run(change(config, **{"train_config.precision": "mixed_bfloat16", "train_config.jit_compile": True}))
+    keras.config.set_dtype_policy("float32")
+    assert np.isfinite([point["loss/total"] for point in points(application)]).all()
+    assert {array.dtype for name, array in arrays(application, 8).items() if name.startswith("model/")} == {
+        np.dtype("float32")
+    }
+
+
+def test_tasks_of_weight_zero_are_left_out(config, change):
+    loss_config = change(config.train_config.loss_config, mlm=0.0, rotation=0.0)
+    application = run(change(config, **{"train_config.loss_config": loss_config}))
+    assert application.model.tasks == ("itm", "jigsaw", "camouflage", "grey", "blank")
+    assert "loss/mlm" not in points(application)[0]
+
+
+def test_starting_from_a_saved_model(config, change, tmp_path):
+    first = run(config)
+    second = Pretraining(
+        change(
+            config, **{"output": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")}
+        )
+    )
+    create_step(second, config.train_config, 8)
+    for one, two in zip(first.model.weights, second.model.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+    wider = Pretraining(change(config, **{"output": str(tmp_path / "three"), "model_config.hidden_size": 32}))
+    create_step(wider, config.train_config, 8)
+    with pytest.raises(UserError, match="hidden_size is 16"):
+        load_weights(wider.model, first.directory / "model")

@@ -1,5 +1,10 @@
-"""Importing Keras and its backend without their noise."""
+"""The deep-learning framework, imported when it is first used and without its start-up notes.
 
+Modules that only call Keras write `from kaleido.backend import keras, ops`: importing them takes milliseconds, so that
+a task can be registered, a configuration checked and a mistyped option answered before the framework is loaded.
+"""
+
+import importlib
 import os
 import signal
 import sys
@@ -7,20 +12,42 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+
+class _LazyModule(ModuleType):
+    """Stands for a module of Keras until one of its attributes is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # asked by tools that look at every module
+            raise AttributeError(name)
+        import_backend()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+if TYPE_CHECKING:
+    import keras
+    from keras import ops
+else:
+    keras, ops = _LazyModule("keras"), _LazyModule("keras.ops")
 
 
 def import_backend() -> None:
-    """Imports Keras on the backend in use.
+    """Imports Keras on the backend in use (`KERAS_BACKEND`, TensorFlow by default).
 
     TensorFlow writes start-up notes straight to file descriptor 2, whatever its log level says, and they would drown
     the one line that matters; they are shown only if the import fails.
     """
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as notes, _signals_deferred():
         os.dup2(notes.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            importlib.import_module("keras")
         except BaseException:
             notes.seek(0)
             os.write(original, notes.read())
@@ -32,7 +59,7 @@ def import_backend() -> None:
 
 @contextmanager
 def _signals_deferred() -> Iterator[None]:
-    """Lets Ctrl-C and SIGTERM wait: native code swallows the exception that they raise in the middle of an import."""
+    """Defers Ctrl-C and SIGTERM: native code swallows the exception that they raise in the middle of an import."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import trange
 
 from kaleido.alignment.captioner import AlignmentCaptioner
 from kaleido.alignment.config import AlignConfig
@@ -17,6 +16,7 @@ from kaleido.atomic import folder_written_atomically
 from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
+from kaleido.progress import tqdm
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import Records
 from kaleido.text import Tokenizer
@@ -83,7 +83,7 @@ class Aligner:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-2, clipnorm=1.0)
         model.compile(optimizer, jit_compile=keras.backend.backend() != "tensorflow")
         batches = _Batches(tokenizer, records, maps, config, seed)
-        for step in (progress := trange(config.steps, desc="train the captioner", unit="step")):
+        for step in (progress := tqdm(range(config.steps), desc="train the captioner", unit="step")):
             loss = model.train_on_batch(batches[step])
             progress.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
         aligner = cls(model, tokenizer, config)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
 from kaleido.records.reader import Records
 from kaleido.vision.backbones import create_backbone

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.app.checkpoints import Checkpoint, CheckpointStore
 from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
 
 Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]

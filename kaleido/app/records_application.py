@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.app.application import Application
 from kaleido.app.checkpoints import CheckpointStore
@@ -20,6 +19,7 @@ from kaleido.app.step import Step
 from kaleido.app.steps import create_step
 from kaleido.atomic import write_atomically
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.progress import tqdm
 from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
-from tqdm import tqdm
 
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
 from kaleido.catalog.sources import IMAGES, Hdf5Source
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 
 PRODUCT_ID = "input_productID"
 TEXTS = {

@@ -5,8 +5,6 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tqdm import tqdm
-
 from kaleido.commands.arguments import ArgumentParser
 from kaleido.errors import UserError
 from kaleido.fetch.fetch_files import fetch_files
@@ -14,6 +12,7 @@ from kaleido.fetch.manifest import read_list
 from kaleido.fetch.patience import Patience
 from kaleido.fetch.source import HOW_TO_NAME_A_MIRROR
 from kaleido.fetch.sources import source_at
+from kaleido.progress import tqdm
 
 
 def main(argv: list[str]) -> int:

@@ -1,8 +1,7 @@
 """One progress bar over all files that are being fetched."""
 
-from tqdm import tqdm
-
 from kaleido.fetch.download import Moved
+from kaleido.progress import tqdm
 
 
 class Progress:

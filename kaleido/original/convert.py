@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from kaleido.original.batches import PHOTO_SIZE, TEXTS, to_examples
 from kaleido.original.layout import OriginalLayout
 from kaleido.original.records import ORIGINAL
 from kaleido.original.schema import Schema
 from kaleido.original.text_files import Span, TextFiles
+from kaleido.progress import tqdm
 from kaleido.ranges import check_range
 from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.making import Source

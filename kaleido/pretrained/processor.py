@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.app.model_folder import read_model_config
 from kaleido.catalog.photo_list import ListedPhoto, PhotoList
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
+from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws

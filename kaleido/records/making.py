@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from kaleido.atomic import remove_atomically
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile, index_file, partial_directory
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.reader import read_description

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from functools import partial
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS, Photo
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.builder import Reject, Row
 from kaleido.records.config import PrepareConfig
 from kaleido.records.index import UNLABELLED

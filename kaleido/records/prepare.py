@@ -7,11 +7,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.builder import KaleidoRecords, Portion
 from kaleido.records.config import RUNTIME_KEYS, PrepareConfig
 from kaleido.records.layout import RecordLayout

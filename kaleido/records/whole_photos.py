@@ -1,8 +1,8 @@
 """The features of whole photos: level 1 of the kaleido patches."""
 
 import numpy as np
-from tqdm import tqdm
 
+from kaleido.progress import tqdm
 from kaleido.records.reader import Records
 from kaleido.vision.crops import ROTATIONS
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.model.compiled import compiled
+from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery
 from kaleido.tasks.matching.two_tower import Towers
 

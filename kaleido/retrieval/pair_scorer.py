@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 from keras import ops
-from tqdm import tqdm
 
 from kaleido.constants import PATCHES
 from kaleido.model.compiled import compiled
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery
 
 _BLOCK_BYTES = 2**28

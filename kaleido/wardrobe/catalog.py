@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from kaleido.atomic import remove_atomically, remove_leftovers, write_atomically
 from kaleido.catalog import product_json
@@ -16,6 +15,7 @@ from kaleido.catalog.catalog import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 
 KIND = "wardrobe"
 DRAWING = 1

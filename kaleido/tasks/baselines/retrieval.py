@@ -7,10 +7,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.whole_photos import whole_photo_features
 from kaleido.retrieval.cosine_scorer import CosineScorer
 from kaleido.retrieval.gallery import Gallery, PhotoGallery

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 from keras import ops
-from tqdm import tqdm
 
 from kaleido.app.application import TRAIN
 from kaleido.app.cluster import Cluster
@@ -14,6 +13,7 @@ from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
 from kaleido.original.records import OriginalRecords
+from kaleido.progress import tqdm
 from kaleido.records.reader import Records
 from kaleido.tasks.captioning.model import Captioner
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner

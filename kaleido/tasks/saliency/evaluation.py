@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.tasks.saliency.agreement import box_iou, mask_iou
 from kaleido.tasks.saliency.training import HELD_OUT_SEED, SceneStream, WardrobeCutouts

@@ -158,7 +158,12 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
     with tf.GradientTape() as tape:
         logits = model(tensors)
         total, losses = total_loss(logits, tensors, LossConfig(), compatibility)
-    gradients = tape.gradient(total, [target.variable.value for target in table.values()])
+    # The segment table of a level past its end is never read: its gradient is zero.
+    gradients = tape.gradient(
+        total,
+        [target.variable.value for target in table.values()],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
     results = {f"{task}_logits": _rows(logits[task]) for task in TASKS}
     results["pooled"] = keras.ops.convert_to_numpy(model.encode(tensors)[2])
     results |= {f"loss_{task}": np.float32(losses[task]) for task in TASKS}

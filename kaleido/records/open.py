@@ -5,10 +5,12 @@ from pathlib import Path
 from kaleido.original.pipeline import OriginalPipeline
 from kaleido.original.records import OriginalRecords
 from kaleido.records.pipeline import Pipeline
-from kaleido.records.reader import Records, SplitRecords, kind_of, read_description
+from kaleido.records.reader import PhotoRecords, SplitRecords, kind_of, read_description
 from kaleido.records.stream import BatchStream
 
-_KINDS = {kind.KIND: (kind, pipeline) for kind, pipeline in ((Records, Pipeline), (OriginalRecords, OriginalPipeline))}
+_KINDS = {
+    kind.KIND: (kind, pipeline) for kind, pipeline in ((PhotoRecords, Pipeline), (OriginalRecords, OriginalPipeline))
+}
 
 
 def open_records(directory: Path, split: str) -> SplitRecords:
@@ -19,7 +21,7 @@ def open_records(directory: Path, split: str) -> SplitRecords:
     """
     metadata, _ = read_description(Path(directory))
     # Of a kind that is not known, `open` says so.
-    records, _ = _KINDS.get(kind_of(metadata), (Records, Pipeline))
+    records, _ = _KINDS.get(kind_of(metadata), (PhotoRecords, Pipeline))
     return records.open(directory, split)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, batch_of
 from kaleido.original.records import OriginalRecords
 from kaleido.records.config import PipelineConfig
-from kaleido.records.pipeline import TASKS
+from kaleido.records.open import register_records
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
@@ -78,3 +79,6 @@ class OriginalPipeline(BatchStream):
         rows = rows[self._local(len(rows))]
         batch = batch_of(self.records.examples(rows), self.records.photo_size, self._raw_positions, self._left_out)
         return batch | {f"{name}_label": classes[rows] for name, classes in self._labels.items()}
+
+
+register_records(OriginalRecords, OriginalPipeline)

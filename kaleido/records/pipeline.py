@@ -12,7 +12,7 @@ from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
 from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import GROUP, Partners
-from kaleido.records.reader import PhotoView, Records
+from kaleido.records.reader import PhotoRecords, PhotoView
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
@@ -42,7 +42,7 @@ class Pipeline(BatchStream):
 
     def __init__(
         self,
-        records: Records,
+        records: PhotoRecords,
         config: PipelineConfig,
         tokenizer: Tokenizer,
         batch_size: int,

@@ -146,7 +146,7 @@ class SplitRecords(ABC):
         return self._readers[shard]
 
 
-class Records(SplitRecords):
+class PhotoRecords(SplitRecords):
     """The records of photos.
 
     Attributes:

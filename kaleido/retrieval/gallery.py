@@ -11,7 +11,7 @@ from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws
-from kaleido.records.reader import Records, SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.text import Tokenizer
 
 TextField = Literal["both", "title", "description"]
@@ -80,7 +80,7 @@ class PhotoGallery(Gallery):
 
     def __init__(
         self,
-        records: Records,
+        records: PhotoRecords,
         tokenizer: Tokenizer,
         max_text_length: int = 64,
         raw_positions: bool = False,

@@ -81,9 +81,9 @@ def build_records(folder: Path) -> None:
 
 
 def read_records(folder: Path) -> None:
-    from kaleido.records.reader import Records
+    from kaleido.records.reader import PhotoRecords
 
-    records = Records.open(folder / "records", "train")
+    records = PhotoRecords.open(folder / "records", "train")
     every = np.arange(len(records))
     vectors, positions = records.read(every)
     assert vectors.shape == (len(records), 74, records.feature_size) and positions.shape == (len(records), 55, 5)

@@ -7,7 +7,7 @@ import pytest
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import TASKS, Pipeline
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.records.synthetic import write_synthetic
 
 CONFIG = PipelineConfig(workers=2, prefetch=2, max_text_length=32)
@@ -98,7 +98,7 @@ def test_other_seeds_and_epochs_draw_otherwise(records, tokenizer, pipeline):
 
 
 def test_evaluation_takes_each_record_once_and_repeats_itself(synthetic, tokenizer):
-    validation = Records.open(synthetic, "validation")
+    validation = PhotoRecords.open(synthetic, "validation")
     first = Pipeline(validation, CONFIG, tokenizer, 8, seed=1, training=False)
     second = Pipeline(validation, CONFIG, tokenizer, 8, seed=2, training=False)
     assert first.evaluation_steps == 3
@@ -192,7 +192,7 @@ def test_the_other_products_patch_is_another_products(records, tokenizer):
 
 def test_a_single_product_is_refused(tmp_path, tokenizer):
     write_synthetic(tmp_path / "one", 4, {"train": 2})
-    records = Records.open(tmp_path / "one", "train")
+    records = PhotoRecords.open(tmp_path / "one", "train")
     with pytest.raises(UserError, match="single product"):
         Pipeline(records, CONFIG, tokenizer, 2)
     Pipeline(records, CONFIG, tokenizer, 2, tasks=("mlm", "rotation")).batch(0)

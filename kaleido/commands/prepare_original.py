@@ -32,20 +32,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2, help="threads that read (%(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace records of other files or options")
     args = parser.parse_args(argv)
-    from kaleido.original.convert import ConvertConfig, OriginalSource
-    from kaleido.records.making import make_records
+    from kaleido.original.convert import PrepareOriginal, prepare_original
 
-    config = ConvertConfig(args.vocabulary, args.schema, args.photo_size, args.workers)
-    sources = {"train": args.from_original, "validation": args.validation}
-    source = OriginalSource(config, {split: files for split, files in sources.items() if files is not None})
-    summary = make_records(source, args.records, args.overwrite)
-    took = ", there already"
-    if summary.made:
-        took = f" in {summary.seconds:.0f} s, {summary.made / summary.seconds:.0f} a second"
-    counts = ", ".join(f"{count:,} {split}" for split, count in summary.photos.items())
-    size = sum(path.stat().st_size for path in args.records.iterdir())
-    print(
-        f"{args.records}: {source.plan['content']} examples {counts}{took}; "
-        f"{source.size / 1e6:,.1f} MB of text, {size / 1e6:,.1f} MB of records ({size / source.size:.0%})"
-    )
+    options = {"validation": args.validation, "schema": args.schema, "photo_size": args.photo_size}
+    options |= {"workers": args.workers, "overwrite": args.overwrite}
+    print(prepare_original(PrepareOriginal(args.from_original, str(args.records), args.vocabulary, **options)))
     return 0

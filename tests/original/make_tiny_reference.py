@@ -4,8 +4,8 @@
 
 The forward pass is written from the original's definition, in float64. Gradients are complex steps: the derivative for
 a weight w is the imaginary part of the loss at w + ih, over h, exact to rounding for a tiny h. Only the checkpoint's
-file format needs TensorFlow. `full` has a segment table of six rows and trains with Adam; in `short` the table has three
-rows, so the levels past its end add nothing and their tables have no gradient, and it trains with AdamW.
+file format needs TensorFlow. `full` has segment tables of six rows and trains with Adam; in `short` they have three
+rows, so the levels past their end add nothing and those tables have no gradient, and it trains with AdamW.
 """
 
 import json
@@ -148,7 +148,9 @@ def forward(weights: dict[str, np.ndarray], batch: dict[str, np.ndarray]) -> dic
             targets["blank"] = features[rows, batch["img_blank_lm_ids"]]
             features[rows, batch["img_blank_lm_ids"]] = 0
         embedded = features @ weights[f"{scope}_projector"]
-        embedded = embedded + batch[f"img_loc_position_{level}"].reshape(ROWS, count, 5) @ weights["bert/position_dense"]
+        embedded = (
+            embedded + batch[f"img_loc_position_{level}"].reshape(ROWS, count, 5) @ weights["bert/position_dense"]
+        )
         segments = weights[f"{scope}_type_embeddings"]
         if segment < len(segments):
             embedded = embedded + segments[segment]

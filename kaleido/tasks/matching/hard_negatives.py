@@ -3,16 +3,16 @@
 import numpy as np
 
 from kaleido.records.reader import Records
-from kaleido.retrieval.cosine_scorer import towers_scorer
+from kaleido.tasks.matching.scorer import two_tower_scorer
 from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.tasks.matching.two_tower import Towers
+from kaleido.tasks.matching.two_tower import TwoTower
 from kaleido.text import Tokenizer
 
 _BATCH = 512
 
 
-def mistaken_texts(
-    towers: Towers, records: Records, tokenizer: Tokenizer, max_text_length: int, count: int
+def hardest_texts(
+    model: TwoTower, records: Records, tokenizer: Tokenizer, max_text_length: int, count: int
 ) -> np.ndarray:
     """Of each photo the other texts that fit it best, those left out that are worded as its own.
 
@@ -27,7 +27,7 @@ def mistaken_texts(
         int64 [n, K], records that show these texts, in no order; -1 where a photo has fewer.
     """
     gallery = PhotoGallery(records, tokenizer, max_text_length)
-    scorer = towers_scorer(towers, gallery, _BATCH)
+    scorer = two_tower_scorer(model, gallery, _BATCH)
     worded = records.index.text[gallery.first_photos]
     count = min(count, len(worded))
     found = np.empty((len(records), count), np.int64)

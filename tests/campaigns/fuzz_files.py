@@ -75,7 +75,7 @@ def read_catalog(folder: Path) -> None:
 
 
 def build_records(folder: Path) -> None:
-    from kaleido.records.synthetic import write_synthetic
+    from kaleido.bench.synthetic import write_synthetic
 
     write_synthetic(folder / "records", 8, {"train": 12}, vocabulary_size=100, longest_text=9, shard_photos=6)
 

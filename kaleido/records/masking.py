@@ -34,7 +34,7 @@ def resolve_masking(config: PipelineConfig, records: SplitRecords) -> PipelineCo
     if config.masking == "guided" and not records.has_pairs:
         raise UserError(
             f"{records.directory}: the {records.split} records have no pairs of words and patches to guide masking; "
-            f"run `kaleido align --records {records.directory}` first, or set preprocess_config.masking to auto or random. "
+            f"run `kaleido align --records {records.directory}` first, or set preprocess_config.masking to auto. "
             "Received: guided"
         )
     if config.masking == "auto":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from kaleido.errors import UserError
-from kaleido.plugins import load_plugins
+from kaleido.plugins import TASKS, load_plugins
 
 if TYPE_CHECKING:
     from kaleido.app.records_application import RecordsApplication
@@ -53,7 +53,7 @@ def register_task(name: str, description: str) -> Callable[[Class], Class]:
 
 def tasks() -> Mapping[str, Task]:
     """All registered tasks by name, the built-in ones first."""
-    load_plugins("kaleido.tasks")
+    load_plugins(TASKS)
     return _TASKS
 
 

@@ -1,6 +1,5 @@
 """Fine-tuning for retrieval: a photo's own text against those of other products of its sub-category."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,11 @@ from kaleido.app.registry import register_task
 from kaleido.app.result import Result
 from kaleido.app.signatures import MATCH, Signature, bert_signatures, match_outputs
 from kaleido.backend import keras
+from kaleido.checksums import file_sha256
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
+from kaleido.network_folder import WEIGHTS_FILE
 from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.tasks.matching.config import RetrievalConfig
 from kaleido.tasks.matching.contrastive import Contrastive, embedding_signatures
@@ -118,8 +119,8 @@ class Matching(PretrainingTasks, Finetuning):
         return hardest_texts(self._two_tower, records, self.tokenizer, length, count)
 
     def start_fingerprint(self) -> str:
-        weights = self._two_tower.get_weights() if self._two_tower else []
-        return super().start_fingerprint() + json.dumps([float(np.sum(values)) for values in weights])
+        directory = self.config.retrieval_config.two_tower
+        return super().start_fingerprint() + (f" {file_sha256(Path(directory) / WEIGHTS_FILE)}" if directory else "")
 
     def evaluate(self) -> Result:
         split, negatives = self.config.evaluate_config.split, self.config.retrieval_config.negatives

@@ -16,7 +16,7 @@ from kaleido.constants import TASKS
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.network_folder import is_network_folder
 from kaleido.progress import tqdm
-from kaleido.records.config import resolve_masking
+from kaleido.records.masking import resolve_masking
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 from kaleido.tasks.pretraining.report import pretraining_table
 

@@ -231,6 +231,11 @@ def option(key: str) -> str:
     return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
 
 
+def is_positional(field: Field) -> bool:
+    """Whether a command line may give a dataclass field by its place."""
+    return bool(field.metadata.get("positional"))
+
+
 def is_required(field: Field) -> bool:
     """Whether a dataclass field has no default."""
     return field.default is MISSING and field.default_factory is MISSING
@@ -358,7 +363,7 @@ def _positional_values(
     found: dict[str, Any] = {}
     rest = deque(given)
     for field in fields(cls):
-        if rest and field.metadata.get("positional") and field.name not in values:
+        if rest and is_positional(field) and field.name not in values:
             if _collection(keys[field.name])[0]:
                 found[field.name] = list(rest)
                 rest.clear()

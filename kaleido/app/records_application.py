@@ -204,7 +204,7 @@ class RecordsApplication(Application):
             cluster.workers,
             raw_positions=self.raw_positions,
             labels=self.labels(records),
-            mistaken=mistaken,
+            hard_negatives=mistaken,
             show_text=self.shows_text,
         )
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,7 @@ from tensorflow_datasets.core import dataset_builder
 
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
-from kaleido.original.index import OriginalIndex
 from kaleido.records.fixed_layout import FixedLayout
-from kaleido.records.index import Index
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -151,7 +149,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             return False
         return True
 
-    def read_part(self, file: RecordFile) -> tuple[Index | OriginalIndex, str]:
+    def read_part(self, file: RecordFile) -> tuple[Sized, str]:
         """The index of a finished file, and its rejects as lines of JSON.
 
         Raises:

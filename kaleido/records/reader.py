@@ -117,6 +117,11 @@ class SplitRecords(ABC):
         """Hexadecimal sha256 of the metadata: equal for records of the same catalogue, prepared in the same way."""
         return hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def has_pairs(self) -> bool:
+        """Whether `align` has found any pair of a word and a patch in this split."""
+        return False
+
     @abstractmethod
     def photo_ids(self) -> list[str]:
         """The ids of the records' photos, in their order."""
@@ -146,7 +151,7 @@ class SplitRecords(ABC):
         return self._readers[shard]
 
 
-class Records(SplitRecords):
+class PhotoRecords(SplitRecords):
     """The records of photos.
 
     Attributes:
@@ -160,6 +165,10 @@ class Records(SplitRecords):
     @staticmethod
     def _layout_of(metadata: Mapping) -> RecordLayout:
         return RecordLayout(metadata["feature_size"])
+
+    @property
+    def has_pairs(self) -> bool:
+        return bool(len(self.index.pair_words))
 
     def example(self, index: int) -> dict:
         # Pairs come after preparation: `align` writes them into the index alone.

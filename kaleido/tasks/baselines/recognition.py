@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from kaleido.errors import UserError
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.open import open_records
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.records.whole_photos import whole_photo_features
 from kaleido.tasks.baselines.config import RecognitionBaselineConfig
 
@@ -40,7 +40,7 @@ def recognize(config: RecognitionBaselineConfig) -> Recognition:
         UserError: if there are no such records or labels, or fewer than two classes.
     """
     train, held_out = (open_records(Path(config.records), split) for split in ("train", config.split))
-    if not isinstance(train, Records):
+    if not isinstance(train, PhotoRecords):
         raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
     names, labels = column_labels(train, config.label_column, config.catalog)
     _, true = column_labels(held_out, config.label_column, config.catalog)

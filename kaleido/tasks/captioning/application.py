@@ -14,7 +14,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
 from kaleido.original.records import OriginalRecords
 from kaleido.progress import tqdm
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.tasks.captioning.model import Captioner
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
 
@@ -122,7 +122,7 @@ class Captioning(Finetuning):
                 f"{records.directory}: holds the original's data for {records.content}, whose texts are masked or of "
                 "other products; name records of its data for recognition"
             )
-        if not isinstance(records, Records) or self.config.caption_config.long_texts == "cut":
+        if not isinstance(records, PhotoRecords) or self.config.caption_config.long_texts == "cut":
             return
         lengths = records.index.token_offsets[1:] - records.index.token_offsets[:-1] + 2
         if (long := int((lengths > self.length).sum())) > 0:

@@ -13,7 +13,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.errors import UserError
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.index import UNLABELLED
-from kaleido.records.reader import Records, SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.tasks.classification.model import Recognizer
 
 
@@ -38,7 +38,7 @@ class Recognition(Finetuning):
         super().__init__(config)
         self.task = config.task
         records = self.open_records("train")
-        if not (config.recognition_config.text or isinstance(records, Records)):
+        if not (config.recognition_config.text or isinstance(records, PhotoRecords)):
             raise UserError(
                 f"{config.records}: the original's data shows all photos with their texts; set "
                 "recognition_config.text true"
@@ -146,7 +146,7 @@ def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarra
 
 def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:
     """The names of `category` or `subcategory`, in the order of their numbers, and int32 [n], that of every record."""
-    if isinstance(records, Records):
+    if isinstance(records, PhotoRecords):
         return column_labels(records, task)
     # Of the original's data, which has a number and a name on each line.
     columns = records.index.columns

@@ -12,7 +12,7 @@ from kaleido.app.model_folder import load_model
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.records.reader import Records, SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.tasks.matching.hard_negatives import mistaken_texts
 from kaleido.tasks.matching.matcher import Matcher
 from kaleido.tasks.matching.two_tower import Towers
@@ -64,7 +64,7 @@ class Matching(PretrainingTasks, Finetuning):
         count = self.config.retrieval_config.hardest
         if not count:
             return None
-        if not isinstance(records, Records):
+        if not isinstance(records, PhotoRecords):
             raise UserError(
                 f"{records.directory}: the original's data has its pairs; leave retrieval_config.hardest 0. "
                 f"Received: {count}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.retrieval.cosine_scorer import towers_scorer
 from kaleido.retrieval.gallery import PhotoGallery
 from kaleido.tasks.matching.two_tower import Towers
@@ -12,7 +12,7 @@ _BATCH = 512
 
 
 def mistaken_texts(
-    towers: Towers, records: Records, tokenizer: Tokenizer, max_text_length: int, count: int
+    towers: Towers, records: PhotoRecords, tokenizer: Tokenizer, max_text_length: int, count: int
 ) -> np.ndarray:
     """Of each photo the other texts that fit it best, those left out that are worded as its own.
 

@@ -19,10 +19,10 @@ TASKS = "kaleido.tasks"
 _BUILT_IN = {
     RECORDS: ("kaleido.original.pipeline",),
     TASKS: (
-        "kaleido.tasks.pretraining",
-        "kaleido.tasks.classification",
-        "kaleido.tasks.matching",
-        "kaleido.tasks.captioning",
+        "kaleido.tasks.pretraining.application",
+        "kaleido.tasks.classification.application",
+        "kaleido.tasks.matching.application",
+        "kaleido.tasks.captioning.application",
     ),
 }
 

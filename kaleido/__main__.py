@@ -1,18 +1,18 @@
 """`kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`: the command line."""
 
+import difflib
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Sequence
 
+from kaleido.commands.command import run_command
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 from kaleido.interruption import Interrupted, ignore_termination, obey_termination
-
-if TYPE_CHECKING:
-    from kaleido.commands.command import Actions, Command
+from kaleido.plugins import import_modules
 
 GROUPS = {
     "every day": {
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = next((argument for argument in argv if not argument.startswith("-")), "")
     try:
         with missing_extras_named():
-            return _run(argv)
+            return run(argv)
     except UserError as error:
         print(f"kaleido {name}: {error}", file=sys.stderr)
         return USER_ERROR
@@ -68,3 +68,54 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         print(f"kaleido {name}: interrupted", file=sys.stderr)
         return 128 + (interruption.args or (signal.SIGINT,))[0]
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one subcommand and lets its errors through; returns the exit code."""
+    # TensorFlow's start-up notes would drown the one line that matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments, modules = _without_imports(argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    name, *arguments = arguments
+    known = [one for group in GROUPS.values() for one in group]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = FORMER.get(name) or (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+        raise UserError(f"no such subcommand; {hint}. Received: {name}")
+    import_modules(modules)
+    return run_command(importlib.import_module(f"kaleido.commands.{name}").COMMAND, f"kaleido {name}", arguments)
+
+
+def _without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without `--import MODULE`, and the modules; the environment variable KALEIDO_IMPORT comes first."""
+    rest, modules = [], os.environ.get("KALEIDO_IMPORT", "").split()
+    queue = deque(argv)
+    while queue:
+        argument = queue.popleft()
+        name, equals, value = argument.partition("=")
+        if name != "--import":
+            rest.append(argument)
+        elif equals or queue:
+            modules.append(value if equals else queue.popleft())
+        else:
+            raise UserError("--import needs a module, a file or a folder")
+    return rest, modules
+
+
+def _help() -> str:
+    width = max(len(name) for group in GROUPS.values() for name in group)
+    blocks = ["usage: kaleido SUBCOMMAND [OPTION ...]"]
+    for title, group in GROUPS.items():
+        lines = (f"  {name:<{width}}  {purpose}" for name, purpose in group.items())
+        blocks.append("\n".join((f"{title}:", *lines)))
+    blocks.append("`kaleido SUBCOMMAND --help` shows its options. `python -m kaleido` is the same command.")
+    return "\n\n".join(blocks)
+
+
+if __name__ == "__main__":
+    obey_termination()
+    code = main()
+    ignore_termination()
+    sys.exit(code)

@@ -14,6 +14,7 @@ from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
+from kaleido.interruption import Interrupted
 from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
 

@@ -137,7 +137,7 @@ class RecordsApplication(Application):
             UserError: if the model was not trained to match texts and photos.
         """
         raise UserError(
-            f"{saved.directory}: this model was not trained to match texts and photos (head itm, or a two-tower model). "
+            f"{saved.directory}: this model was not trained to match texts and photos (task itm or contrastive). "
             f"Received: a model of the task {saved.content['task']} with {', '.join(saved.content['heads'])}"
         )
 
@@ -149,8 +149,8 @@ class RecordsApplication(Application):
             UserError: if the model has no two-tower model.
         """
         raise UserError(
-            f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, or "
-            "fine-tune with retrieval_config.two_tower_model"
+            f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, "
+            "or fine-tune with retrieval_config.two_tower_model"
         )
 
     @classmethod
@@ -180,7 +180,7 @@ class RecordsApplication(Application):
         return {}
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
-        """Records whose texts mismatched pairs of training show, int64 [n, K], -1 where there are fewer; None for any."""
+        """Records whose texts mismatched pairs of training show: int64 [n, K], -1 where there are fewer; or any."""
         return None
 
     def open_records(self, split: str) -> SplitRecords:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kaleido.atomic import write_atomically
 from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.folder import import_folder, products_of_table, table_path
 from kaleido.catalog.imported import Imported

@@ -17,15 +17,15 @@ class ProtocolConfig:
     Args:
         records: Folder that `prepare` wrote.
         out: Folder for the metrics and the scores.
-        protocol: `random100` draws negatives of the same sub-category; `fixed` reads lists from a file, or takes those of
-            the original's retrieval files where the records are made of them; `full` ranks everything against everything.
+        protocol: `random100` draws negatives of the same sub-category; `fixed` reads lists from a file, or takes those
+            of the original's retrieval files where the records are made of them; `full` ranks all against all.
         direction: `i2t`, from a photo to its text; `t2i`, from a text to its photo; or `both`.
         split: `test`, `validation` or `train`.
         lists: File of candidate lists: `fixed` reads it, `random100` draws it once and then reuses it. Null is a file
             beside the records.
         text: Text of a product: `title`, `description`, or `both` as in the records.
-        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for texts and labels
-            that the records lack.
+        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for texts and
+            labels that the records lack.
         resamples: Number of bootstrap draws behind the intervals.
         candidates_config: How `random100` draws.
     """
@@ -53,10 +53,10 @@ class RetrieveConfig(ProtocolConfig):
         model: Saved model, the `model` folder of a run.
         batch_size: Pairs a step.
         precision: `float32`, or `mixed_bfloat16`, which is faster where the processor has it and may move ranks.
-        shortlist: Number of candidates of a query that the model scores in protocol `full`, those that `shortlist_model`
-            ranks first; null scores all.
-        shortlist_model: Saved two-tower model, of `baseline retrieval` or `finetune --task contrastive`; null is the one
-            within the model.
+        shortlist: Number of candidates of a query that the model scores in protocol `full`, those that
+            `shortlist_model` ranks first; null scores all.
+        shortlist_model: Saved two-tower model, of `baseline retrieval` or `finetune --task contrastive`; null is the
+            one within the model.
     """
 
     model: str

@@ -64,7 +64,7 @@ def test_a_bad_file(content, reason, refused, tmp_path, monkeypatch):
     path = tmp_path / "c.yaml"
     given = re.findall(rb"^(\w+):", content, re.MULTILINE)
     path.write_bytes(content)
-    missing = [f"--{key}=nowhere" for key in ("records", "output") if key.encode() not in given]
+    missing = [f"--{key}=nowhere" for key in ("records", "out") if key.encode() not in given]
     assert re.search(reason, refused("pretrain", "--config", path, *missing))
     assert [entry.name for entry in tmp_path.iterdir()] == ["c.yaml"]
 

@@ -1,46 +1,6 @@
-"""What is installed: extras that are missing, and the other package named `kaleido`."""
+"""The other package named `kaleido`: whether it is installed over this one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from kaleido.errors import UserError
-
-EXTRAS = {
-    "array_record": "train",
-    "matplotlib": "train",
-    "numba": "train",
-    "pycocoevalcap": "train",
-    "sklearn": "train",
-    "tensorboard": "train",
-    "tensorflow_datasets": "train",
-    "h5py": "catalog",
-    "joblib": "catalog",
-    "boto3": "s3",
-    "botocore": "s3",
-    "jax": "jax",
-}
-"""Modules that no base requirement brings, and the extra that does."""
-
-
-def missing_extra(error: ModuleNotFoundError) -> UserError | None:
-    """Gives the error that names the extra to install, or None if no extra brings the missing module."""
-    module = (error.name or "").partition(".")[0]
-    extra = EXTRAS.get(module)
-    if extra is None:
-        return None
-    return UserError(f"{module} is not installed; the extra {extra} brings it: pip install 'kaleido-bert[{extra}]'")
-
-
-@contextmanager
-def extras_named() -> Iterator[None]:
-    """Turns the failed import of a module that an extra brings into a `UserError` that names the extra."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if message := missing_extra(error):
-            raise message from None
-        raise
 
 
 def name_clash(package: Path = Path(__file__).parent) -> str | None:

@@ -51,11 +51,15 @@ RENAMED = {
     "run": "model",
     "label_column": "label",
     "max_text_length": "text_length",
-    "retrieval_config.towers": "retrieval_config.two_tower_model",
-    "retrieval_config.hardest": "retrieval_config.hard_negatives",
-    "weights_file": "weights",
+    "retrieval_config.towers": "retrieval_config.two_tower",
 }
 """Keys of earlier versions and those that replaced them."""
+
+REMOVED = {
+    "from_original": "`kaleido prepare-original FILES --vocabulary VOCABULARY --out RECORDS` converts them",
+    "max_text_length": "a model knows the length of its texts",
+}
+"""Options of earlier versions that other commands have now, or none."""
 
 POSITIONAL = {"positional": True}
 """Metadata of a dataclass field that a command line gives without its name."""
@@ -246,7 +250,9 @@ def _keys(cls: type) -> dict[str, Any]:
     """Every key that the configuration knows, sections included, and its type."""
 
     def walk(section, prefix) -> Iterator[tuple[str, Any]]:
-        for name, hint in get_type_hints(section).items():
+        hints = get_type_hints(section)
+        for name in (field.name for field in fields(section)):
+            hint = hints[name]
             yield prefix + name, hint
             if is_dataclass(hint):
                 yield from walk(hint, f"{prefix}{name}.")
@@ -428,6 +434,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     name = _plain(name)
     if (new := spelled.get(RENAMED.get(name, ""))) is not None:
         return f"; it is now called {new}"
+    if name in REMOVED:
+        return f"; {REMOVED[name]}"
     # A key in the wrong section is as likely as a misspelt one, so last parts are compared as well.
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(spelled)}
     near = difflib.get_close_matches(name, spelled, 1, 0.6) or [

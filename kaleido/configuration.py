@@ -145,7 +145,7 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
         print(help_page(cls, prog, description))
         raise SystemExit(0)
     printed = "--print-config" in argv
-    values, files = _read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
+    values, files = read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
     config = build(cls, values, files)
     if printed:
         print(yaml.safe_dump(to_dict(config), sort_keys=False), end="")
@@ -322,8 +322,12 @@ def _refuse(name: str, keys: Mapping[str, Any], value: Any) -> NoReturn:
     raise UserError(f"{name} must be {_describe(keys[name])}. Received: {_printable(value)}")
 
 
-def _read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The values by key, and the configuration files, that a command line gives."""
+def read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Reads the values by key, and the configuration files, that a command line gives; types are not checked.
+
+    Raises:
+        UserError: for an unknown option, one without a value, and too many arguments without a name.
+    """
     keys, short = _keys(cls), aliases(cls)
     options = {option(key): key for key in [*short, *keys] if not is_dataclass(keys.get(key))}
     values: dict[str, Any] = {}

@@ -52,6 +52,7 @@ RENAMED = {
     "label_column": "label",
     "max_text_length": "text_length",
     "retrieval_config.towers": "retrieval_config.two_tower",
+    "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
 """Keys of earlier versions and those that replaced them."""
 

@@ -60,9 +60,7 @@ def finetune_config_class() -> type[FinetuneConfig]:
 
 @cache
 def _with_sections(sections: tuple[tuple[str, type], ...]) -> type[FinetuneConfig]:
-    lines = "".join(
-        f"    {name}: {(kind.__doc__ or name).strip().splitlines()[0]}\n" for name, kind in sections
-    )
+    lines = "".join(f"    {name}: {(kind.__doc__ or name).strip().splitlines()[0]}\n" for name, kind in sections)
     return make_dataclass(
         "FinetuneConfig",
         [(name, kind, field(default_factory=kind)) for name, kind in sections],

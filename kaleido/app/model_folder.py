@@ -78,7 +78,8 @@ def save_model(
         tokenizer: Tokenizer whose vocabulary goes into the folder; None for a model that comes without one.
         labels: Names of the classes that it tells apart.
         task_config: Sections of the task's configuration that are needed to use it, by name.
-        processor: What photos and texts go through: `text_length`, `backbone`, `photos` (the preparation), `vocabulary`.
+        processor: What photos and texts go through: `text_length`, `backbone`, `photos` (how they were prepared) and
+            `vocabulary`.
         training: Configuration that the model was trained with, without the places of files.
         records: Catalogue and fingerprint of the records that it was trained on.
         card: Text of a model card, written as `README.md`.

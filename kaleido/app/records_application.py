@@ -130,6 +130,30 @@ class RecordsApplication(Application):
         return SignaturePredictor(saved, batch_size, **options)
 
     @classmethod
+    def create_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
+        """Makes what scores the (text, photo) pairs of a gallery (`kaleido.retrieval.protocol.Scorer`).
+
+        Raises:
+            UserError: if the model was not trained to match texts and photos.
+        """
+        raise UserError(
+            f"{saved.directory}: this model was not trained to match texts and photos (task itm or contrastive). "
+            f"Received: a model of the task {saved.content['task']} with {', '.join(saved.content['heads'])}"
+        )
+
+    @classmethod
+    def create_shortlist_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
+        """Makes a quick scorer, which chooses the candidates that a matching head ranks.
+
+        Raises:
+            UserError: if the model has no two-tower model.
+        """
+        raise UserError(
+            f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, "
+            "or fine-tune with retrieval_config.two_tower_model"
+        )
+
+    @classmethod
     def result_files(cls, config: Any) -> tuple[str, ...]:
         """Names of the files, within the run's folder, that a finished training leaves with its evaluation."""
         return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
@@ -156,7 +180,7 @@ class RecordsApplication(Application):
         return {}
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
-        """Records whose texts mismatched pairs of training show, int64 [n, K], -1 where there are fewer; None for any."""
+        """Records whose texts mismatched pairs of training show: int64 [n, K], -1 where there are fewer; or any."""
         return None
 
     def open_records(self, split: str) -> SplitRecords:

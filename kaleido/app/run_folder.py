@@ -65,8 +65,8 @@ def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignor
 def _difference(directory: Path, key: str, before: Any, now: Any) -> str:
     if key in _LENGTH and (directory / "model").is_dir():
         return (
-            f"{directory} holds a finished run with another {key} ({before}), whose learning rate has fallen to 0; train "
-            f"longer in another folder (--out); a pre-training starts there from this run's weights by "
+            f"{directory} holds a finished run with another {key} ({before}), whose learning rate has fallen to 0; "
+            f"train longer in another folder (--out); a pre-training starts there from this run's weights by "
             f"--model_config.initial_weights {directory / 'model'}. Received: {now}"
         )
     return (

@@ -1,4 +1,4 @@
-"""What a saved model can be asked: functions of a batch, used by `predict`, the Python API and the SavedModel export."""
+"""Signatures: the functions of a saved model, for `predict`, the Python API and the SavedModel export."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -37,8 +37,8 @@ def body_of(model: "keras.Model") -> Any:
 def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
     """The functions of any model with a Kaleido-BERT in it.
 
-    `embed` gives `pooled` [B, H], `text` [B, T, H] and `patches` [B, 55, H]. Where the model has the head `itm`, `match`
-    gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid.
+    `embed` gives `pooled` [B, H], `text` [B, T, H] and `patches` [B, 55, H]. Where the model has the head `itm`,
+    `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid.
     """
     bert = body_of(model)
     found = {EMBED: Signature(partial(_embed, bert))}

@@ -12,12 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kaleido.app.model_folder import load_model, save_model
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import Compatibility, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.text import load_tokenizer
 
 PREFIX = "kaleido_bert_pre_trained_model/"
 

@@ -82,9 +82,7 @@ class ParityResult:
             lines += [str(path), f"{'':20}{'absolute':>12}{'relative':>12}{'allowed':>12}"]
             for found in differences:
                 mark = "" if found.agrees else "  <- differs"
-                lines.append(
-                    f"{found.key:20}{found.absolute:12.2e}{found.relative:12.2e}{found.tolerance:12.0e}{mark}"
-                )
+                lines.append(f"{found.key:20}{found.absolute:12.2e}{found.relative:12.2e}{found.tolerance:12.0e}{mark}")
         return "\n".join([*lines, "everything agrees" if self.agrees else "not everything agrees"])
 
     def save_results(self, path: Path) -> None:

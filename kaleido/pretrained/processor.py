@@ -17,7 +17,7 @@ from kaleido.model.config import ModelConfig
 from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
 from kaleido.records.corruption import clean_photos
-from kaleido.records.photos import create_extractor
+from kaleido.records.extractor import create_extractor
 from kaleido.records.reader import PhotoView
 from kaleido.records.stream import Batch
 from kaleido.vision.features import PhotoFailure, PhotoFeatures

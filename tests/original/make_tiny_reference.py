@@ -148,7 +148,9 @@ def forward(weights: dict[str, np.ndarray], batch: dict[str, np.ndarray]) -> dic
             targets["blank"] = features[rows, batch["img_blank_lm_ids"]]
             features[rows, batch["img_blank_lm_ids"]] = 0
         embedded = features @ weights[f"{scope}_projector"]
-        embedded = embedded + batch[f"img_loc_position_{level}"].reshape(ROWS, count, 5) @ weights["bert/position_dense"]
+        embedded = (
+            embedded + batch[f"img_loc_position_{level}"].reshape(ROWS, count, 5) @ weights["bert/position_dense"]
+        )
         segments = weights[f"{scope}_type_embeddings"]
         if segment < len(segments):
             embedded = embedded + segments[segment]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from kaleido.retrieval.matching_model import load_matching_model
 from keras import ops
 from sklearn.metrics import roc_auc_score
 
@@ -24,7 +25,6 @@ from kaleido.retrieval.candidates import CandidatesConfig
 from kaleido.retrieval.config import RetrieveConfig
 from kaleido.retrieval.cosine_scorer import towers_scorer
 from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.retrieval.matching_model import load_matching_model
 from kaleido.retrieval.pair_scorer import PairScorer
 from kaleido.retrieval.protocol import Retrieval
 from kaleido.tasks.baselines.config import RetrievalBaselineConfig

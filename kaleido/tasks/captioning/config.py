@@ -18,7 +18,7 @@ class CaptionConfig:
         rounds: Predictions of `mask_predict`, 1 in the paper; with more, training also shows parts of texts.
         beams: Captions that `causal` keeps at a time; 1 is greedy decoding.
         length_penalty: `causal` ranks captions by log-probability / tokens ** length_penalty.
-        no_repeat_ngram: Length of the token sequences that `causal` never repeats within a caption; 0 allows repetition.
+        no_repeat_ngram: Length of token sequences that `causal` never repeats within a caption; 0 allows repetition.
     """
 
     decoder: Literal["causal", "mask_predict"] = "causal"

@@ -1,4 +1,4 @@
-"""Category, sub-category and attribute recognition from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
+"""Recognition of categories and attributes from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -244,7 +244,7 @@ def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarra
 
 
 def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:
-    """Reads the names of `category` or `subcategory`, in the order of their numbers, and int32 [n], that of every record."""
+    """Reads the names of `category` or `subcategory` by number, and int32 [n], the number of every record."""
     if isinstance(records, PhotoRecords):
         return column_labels(records, task)
     # The original's data has a number and a name on each line.

@@ -47,7 +47,7 @@ class Matching(PretrainingTasks, Finetuning):
 
     pipeline_tasks = (TASK,)
     sections: ClassVar[Mapping[str, type]] = {"retrieval_config": RetrievalConfig}
-    free_keys = ("retrieval_config.two_tower",)
+    free_keys = ("retrieval_config.two_tower_model",)
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         negatives = config.retrieval_config.negatives
@@ -57,7 +57,7 @@ class Matching(PretrainingTasks, Finetuning):
         Finetuning.__init__(self, replace(config, preprocess_config=pairs), saved)
         losses = LossConfig(**{task: float(task == TASK) for task in TASKS})
         PretrainingTasks.__init__(self, losses, self.architecture.compatibility)
-        self._two_tower = None if saved else self._load_two_tower(config.retrieval_config.two_tower)
+        self._two_tower = None if saved else self._load_two_tower(config.retrieval_config.two_tower_model)
 
     @classmethod
     def create_model(cls, content: Mapping[str, Any]) -> "keras.Model":
@@ -105,12 +105,12 @@ class Matching(PretrainingTasks, Finetuning):
         return self.model
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
-        count = self.config.retrieval_config.hardest
+        count = self.config.retrieval_config.hard_negatives
         if not count:
             return None
         if not isinstance(records, PhotoRecords):
             raise UserError(
-                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hardest 0. "
+                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hard_negatives 0. "
                 f"Received: {count}"
             )
         from kaleido.tasks.matching.hard_negatives import hardest_texts
@@ -119,7 +119,7 @@ class Matching(PretrainingTasks, Finetuning):
         return hardest_texts(self._two_tower, records, self.tokenizer, length, count)
 
     def start_fingerprint(self) -> str:
-        directory = self.config.retrieval_config.two_tower
+        directory = self.config.retrieval_config.two_tower_model
         return super().start_fingerprint() + (f" {file_sha256(Path(directory) / WEIGHTS_FILE)}" if directory else "")
 
     def evaluate(self) -> Result:

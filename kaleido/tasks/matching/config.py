@@ -13,21 +13,22 @@ class RetrievalConfig:
     Args:
         negatives: Number of photos with another product's text, of the same sub-category where there is one, for each
             photo with its own.
-        two_tower: Saved model of the task `contrastive`, to whose score the matching head adds, and which makes the
+        two_tower_model: Saved model of the task `contrastive`. The matching head adds to its score, and it makes the
             shortlist of `retrieve`; null, as in the paper, trains the head alone.
-        hardest: Number of texts that the two-tower model finds most similar to the photo's own, from which negatives are
-            drawn instead of from its sub-category; 0 for none. Evaluation during training keeps to the sub-category.
+        hard_negatives: Number of texts that the two-tower model finds most similar to the photo's own; negatives are
+            drawn from them instead of from the sub-category. 0 for none. Evaluation during training keeps to the
+            sub-category.
     """
 
     negatives: int = 1
-    two_tower: str | None = None
-    hardest: int = 0
+    two_tower_model: str | None = None
+    hard_negatives: int = 0
 
     def __post_init__(self):
         check_range(self, "[1, 1000]", "negatives", section="retrieval_config")
-        check_range(self, "[0, 10_000]", "hardest", section="retrieval_config")
-        if self.hardest and not self.two_tower:
+        check_range(self, "[0, 10_000]", "hard_negatives", section="retrieval_config")
+        if self.hard_negatives and not self.two_tower_model:
             raise UserError(
-                "retrieval_config.hardest needs a two-tower model to find hard negatives; name the `model` folder of "
-                f"`finetune --task contrastive` in retrieval_config.two_tower. Received: {self.hardest}"
+                "retrieval_config.hard_negatives needs a two-tower model; name the `model` folder of `finetune --task "
+                f"contrastive` in retrieval_config.two_tower_model. Received: {self.hard_negatives}"
             )

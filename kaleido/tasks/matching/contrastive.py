@@ -96,9 +96,8 @@ class Contrastive(Finetuning):
     def evaluate(self) -> Result:
         config = self.config.evaluate_config
         metrics = self._known_metrics() or self.run_evaluate()
-        after = (
-            f"`kaleido finetune --task retrieval --retrieval_config.two_tower {self.model_directory} ...` goes on from it"
-        )
+        option = f"--retrieval_config.two_tower_model {self.model_directory}"
+        after = f"`kaleido finetune --task retrieval {option} ...` goes on from it"
         title = f"two-tower model, {config.split}"
         return pair_result(metrics, title, "texts to choose from", config.batch_size, TASK, after)
 

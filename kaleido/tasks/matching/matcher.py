@@ -12,8 +12,8 @@ from kaleido.tasks.matching.two_tower import TwoTower
 class Matcher(keras.Model):
     """A Kaleido-BERT with the head `itm`, whose logits are added to the score of a two-tower model.
 
-    Reads a batch (`docs/design.md`) and gives `itm` [B, 2]. The encoder learns what the two-tower model cannot tell; the
-    latter is not trained.
+    Reads a batch (`docs/design.md`) and gives `itm` [B, 2]. The encoder learns what the two-tower model cannot tell;
+    the latter is not trained.
 
     Args:
         config: Architecture.

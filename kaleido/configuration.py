@@ -51,7 +51,7 @@ RENAMED = {
     "run": "model",
     "label_column": "label",
     "max_text_length": "text_length",
-    "retrieval_config.towers": "retrieval_config.two_tower",
+    "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
 """Keys of earlier versions and those that replaced them."""

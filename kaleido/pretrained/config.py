@@ -12,8 +12,8 @@ class PredictConfig:
     """Photos to predict, and the model.
 
     Args:
-        photos: Folder with photos, also in sub-folders; or a .csv or .jsonl table with the columns photo, text and, if there
-            is one, id.
+        photos: Folder with photos, also in sub-folders; or a .csv or .jsonl table with the columns photo, text and, if
+            there is one, id.
         model: Folder of a saved model, the `model` folder of a run.
         out: Folder for predictions.csv and predictions.jsonl, or captions.jsonl and captions.html.
         columns: Columns of the table, where they have other names: id=sku text=name photo=image1,image2; or title=name

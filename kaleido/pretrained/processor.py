@@ -48,8 +48,8 @@ class PhotoReader:
         self._extractor = create_extractor(prepare_config_of(model))
         if (size := self._extractor.backbone.feature_size) != config.feature_size:
             raise UserError(
-                f"{model.directory}: the model reads features of {config.feature_size} numbers and the backbone that it "
-                f"names gives {size}; prepare, train and predict with the same backbone"
+                f"{model.directory}: the model reads features of {config.feature_size} numbers and the backbone that "
+                f"it names gives {size}; prepare, train and predict with the same backbone"
             )
 
     def batches(self, photos: PhotoList) -> Iterator[tuple[list[ListedPhoto], Batch]]:
@@ -113,8 +113,8 @@ def prepare_config_of(model: SavedModel) -> PrepareConfig:
     known = {field.name for field in fields(PrepareConfig)}
     if "backbone" not in saved or not set(saved) <= known:
         raise UserError(
-            f"{model.directory}: does not say how its photos were prepared; only models that were trained on records of "
-            "photos can read photos"
+            f"{model.directory}: does not say how its photos were prepared; only models that were trained on records "
+            "of photos can read photos"
         )
     sizes = saved.get("crop_sizes")
     return PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})

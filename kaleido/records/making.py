@@ -48,8 +48,9 @@ class Summary:
         if self.missing is None:
             return text
         return (
-            f"{text}\nthis shard is done; files that other shards have still to make: {self.missing:,}. After the last, "
-            f"the same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
+            f"{text}\n"
+            f"this shard is done; files that other shards have still to make: {self.missing:,}. After the last, the "
+            f"same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
             f"{self.directory}.partial into one"
         )
 

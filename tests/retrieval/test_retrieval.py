@@ -21,8 +21,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.open import open_records
-from kaleido.retrieval.candidates import CandidatesConfig
-from kaleido.retrieval.config import RetrieveConfig
+from kaleido.retrieval.config import CandidatesConfig, RetrieveConfig
 from kaleido.retrieval.cosine_scorer import towers_scorer
 from kaleido.retrieval.gallery import PhotoGallery
 from kaleido.retrieval.pair_scorer import PairScorer

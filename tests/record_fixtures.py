@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from memory_catalog import MemoryCatalog, make_products
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.records.config import PrepareConfig
 from kaleido.records.reader import PhotoRecords
-from kaleido.records.synthetic import write_synthetic
 
 VOCABULARY_SIZE = 1000
 

@@ -15,7 +15,7 @@ from kaleido.errors import UserError
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws
-from kaleido.records.masking import GuidedMasking
+from kaleido.records.masking import GuidedMasking, resolve_masking
 from kaleido.records.pairs import Pairs, no_pairs
 from kaleido.records.partners import Partners
 from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
@@ -111,7 +111,7 @@ def _find(directory: Path, splits: list[str], config: ExplainConfig) -> tuple[Ph
 def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tokenizer, maps: ProductMaps, photo):
     """What the model gets of the photo and its own text in one epoch."""
     draws = Draws(config.seed, np.array([config.epoch]), np.array([row]))
-    settings = config.preprocess_config
+    settings = resolve_masking(config.preprocess_config, records)
     length = min(int(records.index.text_lengths(np.array([row]))[0]), settings.max_text_length - 2)
     ids, words, _ = records.index.texts(np.array([row]), length)
     token_ids = np.concatenate([[[tokenizer.cls_id]], ids, [[tokenizer.sep_id]]], axis=1).astype(np.int32)

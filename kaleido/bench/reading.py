@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.records.config import PipelineConfig
 from kaleido.records.partners import GROUP
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.reader import PhotoRecords
-from kaleido.records.synthetic import write_synthetic
 from kaleido.vision.crops import FEATURES
 
 _VOCABULARY_SIZE = 1000

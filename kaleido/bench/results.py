@@ -92,21 +92,6 @@ def worst_loss(before: Mapping, after: Mapping) -> float:
     return max(losses)
 
 
-def compare_files(before: Path, after: Path, tolerance: float | None = None) -> tuple[str, bool]:
-    """Compares two results.
-
-    Args:
-        before: File that `save` wrote.
-        after: The same, later.
-        tolerance: Percent by which a rate may fall; None for any.
-
-    Returns:
-        table of the comparison, and whether a rate fell by more than the tolerance.
-    """
-    old, new = load(Path(before)), load(Path(after))
-    return comparison(old, new), tolerance is not None and worst_loss(old, new) > tolerance
-
-
 def _differences(name: str, before: Mapping, after: Mapping) -> list[str]:
     return [
         f"not comparable: {name} differs in {key}: {before.get(key, 'none')} before, {after.get(key, 'none')} after"

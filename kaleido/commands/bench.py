@@ -1,16 +1,27 @@
-"""`kaleido bench`: measures how fast each step is on this machine, and compares it with the machine's limits."""
+"""`kaleido bench`: the speed of each step on this machine, beside its floor."""
 
-from kaleido import configuration
-from kaleido.bench.results import compare_files
-from kaleido.bench.run import BenchConfig, run_benchmarks
+from pathlib import Path
+
+from kaleido.bench.config import BenchConfig
+from kaleido.commands.command import Command
 
 
-def main(argv: list[str]) -> int:
-    """Runs the subcommand; returns the exit code."""
-    config = configuration.parse(BenchConfig, argv, "kaleido bench", __doc__.partition(": ")[2])
+def bench(config: BenchConfig) -> int:
+    """Measures how fast each step is on this machine, beside what its memory and processors allow."""
+    from kaleido.bench import machine, results
+    from kaleido.bench.measurements import measure
+
     if config.compare:
-        table, fell = compare_files(*config.compare, config.tolerance)
-        print(table)
-        return int(fell)
-    run_benchmarks(config)
+        before, after = (results.load(Path(path)) for path in config.compare)
+        print(results.comparison(before, after))
+        return int(config.tolerance is not None and results.worst_loss(before, after) > config.tolerance)
+    measured = {}
+    for name, found in measure(config):
+        measured[name] = found
+        print(results.listing(name, found), flush=True)
+    if config.out:
+        results.save(Path(config.out), machine.environment(), measured)
     return 0
+
+
+COMMAND = Command(bench, BenchConfig, backend=False)

@@ -1,32 +1,59 @@
 """`kaleido weights`: imports and exports the original release's checkpoints."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaleido.backend import import_backend
-from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.command import Command
+from kaleido.configuration import POSITIONAL
 
 
-def main(argv: list[str]) -> int:
-    """Runs `import-original` or `export-original`; returns the exit code."""
-    parser = ArgumentParser(prog="kaleido weights", description=__doc__.partition(": ")[2])
-    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
-    taking = actions.add_parser("import-original", help="make a saved model of the original's checkpoint")
-    taking.add_argument("checkpoint", metavar="CKPT", type=Path, help="without .index, like kaleidobert.ckpt-50683")
-    taking.add_argument("directory", metavar="OUT_DIR", type=Path, help="folder of the model, replaced if there")
-    taking.add_argument("--vocabulary", type=Path, help="vocab.txt, or a folder with one, to save with the model")
-    taking.add_argument(
-        "--num-heads", type=int, help="attention heads; by default as config.json beside CKPT says, or hidden size / 64"
-    )
-    giving = actions.add_parser("export-original", help="write a saved model with the original's names and shapes")
-    giving.add_argument("directory", metavar="MODEL_DIR", type=Path, help="`model` folder of a run")
-    giving.add_argument("checkpoint", metavar="CKPT", type=Path, help="for example out/kaleidobert.ckpt-0")
-    args = parser.parse_args(argv)
-    import_backend()
-    from kaleido.original.checkpoint import export_original, import_original
+@dataclass(frozen=True)
+class ImportOriginal:
+    """The checkpoint to import.
 
-    if args.action == "import-original":
-        print(import_original(args.checkpoint, args.directory, args.vocabulary, args.num_heads))
-    else:
-        variables = export_original(args.directory, args.checkpoint)
-        print(f"{args.checkpoint}: {variables} variables under the original's names")
-    return 0
+    Args:
+        checkpoint: The original's checkpoint without .index, for example kaleidobert.ckpt-50683.
+        out: Folder of the model, replaced if it is there.
+        vocabulary: `vocab.txt`, or a folder with one, to save with the model.
+        num_heads: Attention heads; by default as config.json beside the checkpoint says, or hidden size / 64.
+    """
+
+    checkpoint: str = field(metadata=POSITIONAL)
+    out: str
+    vocabulary: str | None = None
+    num_heads: int | None = None
+
+
+@dataclass(frozen=True)
+class ExportOriginal:
+    """The model to export.
+
+    Args:
+        model: Folder of a saved model, the `model` folder of a run.
+        out: Name of the checkpoint, for example out/kaleidobert.ckpt-0.
+    """
+
+    model: str
+    out: str
+
+
+def import_original(config: ImportOriginal) -> None:
+    """Makes a saved model of the original release's checkpoint, with all of its quirks on."""
+    from kaleido.original import checkpoint
+
+    vocabulary = Path(config.vocabulary) if config.vocabulary else None
+    print(checkpoint.import_original(Path(config.checkpoint), Path(config.out), vocabulary, config.num_heads))
+
+
+def export_original(config: ExportOriginal) -> None:
+    """Writes a saved model as a checkpoint with the original's names and shapes."""
+    from kaleido.original import checkpoint
+
+    count = checkpoint.export_original(Path(config.model), Path(config.out))
+    print(f"{config.out}: {count} variables under the original's names")
+
+
+COMMAND = {
+    "import-original": Command(import_original, ImportOriginal),
+    "export-original": Command(export_original, ExportOriginal),
+}

@@ -123,7 +123,7 @@ def import_original(
         )
     model = KaleidoBert(config)
     source.load_into(model)
-    save_model(Path(directory), model, tokenizer, {"original_checkpoint": source.path.name})
+    save_model(Path(directory), model, "pretraining", tokenizer, training={"original_checkpoint": source.path.name})
     return Imported(Path(directory), config, len(model.weights), source.step, tokenizer is not None)
 
 
@@ -141,8 +141,8 @@ def export_original(directory: Path, checkpoint: Path) -> int:
         UserError: if the model lacks one of the seven heads, or the disk refuses.
     """
     require_tensorflow()
-    model = load_model(Path(directory))
-    save_original(model, checkpoint)
+    model = load_model(Path(directory)).model
+    save_original(model, Path(checkpoint))
     return len(model.weights)
 
 

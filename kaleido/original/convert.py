@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kaleido.original.batches import PHOTO_SIZE, TEXTS, to_examples
+from kaleido.original.batches import TEXTS, to_examples
+from kaleido.original.config import PrepareOriginal
 from kaleido.original.layout import OriginalLayout
 from kaleido.original.records import ORIGINAL
 from kaleido.original.schema import Schema
 from kaleido.original.text_files import Span, TextFiles
 from kaleido.progress import tqdm
-from kaleido.ranges import check_range
 from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.making import Source, Summary, make_records
 from kaleido.records.work_folder import WorkFolder
@@ -22,38 +22,6 @@ _MOST_BYTES = 2**28
 """Most text that one file of records is made of; an interrupted conversion repeats so much at most."""
 
 _BATCH = 16
-
-
-@dataclass(frozen=True)
-class PrepareOriginal:
-    """Conversion of the original release's tab-separated files to records.
-
-    They keep their one draw of masking and corruption.
-
-    Args:
-        from_original: Files to train on: a list of data files, one a line, a pattern, or a data file.
-        out: Folder to write.
-        vocabulary: BERT's `vocab.txt`, or a folder with it; the token ids must be in it.
-        validation: Files that are held out; null for none.
-        schema: `name:type:length,...`; null for the published one with as many columns as the first line and its
-            feature size.
-        photo_size: Width and height of the photos that positions refer to, in pixels.
-        workers: Threads that read numbers.
-        overwrite: Replace records of other files or options.
-    """
-
-    from_original: str
-    out: str
-    vocabulary: str
-    validation: str | None = None
-    schema: str | None = None
-    photo_size: int = PHOTO_SIZE
-    workers: int = 2
-    overwrite: bool = False
-
-    def __post_init__(self):
-        check_range(self, "[1, 10_000]", "photo_size")
-        check_range(self, "[1, 1000]", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +81,7 @@ class OriginalSource(Source):
         limits = {"vocab_size": self._tokenizer.vocab_size, "photo_size": config.photo_size}
         self._schema = None if config.schema is None else Schema.parse(config.schema)
         self._files: dict[str, TextFiles] = {}
-        for split, source in (("train", config.from_original), ("validation", config.validation)):
+        for split, source in (("train", config.files), ("validation", config.validation)):
             if source is not None:
                 self._files[split] = TextFiles.find(source, self._schema, **limits)
                 self._schema = self._schema or self._files[split].schema

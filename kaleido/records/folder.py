@@ -1,11 +1,15 @@
 """A folder of records, all splits together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from kaleido.records.open import open_records
+from kaleido.constants import TASKS
+from kaleido.records.config import PipelineConfig
+from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords, kind_of, read_description
+from kaleido.records.stream import BatchStream
+from kaleido.text import load_tokenizer
 
 
 class Records:
@@ -47,6 +51,32 @@ class Records:
             UserError: if there is no such split, or its index is damaged.
         """
         return open_records(self.directory, split)
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int = 64,
+        config: PipelineConfig | None = None,
+        seed: int = 0,
+        training: bool = True,
+        tasks: Sequence[str] = TASKS,
+    ) -> BatchStream:
+        """Gives the batches of a split as a model is trained on them; docs/design.md lists their arrays.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            batch_size: Rows of a batch.
+            config: Text length and masking; the defaults if not given.
+            seed: Seed of the order, masking and corruption.
+            training: Whether to go on without end, in another order every epoch; otherwise once, in the records' order.
+            tasks: Pre-training tasks to corrupt for.
+
+        Raises:
+            UserError: if there is no such split, or it holds too few products for the tasks.
+        """
+        tokenizer = load_tokenizer(self.directory)
+        config = config or PipelineConfig()
+        return create_pipeline(self.open(split), config, tokenizer, batch_size, seed, training, tasks)
 
     def __len__(self) -> int:
         return sum(self.splits.values())

@@ -1,7 +1,6 @@
 """The texts and the photos of a split, each once: what retrieval looks for."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import numpy as np
 
@@ -9,12 +8,10 @@ from kaleido.errors import UserError
 from kaleido.original.batches import batch_of
 from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import catalog_of
-from kaleido.records.corruption import Corruption
-from kaleido.records.draws import Draws
+from kaleido.records.corruption import clean_photos
 from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.retrieval.config import TextField
 from kaleido.text import Tokenizer
-
-TextField = Literal["both", "title", "description"]
 
 
 class Gallery(ABC):
@@ -110,9 +107,7 @@ class PhotoGallery(Gallery):
         self.first_photos = first
 
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        whole = Corruption.draw((), {}, Draws(0, np.zeros_like(items), items))
-        views = self.records.views(items, self._raw_positions)
-        return whole.apply(zip(views, views), self.records.feature_size)
+        return clean_photos(self.records.views(items, self._raw_positions), self.records.feature_size)
 
 
 class OriginalGallery(Gallery):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.errors import UserError
 from kaleido.records.reader import PhotoRecords
-from kaleido.records.synthetic import write_synthetic
 
 
 @pytest.fixture(scope="module")

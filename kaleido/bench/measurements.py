@@ -1,20 +1,16 @@
-"""Runs benchmarks, each in a process of its own, and saves what they measured."""
+"""Runs the measurements of `bench`, each in a process of its own."""
 
 import multiprocessing
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kaleido.backend import import_backend, keras
-from kaleido.bench import machine, results
-from kaleido.configuration import POSITIONAL
+from kaleido.bench import machine
+from kaleido.bench.config import MEASUREMENTS, BenchConfig
 from kaleido.errors import UserError
-from kaleido.ranges import check_range
 
 PHOTO_SIZE = (60, 80)
 """Width and height in pixels of the photos of `saliency` and `preparing`: those of fashion-small."""
@@ -35,71 +31,18 @@ Measured = tuple[dict[str, Any], dict[str, Any]]
 """Settings and values of one measurement."""
 
 
-@dataclass(frozen=True)
-class BenchConfig:
-    """Benchmarks of this machine.
+def measure(config: BenchConfig) -> Iterator[tuple[str, dict]]:
+    """Runs the measurements that a configuration names.
 
-    Args:
-        what: Measurements: reading, original, saliency, preparing, training, retrieval, captioning; all if none.
-        seconds: Time for each measurement.
-        workers: Threads; as many as there are cores if null.
-        batch_size: Examples of a batch.
-        feature_size: Length of a patch feature.
-        backbone: Backbone of `preparing`.
-        size: Model of training, retrieval and captioning.
-        precision: Precision of training, retrieval and captioning.
-        jit_compile: Train with XLA.
-        out: File for the results, as JSON.
-        compare: Two such files, before and after, to compare; nothing is measured then.
-        tolerance: With `compare`, by how many percent a rate may fall before the exit code is 1.
-    """
-
-    what: tuple[str, ...] = field(default=(), metadata=POSITIONAL)
-    seconds: float = 10.0
-    workers: int | None = None
-    batch_size: int = 64
-    feature_size: int = 2048
-    backbone: str = "efficientnet_lite0"
-    size: Literal["tiny", "small", "base"] = "tiny"
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    jit_compile: bool = False
-    out: str | None = None
-    compare: tuple[str, str] | None = None
-    tolerance: float | None = None
-
-    def __post_init__(self):
-        check_range(self, "(0, inf)", "seconds")
-        check_range(self, "[1, 1_000_000]", "batch_size", "feature_size", "workers")
-        if unknown := sorted(set(self.what) - set(MEASUREMENTS)):
-            raise UserError(f"bench measures {', '.join(MEASUREMENTS)}. Received: {', '.join(unknown)}")
-
-    @property
-    def threads(self) -> int:
-        """Number of threads."""
-        return os.cpu_count() or 1 if self.workers is None else self.workers
-
-
-def run_benchmarks(config: BenchConfig, tell: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Measures what a configuration names, and writes the results where it says.
-
-    Args:
-        config: Measurements and their settings.
-        tell: Receives a listing of each measurement when it is done.
-
-    Returns:
-        By measurement its `settings` and `values`.
+    Yields:
+        Name, and settings and values, of each as soon as it is done.
 
     Raises:
-        UserError: if a measurement is killed, or the file cannot be written.
+        UserError: if the system killed one.
     """
-    measurements = {}
     for name in MEASUREMENTS:
         if not config.what or name in config.what:
-            measurements[name] = _in_its_own_process(name, config)
-            tell(results.listing(name, measurements[name]))
-    if config.out:
-        results.save(Path(config.out), machine.environment(), measurements)
-    return measurements
+            yield name, _in_its_own_process(name, config)
 
 
 def _in_its_own_process(name: str, config: BenchConfig) -> dict:
@@ -115,7 +58,7 @@ def _measure(name: str, config: BenchConfig) -> dict:
     """Runs one measurement, then measures the machine's limits, after the peaks of memory were read."""
     if name not in ("reading", "original"):
         import_backend()
-    settings, values = MEASUREMENTS[name](config)
+    settings, values = _MEASUREMENTS[name](config)
     values["peak_resident_bytes"] = machine.peak_resident_bytes()
     bandwidth, devices = machine.memory_bandwidth, 1
     if name not in ("reading", "original"):
@@ -149,25 +92,25 @@ def _original(config: BenchConfig) -> Measured:
 
 
 def _data_settings(config: BenchConfig) -> dict[str, Any]:
-    return {"batch_size": config.batch_size, "feature_size": config.feature_size, "workers": config.threads}
+    return {"batch_size": config.batch_size, "feature_size": config.feature_size, "workers": config.workers}
 
 
 def _saliency(config: BenchConfig) -> Measured:
     from kaleido.bench.preparing import benchmark_saliency
 
-    return _photo_settings(config), benchmark_saliency(_photos(), SALIENCY, config.seconds, config.threads)
+    return _photo_settings(config), benchmark_saliency(_photos(), SALIENCY, config.seconds, config.workers)
 
 
 def _preparing(config: BenchConfig) -> Measured:
     from kaleido.bench.preparing import benchmark_preparing
 
-    values = benchmark_preparing(_photos(), config.backbone, SALIENCY, config.seconds, config.threads)
+    values = benchmark_preparing(_photos(), config.backbone, SALIENCY, config.seconds, config.workers)
     return {**_photo_settings(config), "backbone": config.backbone}, values
 
 
 def _photo_settings(config: BenchConfig) -> dict[str, Any]:
     size = "x".join(map(str, PHOTO_SIZE))
-    return {"saliency": SALIENCY, "photo_size": size, "workers": config.threads, "precision": "float32"}
+    return {"saliency": SALIENCY, "photo_size": size, "workers": config.workers, "precision": "float32"}
 
 
 def _photos() -> list[bytes]:
@@ -220,7 +163,7 @@ def _inference(config: BenchConfig, benchmark: Callable[..., dict[str, float]], 
     }, values
 
 
-MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
+_MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "reading": _reading,
     "original": _original,
     "saliency": _saliency,
@@ -229,4 +172,3 @@ MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "retrieval": _retrieval,
     "captioning": _captioning,
 }
-"""Measurements by name, in the order in which they run."""

@@ -23,6 +23,7 @@ import yaml
 
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
+from kaleido.ready import find_config
 
 Config = TypeVar("Config")
 
@@ -108,7 +109,7 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
     keys, short = keys_of(cls), aliases(cls)
     merged: dict[str, Any] = {}
     for file in files:
-        path = find_file(file)
+        path = find_config(file)
         merged |= _flat(read_mapping(path), keys, short, f"{path}: ")
     merged |= _flat(values, keys, short, "")
     for field in fields(cls):
@@ -159,14 +160,6 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
 def load(cls: type[Config], path: Path) -> Config:
     """Reads a configuration that `save` wrote."""
     return build(cls, {}, [path])
-
-
-def find_file(name: str | Path) -> Path:
-    """The YAML file of a configuration: the file itself, or the ready configuration of this name."""
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.exists() or len(path.parts) > 1:
-        return path
-    return Path("configs") / f"{name}.yaml"
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from kaleido import configuration
 from kaleido.__main__ import GROUPS, find_subcommand
 from kaleido.commands.command import Command, find_action
+from kaleido.ready import find_config
 
 ROOT = Path(__file__).parents[2]
 PATTERNS = (
@@ -86,7 +87,7 @@ def test_a_documented_command_line_is_right(words, quoted, monkeypatch):
         stand_ins["task"] = "category"
     elif given.get("task") == "attribute":
         given.setdefault("recognition_config.column", "x")
-    inherited = {key for file in present for key in configuration.read_mapping(configuration.find_file(file))}
+    inherited = {key for file in present for key in configuration.read_mapping(find_config(file))}
     stand_ins = {name: value for name, value in stand_ins.items() if name not in inherited}
     configuration.build(cls, stand_ins | given, present)
 

@@ -51,6 +51,7 @@ RENAMED = {
     "run": "model",
     "label_column": "label",
     "max_text_length": "text_length",
+    "recognition_config.catalog": "catalog",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hard_negatives": "retrieval_config.hard_negatives",
     "weights_file": "weights",

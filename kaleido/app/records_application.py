@@ -15,7 +15,7 @@ from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.curves import save_curves
 from kaleido.app.model_folder import SavedModel, load_weights, read_model_config, save_model
-from kaleido.app.result import Result
+from kaleido.app.result import Result, task_result
 from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder
 from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
@@ -55,8 +55,9 @@ class RecordsApplication(Application):
         fine_tunes: Whether the task starts from a pre-trained model.
         description: Label of the progress bar of its training.
         answer: Name of the signature that `predict` asks.
-        model: Keras model that `build_model` made.
-        names: Names of the classes that the model tells apart.
+        names: Names of the classes that the model tells apart; saved with the model as its `labels`.
+        saved_values: Further values, in JSON types, that `create_model` or `predict` need of the training records;
+            saved with the model in its `task_config`.
     """
 
     sections: ClassVar[Mapping[str, type]] = {}
@@ -65,8 +66,8 @@ class RecordsApplication(Application):
     description: ClassVar[str] = "train"
     answer: ClassVar[str] = MATCH
 
-    model: "keras.Model"
     names: Sequence[str] = ()
+    saved_values: Mapping[str, Any] = {}
 
     def __init__(self, config: Any, saved: Path | None = None):
         self.directory = Path(config.out)
@@ -78,8 +79,11 @@ class RecordsApplication(Application):
         self.task: str = config.task
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
         self._step: Step | None = None
-        if saved:
-            self.check_prepared(records, self.saved, saved)
+        if self.saved:
+            self.check_prepared(records, self.saved, self.model_directory)
+            self.names = self.saved["labels"]
+            sections = self.sections.keys()
+            self.saved_values = {k: value for k, value in self.saved["task_config"].items() if k not in sections}
 
     # What a task says about itself.
 
@@ -103,7 +107,10 @@ class RecordsApplication(Application):
 
     @classmethod
     def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
-        """What a saved model can be asked, by name; `predict`, the Python API and the SavedModel have these."""
+        """Makes the functions of a saved model by name, for `predict`, the Python API and the SavedModel.
+
+        By default those of the Kaleido-BERT within the model, `embed` and, with the head `itm`, `match`.
+        """
         return bert_signatures(model)
 
     @classmethod
@@ -155,7 +162,7 @@ class RecordsApplication(Application):
 
     @classmethod
     def result_files(cls, config: Any) -> tuple[str, ...]:
-        """Names of the files, within the run's folder, that a finished training leaves with its evaluation."""
+        """Lists the files, within the run's folder, that a finished training leaves with its evaluation."""
         return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
 
     # What it needs of the records.
@@ -215,12 +222,13 @@ class RecordsApplication(Application):
     # EasyTransfer's verbs.
 
     @classmethod
-    def of_model(cls, directory: Path, records: Path, **evaluate: Any) -> Self:
+    def of_model(cls, directory: Path, records: Path, catalog: Path | str | None = None, **evaluate: Any) -> Self:
         """Makes the application of a saved model, to evaluate it on records.
 
         Args:
             directory: Folder of the model.
             records: Folder of records that were prepared like those of its training.
+            catalog: Folder of their catalogue, for a task that reads its columns, where it is not beside the records.
             evaluate: Keys of `evaluate_config` instead of those of its training.
 
         Raises:
@@ -230,7 +238,7 @@ class RecordsApplication(Application):
         values = {**content["training"], "records": str(records), "out": str(directory)}
         values["evaluate_config"] = {**values.get("evaluate_config", {}), **evaluate}
         if cls.fine_tunes:
-            values["task"] = content["task"]
+            values |= {"task": content["task"], "catalog": str(catalog) if catalog else None}
         return cls(configuration.build(cls.config_class(), values), Path(directory))
 
     def run(self) -> Result | None:
@@ -310,12 +318,7 @@ class RecordsApplication(Application):
         A task overrides this to find more than the means of `build_eval_metrics`.
         """
         metrics = self._known_metrics() or self.run_evaluate()
-        split = self.config.evaluate_config.split
-        rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
-        content = {"task": self.task, "split": split, "metrics": metrics}
-        file = json.dumps(content, indent=1).encode() + b"\n"
-        table = "\n".join([f"| {self.task}, {split} | |", "|---|---:|", *rows])
-        return Result(metrics, table, {f"{self.task}-{split}.json": file})
+        return task_result(self.task, self.config.evaluate_config.split, metrics)
 
     def export_model(self, directory: Path) -> None:
         """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length."""
@@ -337,13 +340,18 @@ class RecordsApplication(Application):
             self.task,
             self.tokenizer,
             labels=self.names,
-            task_config={name: training[name] for name in self.sections},
+            task_config=self.task_config(),
             processor=processor,
             training=training,
             records={"fingerprint": self.open_records("train").fingerprint, "catalog": metadata.get("catalog")},
         )
 
     # The parts of these.
+
+    def task_config(self) -> dict[str, Any]:
+        """Makes the `task_config` of the saved model: the task's sections, and what it keeps of the records."""
+        sections = {name: configuration.to_dict(getattr(self.config, name)) for name in self.sections}
+        return {**sections, **self.saved_values}
 
     @property
     def metrics_path(self) -> Path:

@@ -184,7 +184,9 @@ class TaskHarness:
         assert straight.arrays.keys() == resumed.arrays.keys()
         for name, array in straight.arrays.items():
             np.testing.assert_array_equal(array, resumed.arrays[name], err_msg=name)
-        logs = (map(json.loads, (place / "metrics.jsonl").read_text().splitlines()) for place in (trained.folder, stopped))
+        logs = (
+            map(json.loads, (place / "metrics.jsonl").read_text().splitlines()) for place in (trained.folder, stopped)
+        )
         for one, other in zip(*logs, strict=True):
             speed = "examples_per_second"
             assert {**one, speed: 0} == {**other, speed: 0}
@@ -225,8 +227,10 @@ class TaskHarness:
         saved = load_model(trained.model)
         signatures = self.application.signatures(saved.model)
         assert signatures
-        assert not self.predicts or self.application.create_predictor is not RecordsApplication.create_predictor or (
-            self.application.answer in signatures
+        assert (
+            not self.predicts
+            or self.application.create_predictor is not RecordsApplication.create_predictor
+            or (self.application.answer in signatures)
         )
         for name, signature in signatures.items():
             assert set(signature.reads) <= batch.keys()

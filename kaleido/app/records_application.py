@@ -236,13 +236,12 @@ class RecordsApplication(Application):
     # EasyTransfer's verbs.
 
     @classmethod
-    def of_model(cls, directory: Path, records: Path, catalog: Path | str | None = None, **evaluate: Any) -> Self:
+    def of_model(cls, directory: Path, records: Path, **evaluate: Any) -> Self:
         """Makes the application of a saved model, to evaluate it on records.
 
         Args:
             directory: Folder of the model.
             records: Folder of records that were prepared like those of its training.
-            catalog: Folder of their catalogue, for a task that reads its columns, where it is not beside the records.
             evaluate: Keys of `evaluate_config` instead of those of its training.
 
         Raises:
@@ -252,7 +251,7 @@ class RecordsApplication(Application):
         values = {**content["training"], "records": str(records), "out": str(directory)}
         values["evaluate_config"] = {**values.get("evaluate_config", {}), **evaluate}
         if cls.fine_tunes:
-            values |= {"task": content["task"], "catalog": str(catalog) if catalog else None}
+            values["task"] = content["task"]
         return cls(configuration.build(cls.config_class(), values), Path(directory))
 
     def run(self) -> Result | None:

@@ -1,13 +1,7 @@
 """The built-in tasks in the shared harness."""
 
-import shutil
-from pathlib import Path
-
 import pytest
-from task_harness import TINY, TaskHarness
-
-from kaleido import configuration
-from kaleido.app.registry import find_task, tasks
+from task_harness import TaskHarness
 
 
 class TestPretraining(TaskHarness):

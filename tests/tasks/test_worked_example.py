@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from task_harness import TINY, TaskHarness
 from kaleido import configuration
 from kaleido.__main__ import main
 from kaleido.app.finetune_config import finetune_config_class
+from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import load_model
 from kaleido.app.registry import find_task
 from kaleido.catalog.catalog import Catalog
@@ -165,3 +167,30 @@ def test_a_fresh_process_knows_it_only_if_it_is_told(tmp_path):
     done = subprocess.run([*command, *options], env=environment, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "import the module that registers it, on the command line by --import. Received: price" in done.stderr
+
+
+def test_the_page_about_tasks_shows_the_example_as_it_is():
+    page = (FOLDER.parents[2] / "docs" / "tasks.md").read_text()
+    for name in ("__init__.py", "model.py"):
+        assert f"`examples/tasks/price_regression/{name}`:\n\n```python\n{(FOLDER / name).read_text()}```\n" in page
+
+
+def test_the_page_about_tasks_names_the_contract():
+    page = (FOLDER.parents[2] / "docs" / "tasks.md").read_text()
+    contract = page.split("## The contract")[1].split("## Worked example")[0]
+    named = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", contract))
+    for name in ("create_model", "labels", "build_loss_weights", "build_eval_metrics", "metric_tags"):
+        assert name in named
+    # The contract's abstract methods are what a task must have.
+    assert named >= Finetuning.__abstractmethods__
+    overridable = {
+        "sections",
+        "free_keys",
+        "answer",
+        "summarize",
+        "evaluate",
+        "result_files",
+        "signatures",
+        "prediction",
+    }
+    assert named >= overridable and all(hasattr(Finetuning, name) for name in overridable)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kaleido.atomic import write_atomically
 from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.folder import import_folder, products_of_table, table_path
 from kaleido.catalog.imported import Imported
@@ -15,7 +16,7 @@ from kaleido.catalog.rejects import OnError, Rejects
 from kaleido.catalog.sample import sample
 from kaleido.catalog.sources import open_source
 from kaleido.catalog.table import table_of_rows
-from kaleido.rows import write_jsonl
+from kaleido.rows import jsonl_bytes
 
 REJECTS = "rejects.jsonl"
 
@@ -181,7 +182,7 @@ def _import(
     imported = read()
     products = sample(imported.products, options.sample)
     if rejects.rows:
-        write_jsonl(out / REJECTS, map(asdict, rejects.rows))
+        write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
     else:
         (out / REJECTS).unlink(missing_ok=True)
     write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kaleido import __main__ as kaleido
 from kaleido.catalog.catalog import Catalog
-from kaleido.commands import catalog as command
 from kaleido.errors import UserError
 
 COLUMNS = {"id": "sku", "title": "name", "photos": ["image1", "image2"]}
@@ -43,7 +43,7 @@ def test_from_table_writes_what_the_command_writes(tmp_path, shop):
     catalog = Catalog.from_table(shop / "goods.csv", tmp_path / "one" / "c", columns=COLUMNS)
     named = ["--columns", "id=sku", "title=name", "photos=image1,image2"]
     out = tmp_path / "two" / "c"
-    command.main(["import", "folder", str(shop), "--table", "goods.csv", *named, "--out", str(out)])
+    kaleido.run(["catalog", "import", "folder", str(shop), "--table", "goods.csv", *named, "--out", str(out)])
     assert files(catalog) == files(Catalog.open(out))
     assert len(catalog) == 2 and repr(catalog) == f"Catalog('{tmp_path}/one/c', 2 products, 3 photos)"
     assert catalog.products[0].attributes == {"price": "7"}
@@ -139,7 +139,7 @@ def test_an_empty_frame_has_no_columns(tmp_path, shop):
 def test_wardrobe(tmp_path):
     catalog = Catalog.wardrobe(tmp_path / "w", 3, seed=3, photo_size=32, workers=1, progress=False)
     assert (len(catalog), catalog.kind) == (3, "wardrobe") and catalog.products[0].photos[0].mask_uri
-    command.main(f"generate --out {tmp_path}/v/w --products 3 --seed 3 --photo-size 32 --workers 1".split())
+    kaleido.run(f"catalog generate --out {tmp_path}/v/w --products 3 --seed 3 --photo-size 32 --workers 1".split())
     assert catalog.fingerprint == Catalog.open(tmp_path / "v" / "w").fingerprint
     assert Catalog.wardrobe(tmp_path / "w", 3, seed=3, photo_size=32).products == catalog.products
     with pytest.raises(UserError, match="photo-size must be at least 32"):

@@ -16,7 +16,7 @@ setup(
     package_data={
         "kaleido.experiments.report": ["paper.yaml"],
         "kaleido.vision.backbones": ["efficientnet_lite0.*"],
-        "kaleido.vision.saliency": ["weights.safetensors"],
+        "kaleido.vision.saliency": ["network/*"],
     },
     python_requires=">=3.11",
     install_requires=[

@@ -54,7 +54,7 @@ def _train(argv: list[str]) -> int:
     config = configuration.parse(SaliencyConfig, argv, f"{PROG} train", description)
     import_backend()
     from kaleido.app.engine import Interrupted
-    from kaleido.tasks.saliency.training import WEIGHTS_FILE, SaliencyTraining
+    from kaleido.tasks.saliency.training import MODEL_FOLDER, SaliencyTraining
 
     try:
         metrics = SaliencyTraining(config).run_train_and_evaluate()
@@ -62,7 +62,7 @@ def _train(argv: list[str]) -> int:
         print(f"kaleido saliency: {interruption}", file=sys.stderr)
         return 128 + interruption.signal_number
     print(f"held-out scenes: loss {metrics['loss/mask']:.3f}, mask IoU {metrics['iou/mask']:.3f}")
-    print(f"written to {Path(config.out) / WEIGHTS_FILE}")
+    print(f"written to {Path(config.out) / MODEL_FOLDER}")
     return 0
 
 

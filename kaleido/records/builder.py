@@ -92,8 +92,8 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         work: Folder in `partial_directory(directory)`, or that itself, to work in.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "74 float16 vectors a photo."}
+    VERSION = tfds.core.Version("2.0.0")
+    RELEASE_NOTES = {"2.0.0": "The product's picture and cell mask; ids in the index.", "1.0.0": "74 float16 vectors a photo."}
 
     def __init__(
         self,

@@ -5,7 +5,10 @@ Lower layers find what upper layers and other packages add through these names, 
 
 import functools
 import importlib
+import sys
+from collections.abc import Iterable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from kaleido.errors import UserError
 
@@ -16,10 +19,10 @@ TASKS = "kaleido.tasks"
 _BUILT_IN = {
     RECORDS: ("kaleido.original.pipeline",),
     TASKS: (
-        "kaleido.tasks.pretraining",
-        "kaleido.tasks.classification",
-        "kaleido.tasks.matching",
-        "kaleido.tasks.captioning",
+        "kaleido.tasks.pretraining.application",
+        "kaleido.tasks.classification.application",
+        "kaleido.tasks.matching.application",
+        "kaleido.tasks.captioning.application",
     ),
 }
 
@@ -43,3 +46,27 @@ def load_plugins(group: str) -> None:
             raise UserError(
                 f"{entry.value}: this plug-in ({group}) cannot be imported: {error}; repair or uninstall it"
             ) from error
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that register tasks or records of one's own when they are imported.
+
+    Args:
+        names: Names of modules, or paths of Python files or of packages' folders.
+
+    Raises:
+        UserError: if there is no such module.
+    """
+    for name in names:
+        path = Path(name)
+        if path.suffix == ".py" or path.is_dir():
+            if not path.exists():
+                raise UserError(f"{name}: no such file to import")
+            sys.path.insert(0, str(path.resolve().parent))
+            name = path.resolve().stem
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name.partition(".")[0] and error.name != name:
+                raise
+            raise UserError(f"{name}: no such module to import; name an installed one, a file or a folder") from None

@@ -1,16 +1,18 @@
-# Sourced by the other scripts from the top of the checkout: makes .venv and installs the package into it.
-# EXTRA names an extra of setup.py to install besides (test, jax, gpu); PYTHON the interpreter, 3.11 or later.
+# Sourced by the other scripts from the top of the checkout: makes .venv and installs the package into it, with extra
+# `all`. EXTRA names further extras of pyproject.toml (test, docs, jax, gpu; separated by commas); PYTHON the
+# interpreter, 3.11 or later; VENV another folder than .venv.
 
 EXTRA=${EXTRA:-}
-python=.venv/bin/python
-stamp=.venv/installed${EXTRA:+-$EXTRA}
+VENV=${VENV:-.venv}
+python=$VENV/bin/python
+stamp=$VENV/installed${EXTRA:+-$EXTRA}
 
 if [ ! -x "$python" ]; then
-  echo "making .venv"
-  "${PYTHON:-python3}" -m venv .venv
+  echo "making $VENV"
+  "${PYTHON:-python3}" -m venv "$VENV"
 fi
-if [ ! -f "$stamp" ] || [ setup.py -nt "$stamp" ]; then
-  echo "installing the package and what it needs into .venv"
-  "$python" -m pip install --quiet --disable-pip-version-check --editable ".${EXTRA:+[$EXTRA]}"
+if [ ! -f "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
+  echo "installing the package and what it needs into $VENV"
+  "$python" -m pip install --quiet --disable-pip-version-check --editable ".[all${EXTRA:+,$EXTRA}]"
   touch "$stamp"
 fi

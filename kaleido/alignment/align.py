@@ -13,9 +13,9 @@ from kaleido.alignment.run_config import AlignRun
 from kaleido.atomic import write_atomically
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
-from kaleido.records.builder import index_file
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.pairs import Pairs
+from kaleido.records.place import index_file
 from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
 from kaleido.text import load_tokenizer
 

@@ -1,5 +1,7 @@
 """What the encoder reads: words, and patches level by level (paper section 3.4)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -19,7 +21,7 @@ class TextEmbedding(keras.layers.Layer):
     Token ids int32 [B, T], types int32 [B, T] where they are not all 0, and the first one's position -> [B, T, H].
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.token = keras.layers.Embedding(
@@ -53,7 +55,7 @@ class PatchEmbedding(keras.layers.Layer):
     Features, five arrays [B, n, D], and positions [B, 55, 5] -> [B, 55, H], level by level.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.projections = [self._dense(f"level{level}_projection") for level in LEVELS]

@@ -1,5 +1,7 @@
 """BERT's encoder: post-LayerNorm, tanh-approximated GELU (paper section 3.4)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -23,7 +25,7 @@ class SelfAttention(keras.layers.Layer):
     queries, keys and values are not computed again.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.head_size = config.hidden_size // config.num_heads
@@ -91,7 +93,7 @@ class EncoderLayer(keras.layers.Layer):
     With `queries` n, the outputs of the first n positions alone: [B, n, H]. `projected` as of `SelfAttention`.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.attention = SelfAttention(config, name="attention")
@@ -132,7 +134,7 @@ class Encoder(keras.layers.Layer):
     With `projected`, of `project`, the first layer is spared what does not depend on the sequence.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.blocks = [EncoderLayer(config, name=f"layer_{index}") for index in range(config.num_layers)]

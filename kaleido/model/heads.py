@@ -1,5 +1,7 @@
 """The seven heads (paper section 3.4)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -12,7 +14,7 @@ from kaleido.model.encoder import gelu
 class MaskedWordHead(keras.layers.Layer):
     """BERT's MLM head with tied embeddings. Masked positions [B, M, H] and table [V, H] -> logits [B, M, V]."""
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
         self.transform = keras.layers.Dense(
@@ -34,7 +36,7 @@ class MaskedWordHead(keras.layers.Layer):
 class ClassificationHead(keras.layers.Layer):
     """One dense layer over all outputs of a level, flattened. [B, n, H] or [B, H] -> logits [B, classes]."""
 
-    def __init__(self, config: ModelConfig, patches: int, classes: int, **kwargs):
+    def __init__(self, config: ModelConfig, patches: int, classes: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.size = patches * config.hidden_size
         self.dense = keras.layers.Dense(classes, kernel_initializer=initializer(config), name="output")
@@ -50,7 +52,7 @@ class ClassificationHead(keras.layers.Layer):
 class ReconstructionHead(keras.layers.Layer):
     """Predicts the features of masked patches, without a bias. [B, n, H] -> [B, n, D]."""
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.dense = keras.layers.Dense(
             config.feature_size, use_bias=False, kernel_initializer=initializer(config), name="output"

@@ -1,6 +1,7 @@
 """The model: one stream of words and patches, and a head for each task."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 from keras import ops
@@ -34,7 +35,7 @@ class KaleidoBert(keras.Model):
         tasks: Iterable[str] = TASKS,
         loss_config: LossConfig | None = None,
         name: str = "kaleido_bert",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         unknown = sorted(set(tasks) - set(TASKS))

@@ -5,9 +5,9 @@ accumulated parts divides by the weight of the whole and gives the same loss and
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from keras import ops
-
+from kaleido.backend import ops
 from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
 
@@ -15,7 +15,7 @@ CROSS_MODAL_TASKS = ("mlm", "grey", "blank")
 """Completed from the other modality: on a pair of different products there is no right answer to find there."""
 
 
-def item_weights(task: str, batch: Mapping, compatibility: Compatibility):
+def item_weights(task: str, batch: Mapping[str, Any], compatibility: Compatibility) -> Any:
     """How much each item of a task counts: float32 [B, n], from the labels alone.
 
     n is the masked slots for `mlm`, the masked patches for `grey` and `blank`, and 1 for the others.
@@ -31,7 +31,7 @@ def item_weights(task: str, batch: Mapping, compatibility: Compatibility):
     return weights
 
 
-def item_losses(task: str, logits, batch: Mapping, compatibility: Compatibility):
+def item_losses(task: str, logits: Any, batch: Mapping[str, Any], compatibility: Compatibility) -> Any:
     """The loss of each item: float32 [B, n], cross-entropy in nats or Kullback-Leibler divergence in nats."""
     logits = ops.cast(logits, "float32")
     if task in RECONSTRUCTION_TASKS:
@@ -41,14 +41,20 @@ def item_losses(task: str, logits, batch: Mapping, compatibility: Compatibility)
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
-def item_hits(task: str, logits, batch: Mapping):
+def item_hits(task: str, logits: Any, batch: Mapping[str, Any]) -> Any:
     """1 where the likeliest class is the right one: float32 [B, n]; classification tasks only."""
     labels, logits = _labelled(task, logits, batch)
     return ops.cast(ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels), "float32")
 
 
-def total_loss(logits: Mapping, batch: Mapping, config: LossConfig, compatibility: Compatibility, weights=None):
-    """The weighted sum of the tasks' losses.
+def total_loss(
+    logits: Mapping[str, Any],
+    batch: Mapping[str, Any],
+    config: LossConfig,
+    compatibility: Compatibility,
+    weights: Mapping[str, Any] | None = None,
+) -> tuple[Any, dict[str, Any]]:
+    """Computes the weighted sum of the tasks' losses.
 
     Args:
         logits: By task.
@@ -60,7 +66,8 @@ def total_loss(logits: Mapping, batch: Mapping, config: LossConfig, compatibilit
     Returns:
         total, and `{task: loss}`, scalars; a task with nothing to count is 0.
     """
-    total, losses = 0.0, {}
+    total: Any = 0.0
+    losses: dict[str, Any] = {}
     for task in config.tasks:
         if task not in logits:
             continue

@@ -16,6 +16,7 @@ from tensorflow_datasets.core import dataset_builder
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
 from kaleido.records.fixed_layout import FixedLayout
+from kaleido.records.place import VERSION, index_file, partial_directory
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -92,8 +93,11 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         work: Folder in `partial_directory(directory)`, or that itself, to work in.
     """
 
-    VERSION = tfds.core.Version("2.0.0")
-    RELEASE_NOTES = {"2.0.0": "The product's picture and cell mask; ids in the index.", "1.0.0": "74 float16 vectors a photo."}
+    VERSION = tfds.core.Version(VERSION)
+    RELEASE_NOTES = {
+        "2.0.0": "The product's picture and cell mask.",
+        "1.0.0": "74 float16 vectors a photo.",
+    }
 
     def __init__(
         self,
@@ -265,16 +269,6 @@ def make_work_folder(work: Path) -> None:
     """Makes the folders of a `KaleidoRecords.work`."""
     for name in ("records", "parts", "making"):
         (work / name).mkdir(parents=True, exist_ok=True)
-
-
-def partial_directory(directory: Path) -> Path:
-    """Where an unfinished preparation keeps its files."""
-    return directory.parent / f"{directory.name}.partial"
-
-
-def index_file(split: str) -> str:
-    """Name of the file with the index of a split."""
-    return f"index-{split}.npz"
 
 
 def _count_records(path: Path) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from fuzz_imports import TABLE_TOKENS, Target
 from mutations import NUMBERS, mutate, mutate_lines
 
-from kaleido.catalog.catalog import Catalog, write_catalog
+from kaleido.catalog.catalog import Catalog
+from kaleido.catalog.files import write_catalog
 from kaleido.catalog.folder import import_folder
 from kaleido.catalog.rejects import Rejects
 

@@ -14,10 +14,10 @@ from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, TEXTS, to_batch
 from kaleido.original.convert import ConvertConfig, OriginalSource
 from kaleido.original.records import OriginalRecords
-from kaleido.records.builder import partial_directory
 from kaleido.records.config import PipelineConfig
 from kaleido.records.making import make_records
 from kaleido.records.open import create_pipeline, open_records
+from kaleido.records.place import partial_directory
 from kaleido.records.reader import PhotoRecords
 
 SIZES = (5, 1, 4)

@@ -10,9 +10,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kaleido.errors import UserError
-from kaleido.records.builder import KaleidoRecords, partial_directory
+from kaleido.records.builder import KaleidoRecords
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import Pipeline
+from kaleido.records.place import partial_directory
 from kaleido.records.prepare import prepare
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer

@@ -92,6 +92,7 @@ class SaliencyTraining(Application):
     def __init__(self, config: SaliencyConfig):
         self.config = config
         self.directory = Path(config.out)
+        self.model_directory = self.directory / MODEL_FOLDER
 
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
@@ -146,7 +147,7 @@ class SaliencyTraining(Application):
             WardrobeCutouts(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config.batch_size, training=False
         )
         metrics = engine.train(scenes, partial(self._evaluate, step, held_out), config.evaluate_every)
-        save_network(self.model, self.directory / MODEL_FOLDER)
+        save_network(self.model, self.model_directory)
         return metrics
 
     def _evaluate(

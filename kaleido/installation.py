@@ -1,0 +1,21 @@
+"""The other package named `kaleido`: whether it is installed over this one."""
+
+from pathlib import Path
+
+
+def name_clash(package: Path = Path(__file__).parent) -> str | None:
+    """Says in one line that another distribution called `kaleido` is installed over this package; None if none is.
+
+    On PyPI that name belongs to Plotly's exporter, whose package has the same import name. Files of the two overwrite
+    each other: whichever is installed last works, as far as it goes. Where the other one came last, `import kaleido`
+    does not reach this code, and the `kaleido` command says so (`kaleido_bert.py`).
+    """
+    for record in package.parent.glob("kaleido-*.dist-info/RECORD"):
+        if f"\n{package.name}/__init__.py," in f"\n{record.read_text(encoding='utf-8')}":
+            return (
+                f"another distribution named kaleido ({record.parent.name}, Plotly's exporter?) is installed in the "
+                "same place and has files of the same names, so it is broken now, and the next change of either breaks "
+                "this one; keep them in separate environments, or: pip uninstall kaleido; "
+                "pip install --force-reinstall --no-deps kaleido-bert"
+            )
+    return None

@@ -1,4 +1,4 @@
-"""The verb `bench`: measurements in processes of their own, and their comparison."""
+"""The subcommand `bench`: measurements in processes of their own, and their comparison."""
 
 import json
 import socket

@@ -28,7 +28,7 @@ def test_evaluate(tmp_path, monkeypatch, capsys):
         (["train", "--out", "x", "--steps", "0"], "steps must be"),
         (["evaluate", "--scenes", "0"], "scenes must be"),
         (["evaluate", "--catalog", "absent"], "absent"),
-        (["evaluate", "--weights", "absent.safetensors"], "absent.safetensors"),
+        (["evaluate", "--weights", "absent"], "absent"),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path, monkeypatch, capsys):

@@ -1,68 +1,117 @@
-"""`python -m kaleido VERB`: the verbs, each imported only when it is called."""
+"""`kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`: the command line."""
 
+import difflib
 import importlib
 import os
 import signal
 import sys
+from collections import deque
+from collections.abc import Sequence
 
+from kaleido.commands.command import run_command
 from kaleido.errors import UserError
-from kaleido.interruption import ignore_termination, obey_termination
+from kaleido.extras import missing_extras_named
+from kaleido.interruption import Interrupted, ignore_termination, obey_termination
+from kaleido.plugins import import_modules
 
-VERBS = {
-    "catalog": "import, generate or show a catalogue of products",
-    "fetch": "get files from a mirror: http(s), S3 or a folder",
-    "saliency": "train the net that finds the product in a photo, and measure it",
-    "prepare": "turn a catalogue into records: patches, features, token ids",
-    "align": "find out which word belongs to which patch, for guided masking",
-    "explain": "show one product: patches, caption, aligned words, masked input",
-    "pretrain": "pre-train a model on records",
-    "finetune": "fine-tune a model to recognise categories or sub-categories, or to caption photos",
-    "evaluate": "evaluate a pre-trained model on held-out products",
-    "retrieve": "find the texts of photos and the photos of texts, and measure it",
-    "baseline": "what a plain dual encoder and logistic regression reach on the same records",
-    "caption": "describe the photos of a folder",
-    "predict": "labels, scores or captions of photos and texts, by a trained model",
-    "export": "write a trained model as a TensorFlow SavedModel, for servers",
-    "weights": "take the original release's checkpoint, or write one",
-    "parity": "compare with values that the original release computed",
-    "experiments": "run the paper's experiments at some scale",
-    "report": "the paper's tables and figures, ours beside theirs",
-    "bench": "measure speed: reading, preparing, training",
+GROUPS = {
+    "every day": {
+        "catalog": "import, generate or show a catalogue of products",
+        "prepare": "turn a catalogue into records: patches, features, token ids",
+        "align": "find out which word belongs to which patch, for guided masking",
+        "pretrain": "pre-train a model on records",
+        "finetune": "fine-tune a model: recognise, match or describe products, or a task of one's own",
+        "evaluate": "evaluate a model on held-out products, whatever its task",
+        "retrieve": "find the texts of photos and the photos of texts, and measure it",
+        "predict": "labels, scores or captions of photos and texts",
+        "export": "write a model as a TensorFlow SavedModel, for servers",
+        "fetch": "download files from a mirror: http(s), S3 or a folder",
+        "explain": "show one product: patches, caption, aligned words, masked input",
+    },
+    "the paper": {
+        "experiments": "run the paper's experiments with a preset",
+        "report": "write the paper's tables and figures, ours beside theirs",
+        "baseline": "measure a plain dual encoder or logistic regression on the same records",
+        "weights": "convert the original release's checkpoint to a model, or back",
+    },
+    "for developers": {
+        "bench": "measure speed: reading, preparing, training, scoring",
+        "parity": "compare with values that the original release computed",
+        "saliency": "train and measure the network that finds the product in a photo",
+    },
 }
+FORMER = {"caption": "`kaleido predict --model MODEL PHOTOS --out DIR` writes captions"}
+"""Subcommands of earlier versions, and what replaced them."""
+
 USER_ERROR = 2
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs one verb; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
-    verb = argv[0]
-    # TensorFlow's start-up notes would drown the one line that matters.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one subcommand; returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    name = next((argument for argument in argv if not argument.startswith("-")), "")
     try:
-        if verb not in VERBS:
-            raise UserError(f"no such verb; there are {', '.join(VERBS)}. Received: {verb}")
-        return importlib.import_module(f"kaleido.commands.{verb}").main(argv[1:])
+        with missing_extras_named():
+            return run(argv)
     except UserError as error:
-        print(f"kaleido {verb}: {error}", file=sys.stderr)
+        print(f"kaleido {name}: {error}", file=sys.stderr)
         return USER_ERROR
+    except Interrupted as interruption:
+        print(f"kaleido {name}: {interruption}", file=sys.stderr)
+        return 128 + interruption.signal_number
     except OSError as error:
         # A full disk, a missing permission, too long a name: the machine's doing. A file that is not there is a bug's.
         if error.filename is None or isinstance(error, FileNotFoundError):
             raise
-        print(f"kaleido {verb}: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"kaleido {name}: {error.filename}: {error.strerror}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt as interruption:
-        print(f"kaleido {verb}: interrupted", file=sys.stderr)
+        print(f"kaleido {name}: interrupted", file=sys.stderr)
         return 128 + (interruption.args or (signal.SIGINT,))[0]
 
 
-def _help():
-    width = max(map(len, VERBS))
-    lines = "\n".join(f"  {verb:<{width}}  {purpose}" for verb, purpose in VERBS.items())
-    return f"usage: python -m kaleido VERB ...\n\n{lines}\n\n`python -m kaleido VERB --help` tells more."
+def run(argv: Sequence[str]) -> int:
+    """Runs one subcommand and lets its errors through; returns the exit code."""
+    # TensorFlow's start-up notes would drown the one line that matters.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments, modules = _without_imports(argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    name, *arguments = arguments
+    known = [one for group in GROUPS.values() for one in group]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = FORMER.get(name) or (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
+        raise UserError(f"no such subcommand; {hint}. Received: {name}")
+    import_modules(modules)
+    return run_command(importlib.import_module(f"kaleido.commands.{name}").COMMAND, f"kaleido {name}", arguments)
+
+
+def _without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments without `--import MODULE`, and the modules; the environment variable KALEIDO_IMPORT comes first."""
+    rest, modules = [], os.environ.get("KALEIDO_IMPORT", "").split()
+    queue = deque(argv)
+    while queue:
+        argument = queue.popleft()
+        name, equals, value = argument.partition("=")
+        if name != "--import":
+            rest.append(argument)
+        elif equals or queue:
+            modules.append(value if equals else queue.popleft())
+        else:
+            raise UserError("--import needs a module, a file or a folder")
+    return rest, modules
+
+
+def _help() -> str:
+    width = max(len(name) for group in GROUPS.values() for name in group)
+    blocks = ["usage: kaleido SUBCOMMAND [OPTION ...]"]
+    for title, group in GROUPS.items():
+        lines = (f"  {name:<{width}}  {purpose}" for name, purpose in group.items())
+        blocks.append("\n".join((f"{title}:", *lines)))
+    blocks.append("`kaleido SUBCOMMAND --help` shows its options. `python -m kaleido` is the same command.")
+    return "\n\n".join(blocks)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
-"""Typed configurations: dataclasses filled from YAML and from dotted names on the command line.
+"""Typed configurations: dataclasses filled from YAML files, Python values and command lines, all in the same way.
 
-jsonargparse parses and checks the types; what is added here is naming the nearest right key, one-line errors, and
-refusing what jsonargparse lets through.
+A dataclass's fields are the keys; a field that is itself a dataclass is a section, whose keys are written
+`section.key`. jsonargparse checks the types; this module adds short aliases, the nearest right key, one-line errors,
+and refuses what jsonargparse lets through.
 """
 
 import argparse
 import difflib
+import functools
 import math
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import jsonargparse
 import yaml
@@ -22,16 +26,48 @@ from kaleido.errors import UserError
 
 Config = TypeVar("Config")
 
-OPTIONS = ("config", "help", "print_config")
+ALIASES = {
+    "batch_size": ("train_config.batch_size", "align_config.batch_size"),
+    "steps": ("train_config.steps", "align_config.steps"),
+    "epochs": ("train_config.epochs",),
+    "lr": ("train_config.optimizer_config.learning_rate", "align_config.learning_rate", "learning_rate"),
+    "precision": ("train_config.precision",),
+    "text_length": ("preprocess_config.max_text_length",),
+    "size": ("model_config.size",),
+    "backbone": ("prepare_config.backbone",),
+    "saliency": ("prepare_config.saliency",),
+    "vocabulary": ("prepare_config.vocabulary",),
+    "on_error": ("prepare_config.on_error",),
+    "seed": ("prepare_config.seed",),
+    "split": ("evaluate_config.split",),
+}
+"""Short names of keys in sections, each with the keys that it may stand for.
+
+The first that a configuration has counts; a field of the alias's own name goes before all of them.
+"""
+
+RENAMED = {
+    "output": "out",
+    "run": "model",
+    "label_column": "label",
+    "max_text_length": "text_length",
+    "retrieval_config.towers": "retrieval_config.two_tower_model",
+    "retrieval_config.hard_negatives": "retrieval_config.hard_negatives",
+    "weights_file": "weights",
+}
+"""Keys of earlier versions and those that replaced them."""
+
+POSITIONAL = {"positional": True}
+"""Metadata of a dataclass field that a command line gives without its name."""
 
 MAX_BYTES = 100_000
-"""Of a file; a hundred times a whole configuration."""
+"""Largest configuration file; a hundred times a whole configuration."""
 
 _NAMES = {str: "text", int: "an int", float: "a finite number", bool: "true or false"}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML of plain values alone, in which nothing is said twice or by reference."""
+    """Loads YAML of plain values alone, without references and without keys that occur twice."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -50,46 +86,80 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse(cls: type[Config], argv: list[str], prog: str, description: str) -> Config:
-    """Builds a configuration from `--config FILE.yaml` and `--dotted.name value` overrides, the latter winning.
+def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Config:
+    """Builds a configuration from files and values; later files win over earlier ones, values over files.
 
     Args:
         cls: A dataclass whose fields may be dataclasses.
-        argv: Command-line arguments.
-        prog: How the command is called, for `--help`.
-        description: What it does, for `--help`.
+        values: Python values, or their text as on a command line. Keys are names of fields, `section.key`, aliases
+            (`ALIASES`), or sections with a mapping or a dataclass.
+        files: YAML files, or names of ready configurations.
 
     Raises:
         UserError: for an unknown key (names the nearest right one), a wrong type, a missing value or unreadable YAML.
     """
-    keys = dict(_hints(cls))
-    for argument in argv:
-        name = argument[2:].partition("=")[0]
-        if not argument.startswith("--") or name in OPTIONS:
-            continue
-        if name not in keys:
-            raise UserError(f"unknown option --{name}{_nearest(name, keys, '--')}")
-        if is_dataclass(keys[name]):
-            raise UserError(f"--{name} is a section; give its keys, for example --{name}.{fields(keys[name])[0].name}")
-    files, options = _split(argv)
-    for path in files:
-        _check_mapping(read_mapping(path), "", path, keys)
-    parser = _parser(cls, prog, description)
+    keys, short = _keys(cls), aliases(cls)
+    merged: dict[str, Any] = {}
+    for file in files:
+        path = find_file(file)
+        merged |= _flat(read_mapping(path), keys, short, f"{path}: ")
+    merged |= _flat(values, keys, short, "")
+    for field in fields(cls):
+        if is_required(field) and field.name not in merged:
+            raise UserError(f"{field.name} is missing; it must be {_describe(keys[field.name])}")
+    parser = _parser(cls)
     try:
-        namespace = parser.parse_args([*(f"--config={path}" for path in files), *options])
-        namespace.pop("config")
-        values = namespace.as_flat()
-        _check_values(vars(values), keys)
-        return cls(**vars(parser.instantiate(namespace)))
+        return cls(**vars(parser.instantiate(parser.parse_object(merged))))
     except argparse.ArgumentError as error:
-        raise UserError(_reworded(" ".join(str(error).split()), keys)) from None
+        message = " ".join(str(error).split())
+        if (found := re.match(r'Parser key "([^"]+)"', message)) and found[1] in merged:
+            _refuse(found[1], keys, merged[found[1]])
+        raise UserError(message) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"a value cannot be read: {' '.join(str(error).split())}") from None
 
 
+def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
+    """Builds a configuration from command-line arguments.
+
+    `--config` names files; every field is an option in kebab-case (`--max-photos`), every key of a section
+    `--section.key`, and aliases are options as well. Fields with the metadata `POSITIONAL` need no name.
+
+    Args:
+        cls: A dataclass whose fields may be dataclasses.
+        argv: The arguments.
+        prog: The command, for `--help`.
+        description: What it does, for `--help`.
+
+    Raises:
+        UserError: as `build`, for an unknown option, and for one without a value.
+        SystemExit: after `--help` and `--print-config`.
+    """
+    if {"-h", "--help"} & set(argv):
+        from kaleido.help_page import help_page
+
+        print(help_page(cls, prog, description))
+        raise SystemExit(0)
+    printed = "--print-config" in argv
+    values, files = _read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
+    config = build(cls, values, files)
+    if printed:
+        print(yaml.safe_dump(to_dict(config), sort_keys=False), end="")
+        raise SystemExit(0)
+    return config
+
+
 def load(cls: type[Config], path: Path) -> Config:
     """Reads a configuration that `save` wrote."""
-    return parse(cls, ["--config", str(path)], prog="", description="")
+    return build(cls, {}, [path])
+
+
+def find_file(name: str | Path) -> Path:
+    """The YAML file of a configuration: the file itself, or the ready configuration of this name."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.exists() or len(path.parts) > 1:
+        return path
+    return Path("configs") / f"{name}.yaml"
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -100,7 +170,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """
     try:
         if not path.exists():
-            raise UserError(f"{path}: no such configuration; the ready ones lie in configs/")
+            raise UserError(f"{path}: no such configuration; the ready ones are in configs/")
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise UserError(f"{path}: not a configuration, which is a YAML file of at most {MAX_BYTES:,} bytes")
         content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)
@@ -126,113 +196,245 @@ def save(config: Any, path: Path) -> None:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Plain values: dataclasses become dicts, tuples lists."""
+    """Converts a configuration to plain values: dataclasses become dicts, tuples lists."""
     if is_dataclass(config):
         return {field.name: to_dict(getattr(config, field.name)) for field in fields(config)}
     return list(config) if isinstance(config, tuple) else config
 
 
 def flatten(config: Any) -> dict[str, Any]:
-    """Plain values by dotted name."""
+    """Converts a configuration to plain values by dotted key."""
 
-    def walk(values, prefix):
-        for key, value in values.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{prefix}{key}.")
+    def walk(section, prefix):
+        for field in fields(section):
+            value = getattr(section, field.name)
+            if is_dataclass(value):
+                yield from walk(value, f"{prefix}{field.name}.")
             else:
-                yield f"{prefix}{key}", value
+                yield f"{prefix}{field.name}", to_dict(value)
 
-    return dict(walk(to_dict(config), ""))
+    return dict(walk(config, ""))
 
 
-def _hints(cls: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def aliases(cls: type) -> dict[str, str]:
+    """The aliases that a configuration has, and the key that each stands for."""
+    keys = _keys(cls)
+    found = {}
+    for alias, targets in ALIASES.items():
+        if alias not in keys and (target := next((target for target in targets if target in keys), None)):
+            found[alias] = target
+    return found
+
+
+def option(key: str) -> str:
+    """The command-line option of a key or alias."""
+    return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
+
+
+def is_positional(field: Field) -> bool:
+    """Whether a command line may give a dataclass field by its place."""
+    return bool(field.metadata.get("positional"))
+
+
+def is_required(field: Field) -> bool:
+    """Whether a dataclass field has no default."""
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+@functools.cache
+def _keys(cls: type) -> dict[str, Any]:
     """Every key that the configuration knows, sections included, and its type."""
-    for name, hint in get_type_hints(cls).items():
-        yield prefix + name, hint
-        if is_dataclass(hint):
-            yield from _hints(hint, f"{prefix}{name}.")
+
+    def walk(section, prefix) -> Iterator[tuple[str, Any]]:
+        for name, hint in get_type_hints(section).items():
+            yield prefix + name, hint
+            if is_dataclass(hint):
+                yield from walk(hint, f"{prefix}{name}.")
+
+    return dict(walk(cls, ""))
 
 
-def _parser(cls, prog, description):
-    parser = jsonargparse.ArgumentParser(
-        prog=prog, description=description, exit_on_error=False, allow_abbrev=False, env_prefix=False
-    )
-    parser.add_argument("--config", action="config", help="a YAML file; options given beside it win")
+@functools.cache
+def _parser(cls: type) -> jsonargparse.ArgumentParser:
+    parser = jsonargparse.ArgumentParser(exit_on_error=False, env_prefix=False)
     parser.add_class_arguments(cls)
     return parser
 
 
-def _split(argv):
-    """The configuration files, and the other arguments."""
-    files, others = [], []
-    arguments = iter(argv)
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if name == "--config":
-            value = value if equals else next(arguments, "")
-            if not value:
-                raise UserError("--config needs a file")
-            files.append(Path(value))
-        else:
-            others.append(argument)
-    return files, others
-
-
-def _check_mapping(mapping, prefix, path, keys):
-    for key, value in mapping.items():
-        name = f"{prefix}{key}"
+def _flat(values: Mapping[str, Any], keys: Mapping[str, Any], short: Mapping[str, str], where: str, prefix: str = ""):
+    """The values by dotted key; refuses unknown keys, keys that occur twice and values that no key can have."""
+    found: dict[str, Any] = {}
+    for given, value in values.items():
+        name = f"{prefix}{given}"
+        name = short.get(name, name)
         if name not in keys:
-            raise UserError(f"{path}: unknown key {name}{_nearest(name, keys)}")
+            raise UserError(f"{where}unknown key {name}{_nearest(name, keys)}")
         if not is_dataclass(keys[name]):
-            if isinstance(value, dict) or (value is None and NoneType not in get_args(keys[name])):
-                received = "nothing" if value is None else "a mapping"
-                raise UserError(f"{path}: {name} must be {_describe(keys[name])}. Received: {received}")
-        elif isinstance(value, dict):
-            _check_mapping(value, f"{name}.", path, keys)
-        elif value is not None:
-            raise UserError(f"{path}: {name} is a section, a mapping of keys to values. Received: {value!r:.100}")
+            nested = {name: _checked(name, keys, value, where)}
+        elif isinstance(value, Mapping):
+            nested = _flat(value, keys, {}, where, f"{name}.")
+        elif is_dataclass(value):
+            nested = {f"{name}.{key}": part for key, part in flatten(value).items()}
+        elif value is None:  # a section left empty in a file: the defaults stand
+            nested = {}
+        else:
+            raise UserError(f"{where}{name} is a section, a mapping of keys to values. Received: {value!r:.100}")
+        if twice := found.keys() & nested.keys():
+            raise UserError(f"{where}{min(twice)} is given twice, also as {given}")
+        found |= nested
+    return found
 
 
-def _check_values(values, keys):
-    """Refuses what the types allow and nothing can be done with."""
-    for name, value in values.items():
-        hint = keys[name]
-        if is_dataclass(hint):  # left empty in the file: the defaults stand
+def _checked(name: str, keys: Mapping[str, Any], value: Any, where: str) -> Any:
+    """The value as jsonargparse takes it; refuses what it lets through and nothing can be done with."""
+    hint = keys[name]
+    optional = NoneType in get_args(hint)
+    collection, parts = _collection(hint)
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if collection is dict and isinstance(value, Mapping):
+        return {key: [part] if isinstance(part, str) else list(part) for key, part in value.items()}
+    if isinstance(value, Mapping) or (value is None and not optional):
+        received = "nothing" if value is None else "a mapping"
+        raise UserError(f"{where}{name} must be {_describe(hint)}. Received: {received}")
+    if value == "" and optional:
+        raise UserError(f"{where}{name} must be {_describe(hint)}; none is written null. Received: an empty text")
+    if collection is tuple and str in parts and isinstance(value, str) and value != "null" and value[:1] != "[":
+        value = [value]
+    if any(
+        (isinstance(part, float) and not math.isfinite(part))
+        or (isinstance(part, int) and abs(part) >= 2**63)
+        or (isinstance(part, str) and re.search("[\0\ud800-\udfff]", part))
+        or (hint is bool and isinstance(part, str) and part not in ("true", "false"))
+        for part in (value if isinstance(value, list | tuple) else [value])
+    ):
+        _refuse(name, keys, value)
+    return value
+
+
+def _refuse(name: str, keys: Mapping[str, Any], value: Any) -> NoReturn:
+    raise UserError(f"{name} must be {_describe(keys[name])}. Received: {_printable(value)}")
+
+
+def _read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values by key, and the configuration files, that a command line gives."""
+    keys, short = _keys(cls), aliases(cls)
+    options = {option(key): key for key in [*short, *keys] if not is_dataclass(keys.get(key))}
+    values: dict[str, Any] = {}
+    files, positional = [], []
+    queue = deque(argv)
+    while queue:
+        argument = queue.popleft()
+        name, equals, text = argument.partition("=")
+        if argument == "--":
+            positional += queue
+            break
+        if not argument.startswith("--"):
+            positional.append(argument)
             continue
-        for part in value if isinstance(value, list | tuple) else [value]:
-            unusable = (
-                (part is None and NoneType not in get_args(hint))
-                or (isinstance(part, float) and not math.isfinite(part))
-                or (isinstance(part, int) and abs(part) >= 2**63)
-                or (isinstance(part, str) and re.search("[\0\ud800-\udfff]", part))
-            )
-            if unusable:
-                raise UserError(f"{name} must be {_describe(hint)}. Received: {str(part)[:100]!r}")
+        if is_dataclass(section := keys.get(name[2:])):
+            raise UserError(f"{name} is a section; give its keys, for example {name}.{fields(section)[0].name}")
+        if name not in options and name != "--config":
+            raise UserError(f"unknown option {name}{_nearest(name, options)}")
+        key = options.get(name, "")
+        key = short.get(key, key)
+        hint = keys.get(key, str)
+        if equals:
+            given = [text]
+        elif hint is bool:
+            given = [queue.popleft() if queue and queue[0] in ("true", "false") else "true"]
+        else:
+            given = []
+            while queue and not queue[0].startswith("--") and (not given or _collection(hint)[0]):
+                given.append(queue.popleft())
+            if not given:
+                raise UserError(f"{name} needs a {'file' if name == '--config' else 'value'}")
+        if name == "--config":
+            files += given
+        else:
+            values[key] = _from_text(name, hint, given, values.get(key))
+    return values | _positional_values(cls, keys, values, positional), files
 
 
-def _reworded(message, keys):
-    """jsonargparse's words for a wrong type, in those of a user; other messages stay."""
-    found = re.match(r'Parser key "([^"]+)": .*?(?:[Gg]ot value|[Gg]iven value): (.*)', message)
-    if not found or found[1] not in keys:
-        return message
-    return f"{found[1]} must be {_describe(keys[found[1]])}. Received: {found[2][:100]}"
+def _positional_values(
+    cls: type, keys: Mapping[str, Any], values: Mapping[str, Any], given: Sequence[str]
+) -> dict[str, Any]:
+    """The arguments without a name, by key."""
+    found: dict[str, Any] = {}
+    rest = deque(given)
+    for field in fields(cls):
+        if rest and is_positional(field) and field.name not in values:
+            if _collection(keys[field.name])[0]:
+                found[field.name] = list(rest)
+                rest.clear()
+            else:
+                found[field.name] = rest.popleft()
+    if rest:
+        missing = [field.name for field in fields(cls) if is_required(field) and field.name not in {*values, *found}]
+        hint = f"; did you mean {option(missing[0])} {rest[0]}?" if missing else ""
+        raise UserError(f"unrecognized arguments: {' '.join(rest)}{hint}")
+    return found
 
 
-def _describe(hint):
+def _from_text(name: str, hint: Any, given: list[str], before: Any) -> Any:
+    """The value of an option; lists and mappings go on with what the same option gave before."""
+    collection, parts = _collection(hint)
+    if collection is dict:
+        value = dict(before or {})
+        for pair in given:
+            key, equals, columns = pair.partition("=")
+            if not equals or not all(columns.split(",")):
+                raise UserError(f"{name} takes FIELD=COLUMN, or FIELD=COLUMN,COLUMN. Received: {pair!r}")
+            value[key] = columns.split(",")
+        return value
+    if collection is tuple and given[0] != "null" and not given[0].startswith("["):
+        if str in parts:
+            return [*(before or []), *given]
+        return f"[{','.join(given)}]"
+    return given[-1]
+
+
+def _collection(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """`tuple` or `dict` and the types of its parts, for a list or a mapping that may be None; else None."""
+    for part in (hint, *get_args(hint)):
+        if get_origin(part) in (tuple, dict):
+            return get_origin(part), get_args(part)
+    return None, ()
+
+
+def _describe(hint: Any) -> str:
     if hint in _NAMES:
         return _NAMES[hint]
-    options = get_args(hint)
+    parts = get_args(hint)
     if get_origin(hint) is Literal:
-        return f"one of {', '.join(options)}"
+        return f"one of {', '.join(map(str, parts))}"
     if get_origin(hint) is tuple:
-        return "a list of ints" if Ellipsis in options else f"a list of {len(options)} ints"
-    return " or ".join("null" if option is NoneType else _describe(option) for option in options)
+        kind = "texts" if str in parts else "ints"
+        return f"a list of {kind}" if Ellipsis in parts else f"a list of {len(parts)} {kind}"
+    if get_origin(hint) is dict:
+        return "a mapping of names to names"
+    return " or ".join("null" if part is NoneType else _describe(part) for part in parts)
 
 
-def _nearest(name, keys, mark=""):
+def _printable(value: Any) -> str:
+    huge = isinstance(value, int) and abs(value) >= 2**63  # Python does not write ints of thousands of digits
+    text = f"{value:#x}"[:100] if huge else str(value)[:100]
+    return text if text.isprintable() and text.strip() else repr(text)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown key or option: what replaced it, or the nearest known one."""
+    spelled = {_plain(one): one for one in known}
+    name = _plain(name)
+    if (new := spelled.get(RENAMED.get(name, ""))) is not None:
+        return f"; it is now called {new}"
     # A key in the wrong section is as likely as a misspelt one, so last parts are compared as well.
-    by_last_part = {key.rpartition(".")[2]: key for key in keys}
-    near = difflib.get_close_matches(name, keys, 1, 0.6) or [
+    by_last_part = {key.rpartition(".")[2]: key for key in reversed(spelled)}
+    near = difflib.get_close_matches(name, spelled, 1, 0.6) or [
         by_last_part[part] for part in difflib.get_close_matches(name.rpartition(".")[2], by_last_part, 1, 0.6)
     ]
-    return f"; did you mean {mark}{near[0]}?" if near else "; --help lists the known ones"
+    return f"; did you mean {spelled[near[0]]}?" if near else "; --help lists the known ones"
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("--").replace("-", "_")

@@ -9,6 +9,18 @@ _PAUSE = 0.05
 """Seconds until a signal that Python swallowed is sent again."""
 
 
+class Interrupted(Exception):
+    """SIGTERM or Ctrl-C stopped a training; its state was saved, and the same command goes on from there.
+
+    Attributes:
+        signal_number: Which signal.
+    """
+
+    def __init__(self, step: int, signal_number: int):
+        super().__init__(f"stopped after step {step} and saved; the same command goes on from there")
+        self.signal_number = signal_number
+
+
 def obey_termination() -> None:
     """Makes SIGTERM raise `KeyboardInterrupt(SIGTERM)` in the main thread, whatever that is doing."""
     signal.signal(signal.SIGTERM, _raise)

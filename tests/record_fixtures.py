@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from memory_catalog import MemoryCatalog, make_products
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.records.config import PrepareConfig
-from kaleido.records.reader import Records
-from kaleido.records.synthetic import write_synthetic
+from kaleido.records.reader import PhotoRecords
 
 VOCABULARY_SIZE = 1000
 
@@ -40,8 +40,8 @@ def synthetic(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def records(synthetic) -> Records:
-    return Records.open(synthetic, "train")
+def records(synthetic) -> PhotoRecords:
+    return PhotoRecords.open(synthetic, "train")
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, PretrainConfig, PretrainTrainConfig
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.records.config import PipelineConfig
-from kaleido.records.synthetic import write_synthetic
 from kaleido.text import SentencePieceTokenizer
 
 

@@ -13,10 +13,10 @@ from kaleido.alignment.run_config import AlignRun
 from kaleido.atomic import write_atomically
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
-from kaleido.records.builder import index_file
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.pairs import Pairs
-from kaleido.records.reader import PHOTOS, Records, grid_of, kind_of, read_description
+from kaleido.records.place import index_file
+from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
 from kaleido.text import load_tokenizer
 
 
@@ -30,7 +30,7 @@ class Alignment:
         photos: How many were aligned now; 0 where the pairs were there already.
     """
 
-    records: Mapping[str, Records]
+    records: Mapping[str, PhotoRecords]
     aligner: Aligner
     photos: int
 
@@ -47,7 +47,7 @@ def align(run: AlignRun) -> Alignment:
     metadata, lengths = read_description(directory)
     if kind_of(metadata) != PHOTOS:
         raise UserError(f"{directory}: these are records of {kind_of(metadata)}; align takes those of a catalogue")
-    records = {split: Records.open(directory, split) for split in SPLITS if sum(lengths.get(split, ()))}
+    records = {split: PhotoRecords.open(directory, split) for split in SPLITS if sum(lengths.get(split, ()))}
     tokenizer = load_tokenizer(directory)
     made = {"catalog": metadata["catalog"], "prepare": metadata["config"], "seed": run.seed}
     made |= {"align_config": asdict(run.align_config)}
@@ -70,11 +70,11 @@ def align(run: AlignRun) -> Alignment:
         index.save(directory / index_file(split))
     content = json.dumps({**metadata, "alignment": wanted}, indent=1).encode()
     write_atomically(directory / "metadata.json", content)
-    aligned = {split: Records.open(directory, split) for split in records}
+    aligned = {split: PhotoRecords.open(directory, split) for split in records}
     return Alignment(aligned, aligner, sum(map(len, aligned.values())))
 
 
-def _sample(maps: ProductMaps, records: Records, run: AlignRun) -> dict[str, np.ndarray]:
+def _sample(maps: ProductMaps, records: PhotoRecords, run: AlignRun) -> dict[str, np.ndarray]:
     """Maps of some training photos."""
     random = np.random.default_rng(run.seed)
     rows = np.sort(random.permutation(len(records))[: run.align_config.photos])
@@ -89,7 +89,7 @@ def _sample(maps: ProductMaps, records: Records, run: AlignRun) -> dict[str, np.
     return found
 
 
-def _pairs(aligner: Aligner, maps: ProductMaps, records: Records) -> list[Pairs]:
+def _pairs(aligner: Aligner, maps: ProductMaps, records: PhotoRecords) -> list[Pairs]:
     pairs: list[Pairs] = []
     rows = np.arange(len(records))
     for portion, features, product in maps.of_records(records, rows, f"align {records.split}"):

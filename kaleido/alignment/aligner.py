@@ -18,7 +18,7 @@ from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
 from kaleido.progress import tqdm
 from kaleido.records.pairs import Pairs
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
 from kaleido.vision.patches import Grid
 
@@ -61,7 +61,9 @@ class Aligner:
         self._generate = compiled(model, lambda batch: model.generate(batch, config.max_text_length))
 
     @classmethod
-    def train(cls, tokenizer: Tokenizer, records: Records, maps: Mapping, config: AlignConfig, seed: int) -> "Aligner":
+    def train(
+        cls, tokenizer: Tokenizer, records: PhotoRecords, maps: Mapping, config: AlignConfig, seed: int
+    ) -> "Aligner":
         """Trains a captioner on photos and their texts.
 
         Args:
@@ -210,7 +212,7 @@ class Aligner:
         mask = np.array([np.arange(tokens.shape[1]) < len(ids) for ids, _ in texts], np.float32)
         return {"maps": maps, "product": product, "token_ids": tokens, "token_mask": mask, "content": mask}
 
-    def _threshold(self, records: Records, maps: Mapping) -> float:
+    def _threshold(self, records: PhotoRecords, maps: Mapping) -> float:
         """The confidence that `word_share` of the words reach, over some hundred training photos."""
         sample = np.arange(len(maps["rows"]))[:: max(1, len(maps["rows"]) // 640)]
         found = []
@@ -221,7 +223,7 @@ class Aligner:
         return float(np.quantile(found, 1 - self.config.word_share)) if found else 0.0
 
 
-def texts_of(records: Records, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def texts_of(records: PhotoRecords, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Piece ids and word ids of the stored texts of some records."""
     offsets = records.index.token_offsets
     spans = [slice(offsets[row], offsets[row + 1]) for row in rows]
@@ -235,7 +237,7 @@ class _Batches:
         UserError: if no text has a piece.
     """
 
-    def __init__(self, tokenizer: Tokenizer, records: Records, maps: Mapping, config: AlignConfig, seed: int):
+    def __init__(self, tokenizer: Tokenizer, records: PhotoRecords, maps: Mapping, config: AlignConfig, seed: int):
         self._tokenizer, self._records, self._maps, self._config, self._seed = tokenizer, records, maps, config, seed
         lengths = records.index.text_lengths(maps["rows"])
         self._rows = np.flatnonzero(lengths)

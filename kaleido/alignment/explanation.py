@@ -15,10 +15,10 @@ from kaleido.errors import UserError
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws
-from kaleido.records.masking import GuidedMasking
+from kaleido.records.masking import GuidedMasking, resolve_masking
 from kaleido.records.pairs import Pairs, no_pairs
 from kaleido.records.partners import Partners
-from kaleido.records.reader import PHOTOS, Records, grid_of, kind_of, read_description
+from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.vision.crops import cut
 
@@ -95,10 +95,10 @@ def explain(config: ExplainConfig) -> Explanation:
     )  # fmt: skip
 
 
-def _find(directory: Path, splits: list[str], config: ExplainConfig) -> tuple[Records, int]:
+def _find(directory: Path, splits: list[str], config: ExplainConfig) -> tuple[PhotoRecords, int]:
     some = ""
     for split in splits:
-        records = Records.open(directory, split)
+        records = PhotoRecords.open(directory, split)
         for row in range(len(records)):
             example = records.example(row)
             ids = example["product_id"].decode(), example["photo_id"].decode()
@@ -108,10 +108,10 @@ def _find(directory: Path, splits: list[str], config: ExplainConfig) -> tuple[Re
     raise UserError(f"{directory}: has no product of that id, for example {some}. Received: {config.product}")
 
 
-def _draw(config: ExplainConfig, records: Records, row: int, tokenizer: Tokenizer, maps: ProductMaps, photo):
+def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tokenizer, maps: ProductMaps, photo):
     """What the model gets of the photo and its own text in one epoch."""
     draws = Draws(config.seed, np.array([config.epoch]), np.array([row]))
-    settings = config.preprocess_config
+    settings = resolve_masking(config.preprocess_config, records)
     length = min(int(records.index.text_lengths(np.array([row]))[0]), settings.max_text_length - 2)
     ids, words, _ = records.index.texts(np.array([row]), length)
     token_ids = np.concatenate([[[tokenizer.cls_id]], ids, [[tokenizer.sep_id]]], axis=1).astype(np.int32)

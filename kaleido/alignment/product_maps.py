@@ -12,7 +12,7 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.photo import decode
 from kaleido.vision.saliency import box_of, create_saliency
@@ -89,7 +89,7 @@ class ProductMaps:
         return maps.reshape(len(crops), CELLS, -1).astype(np.float16)
 
     def of_records(
-        self, records: Records, rows: np.ndarray, what: str
+        self, records: PhotoRecords, rows: np.ndarray, what: str
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Rows in portions: their numbers, maps float16 [n, 196, C] and product float32 [n, 196].
 
@@ -107,7 +107,7 @@ class ProductMaps:
             for portion, photos in waiting:
                 yield self._done(portion, photos, progress)
 
-    def _of_record(self, records: Records, row: int) -> ProductPhoto:
+    def _of_record(self, records: PhotoRecords, row: int) -> ProductPhoto:
         return self.photo(records.example(int(row))["photo_id"].decode())
 
     def _done(self, portion, photos, progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from kaleido.alignment.quality import AlignmentQuality, NamedPart, alignment_qua
 from kaleido.alignment.words import words_of
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
-from kaleido.records.reader import Records, grid_of
+from kaleido.records.reader import PhotoRecords, grid_of
 from kaleido.text import Tokenizer
 
 FILE = "alignment.json"
@@ -45,7 +45,7 @@ def write_alignment(found: Alignment, catalog: Catalog) -> str:
     return "\n".join(rows)
 
 
-def records_quality(records: Records, tokenizer: Tokenizer, catalog: Catalog) -> AlignmentQuality | None:
+def records_quality(records: PhotoRecords, tokenizer: Tokenizer, catalog: Catalog) -> AlignmentQuality | None:
     """The figures over all photos whose parts the catalogue knows; None where it knows none, or of a fixed grid."""
     if grid_of(records.metadata) != "kaleido":
         return None

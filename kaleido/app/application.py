@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
+if TYPE_CHECKING:
+    import keras
+
 
 TRAIN, EVALUATE, PREDICT = "train", "evaluate", "predict"
 
@@ -17,7 +19,7 @@ class Application(ABC):
     """
 
     @abstractmethod
-    def build_model(self) -> keras.Model:
+    def build_model(self) -> "keras.Model":
         """Makes the model, keeps it as `self.model` and returns it."""
 
     @abstractmethod
@@ -48,6 +50,6 @@ class Application(ABC):
     def metric_tags(self) -> tuple[str, ...]:
         """The tags of `build_eval_metrics`, in order."""
 
-    @abstractmethod
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        """Completes mean metrics by tag with what follows from them, at least `loss/total`."""
+        """Completes mean metrics by tag with what follows from them, at least `loss/total`: the sum of the losses."""
+        return {"loss/total": sum(value for tag, value in means.items() if tag.startswith("loss/")), **means}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from kaleido.errors import UserError
 from kaleido.model.config import SIZES, Compatibility, LossConfig, ModelConfig
@@ -26,7 +26,7 @@ class ModelSection:
         dropout: After embeddings, attention outputs and feed-forward outputs.
         attention_dropout: On attention probabilities.
         initializer_range: Standard deviation of the truncated normal that kernels and tables start from.
-        initial_weights: A BERT in the Hugging Face safetensors layout, or a model saved here; random if empty.
+        initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model; null draws them.
         compatibility: Quirks of the original release, each off by default.
     """
 
@@ -41,7 +41,7 @@ class ModelSection:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
-    initial_weights: str = ""
+    initial_weights: str | None = None
     compatibility: Compatibility = field(default_factory=Compatibility)
 
     def __post_init__(self):
@@ -122,8 +122,8 @@ class TrainConfig:
 
     Args:
         batch_size: Examples a step, over all devices.
-        steps: Training steps; 0 to go by `epochs`.
-        epochs: Passes over the training examples; only where `steps` is 0.
+        steps: Training steps; null to go by `epochs`.
+        epochs: Passes over the training examples; only where `steps` is null.
         accumulation: Parts into which a batch is cut so that it fits into memory; the update is the same.
         precision: `float32`, or `mixed_bfloat16` with float32 weights.
         jit_compile: Compile the step with XLA.
@@ -137,7 +137,7 @@ class TrainConfig:
     """
 
     batch_size: int = 64
-    steps: int = 0
+    steps: int | None = None
     epochs: float = 25
     accumulation: int = 1
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -154,7 +154,7 @@ class TrainConfig:
         check = partial(check_range, self, section="train_config")
         check("[1, 1_000_000]", "batch_size", "accumulation")
         check("[1, inf)", "log_every", "save_every", "keep_checkpoints")
-        check("[0, inf)", "steps")
+        check("[1, inf)", "steps")
         check("(0, inf)", "epochs")
         if self.batch_size % self.accumulation:
             raise UserError(
@@ -209,8 +209,8 @@ class PretrainConfig:
 
     Args:
         records: Folder that `prepare` wrote.
-        output: Folder of the run: model, checkpoints, logs.
-        mode: `train`, `train_and_evaluate`, or `evaluate` (the model of `output`).
+        out: Folder of the run: model, checkpoints, logs.
+        mode: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
         seed: Of initialisation, order, masking, corruption and dropout.
         preprocess_config: From records to batches.
         model_config: The architecture.
@@ -218,8 +218,10 @@ class PretrainConfig:
         evaluate_config: Evaluation.
     """
 
+    task: ClassVar[str] = "pretraining"
+
     records: str
-    output: str
+    out: str
     mode: Literal["train", "train_and_evaluate", "evaluate"] = "train_and_evaluate"
     seed: int = 0
     preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)

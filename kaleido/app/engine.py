@@ -14,23 +14,12 @@ from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
+from kaleido.interruption import Interrupted
 from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
 
 Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
 """Gives validation metrics by tag, `loss/total` among them; None if the function it is given said to stop."""
-
-
-class Interrupted(Exception):
-    """SIGTERM or Ctrl-C: the state was saved, and the same command goes on from there.
-
-    Attributes:
-        signal_number: Which signal.
-    """
-
-    def __init__(self, step: int, signal_number: int):
-        super().__init__(f"stopped after step {step} and saved; the same command goes on from there")
-        self.signal_number = signal_number
 
 
 class Engine:

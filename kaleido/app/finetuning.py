@@ -1,68 +1,88 @@
-"""What fine-tuned applications share: the pre-trained model that they start from (paper section 4.2)."""
+"""The base of fine-tuned tasks: the pre-trained model that they start from (paper section 4.2)."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from kaleido.app.finetune_config import FinetuneConfig
+from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
 from kaleido.app.model_folder import load_model, read_model_config
 from kaleido.app.records_application import RecordsApplication
+from kaleido.app.registry import finetuning_tasks
+from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
-from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.network_folder import WEIGHTS_FILE
+
+if TYPE_CHECKING:
+    from kaleido.model.kaleido_bert import KaleidoBert
+
+PRETRAINING = "pretraining"
 
 
 class Finetuning(RecordsApplication):
-    """An application on a pre-trained model, or on a new one as the configuration says.
+    """An application that starts from a pre-trained model, or from scratch as the configuration says.
 
     Args:
-        config: Task, records, folder of the run, the model to start from, training.
+        config: Configuration of `finetune`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Attributes:
-        start: The pre-trained model, None where none is given.
-        architecture: Its configuration, or that of the new one.
+        start: Pre-trained model, None where none is given.
+        architecture: Its architecture, or that of the new one.
 
     Raises:
         UserError: if the model was fine-tuned already, or is of another backbone or vocabulary than the records.
     """
 
     description = "fine-tune"
+    fine_tunes: ClassVar[bool] = True
     pipeline_tasks = ()
 
-    def __init__(self, config: FinetuneConfig):
-        super().__init__(config)
-        self.start = load_model(Path(config.model)) if config.model else None
-        if self.start is not None and not isinstance(self.start, KaleidoBert):
-            raise UserError(f"{config.model}: a fine-tuned model; name the `model` folder of a pre-training run")
-        self.architecture = self.start.config if self.start else self._new_architecture()
-        self._check_prepared(config.model, self.architecture)
+    def __init__(self, config: FinetuneConfig, saved: Path | None = None):
+        super().__init__(config, saved)
+        self.start: KaleidoBert | None = None
+        if self.saved:
+            self.architecture = ModelConfig.from_dict(self.saved["architecture"])
+        elif config.model:
+            self.start = self._load_start(Path(config.model))
+            self.architecture = self.start.config
+        else:
+            feature_size = self.open_records("train").feature_size
+            self.architecture = config.model_config.resolve(self.tokenizer.vocab_size, feature_size)
+
+    @classmethod
+    def config_class(cls) -> type[FinetuneConfig]:
+        return finetune_config_class()
 
     @property
     def raw_positions(self) -> bool:
         return bool(self.architecture.compatibility.raw_positions)
 
-    def _new_architecture(self) -> ModelConfig:
-        feature_size = self.open_records("train").feature_size
-        return self.config.model_config.resolve(self.tokenizer.vocab_size, feature_size)
+    def foreign_sections(self) -> tuple[str, ...]:
+        every = {name for task in finetuning_tasks().values() for name in task.application.sections}
+        return tuple(sorted(every - self.sections.keys()))
 
-    def _check_prepared(self, directory: str, architecture: ModelConfig) -> None:
-        """Raises a UserError where a model is of another backbone or vocabulary than the records."""
-        records = self.open_records("train")
-        wanted = {"vocab_size": self.tokenizer.vocab_size, "feature_size": records.feature_size}
-        found = {key: getattr(architecture, key) for key in wanted}
-        if directory:
-            prepared = read_model_config(Path(directory))["records"]
-            for key in ("backbone", "vocabulary"):
-                # Records of other kinds than photos do not know either.
-                if key in prepared and key in records.metadata:
-                    found[key], wanted[key] = prepared[key], records.metadata[key]
-        for key, value in wanted.items():
-            if found[key] != value:
-                saved, value = (_short(given) for given in (found[key], value))
-                raise UserError(
-                    f"{directory}: the model's {key} is {saved} and that of {self.config.records} {value}; "
-                    "prepare the catalogue with the model's backbone and vocabulary"
-                )
+    def start_fingerprint(self) -> str:
+        return f" {file_sha256(Path(self.config.model) / WEIGHTS_FILE)}" if self.config.model else ""
 
+    def content(self) -> Mapping[str, Any]:
+        """What `create_model` needs of the model that is to be trained: the keys of a saved model's `config.json`."""
+        if self.saved:
+            return self.saved
+        sections = {name: getattr(self.config, name) for name in self.sections}
+        return {
+            "task": self.task,
+            "architecture": self.architecture.to_dict(),
+            "labels": list(self.names),
+            "task_config": {name: vars(section) for name, section in sections.items()},
+        }
 
-def _short(value: object) -> object:
-    """A vocabulary by the beginning of its checksum."""
-    return f"{value['sha256'][:8]}..." if isinstance(value, dict) else value
+    def _load_start(self, directory: Path) -> "KaleidoBert":
+        content = read_model_config(directory)
+        if content["task"] != PRETRAINING:
+            raise UserError(
+                f"{directory}: a fine-tuned model, of the task {content['task']}; name the `model` folder of a "
+                "pre-training run"
+            )
+        self.check_prepared(self.open_records("train"), content, directory)
+        return load_model(directory).model

@@ -1,24 +1,26 @@
-"""What applications share that are trained on prepared records, in a folder of their own."""
+"""Applications that are trained on prepared records, in a folder of their own."""
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from kaleido import configuration
 from kaleido.app.application import Application
 from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
-from kaleido.app.engine import Engine, evaluate
-from kaleido.app.model_folder import is_model_directory, load_weights, save_model
-from kaleido.app.run_folder import RUNTIME_KEYS, claim_folder
-from kaleido.app.step import Step
-from kaleido.app.steps import create_step
+from kaleido.app.curves import save_curves
+from kaleido.app.model_folder import SavedModel, load_weights, read_model_config, save_model
+from kaleido.app.result import Result
+from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder
+from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
-from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.errors import UserError
+from kaleido.network_folder import is_network_folder
 from kaleido.progress import tqdm
 from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
@@ -26,55 +28,142 @@ from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
 from kaleido.text import Tokenizer, load_tokenizer
 
-METRICS_FILE = "metrics.json"
+if TYPE_CHECKING:
+    import keras
 
-# These may change between the runs of one training; everything else would make it another training.
-_FREE_KEYS = (
-    *RUNTIME_KEYS,
-    "output",
-    "mode",
-    "caption_config.beams",
-    "caption_config.length_penalty",
-    "caption_config.no_repeat_ngram",
-    "recognition_config.unseen",
-)
+    from kaleido.app.predictor import Predictor
+    from kaleido.app.step import Step
+
+METRICS_FILE = "metrics.json"
+_PLACES = ("records", "catalog", "model", "out", "mode")
 
 
 class RecordsApplication(Application):
     """An application with its records, its folder, and EasyTransfer's verbs to run it.
 
+    A task is a subclass that `register_task` gives a name. What others need to know of the task it says itself, in the
+    class attributes and class methods here; `docs/tasks.md` lists what a new task has to override.
+
     Args:
-        config: Has `records`, `output`, `seed`, `preprocess_config`, `train_config` and `evaluate_config`.
+        config: Configuration with `task`, `records`, `out`, `seed`, `preprocess_config`, `train_config` and
+            `evaluate_config`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Attributes:
-        model: What `build_model` made.
-        description: What the progress bar says of its training.
-        names: Of the classes that it recognises.
+        sections: Configuration sections of the task by name; `finetune` takes them as options.
+        free_keys: Dotted keys of these sections that may change while a training goes on.
+        fine_tunes: Whether the task starts from a pre-trained model.
+        description: Label of the progress bar of its training.
+        answer: Name of the signature that `predict` asks.
+        model: Keras model that `build_model` made.
+        names: Names of the classes that the model tells apart.
     """
 
-    model: KaleidoBert
-    description: str
+    sections: ClassVar[Mapping[str, type]] = {}
+    free_keys: ClassVar[tuple[str, ...]] = ()
+    fine_tunes: ClassVar[bool] = False
+    description: ClassVar[str] = "train"
+    answer: ClassVar[str] = MATCH
+
+    model: "keras.Model"
     names: Sequence[str] = ()
 
-    def __init__(self, config: Any):
-        self.config = config
-        self.directory = Path(config.output)
+    def __init__(self, config: Any, saved: Path | None = None):
+        self.directory = Path(config.out)
+        self.model_directory = Path(saved) if saved else self.directory / "model"
+        self.saved = read_model_config(saved) if saved else None
         # Opened first: it compares the vocabulary's checksum.
-        self.open_records("train")
+        records = open_records(Path(config.records), config.evaluate_config.split if saved else "train")
+        self.config = config
+        self.task: str = config.task
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
+        self._step: Step | None = None
+        if saved:
+            self.check_prepared(records, self.saved, saved)
+
+    # What a task says about itself.
+
+    @classmethod
+    @abstractmethod
+    def config_class(cls) -> type:
+        """The class of the configuration that trains it."""
+
+    @classmethod
+    def check_config(cls, config: Any) -> None:
+        """Checks what a configuration says for this task, when it is read.
+
+        Raises:
+            UserError: naming the key that cannot be used.
+        """
+
+    @classmethod
+    @abstractmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "keras.Model":
+        """Makes the Keras model that a saved model's `config.json` describes; weights are loaded afterwards."""
+
+    @classmethod
+    def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
+        """What a saved model can be asked, by name; `predict`, the Python API and the SavedModel have these."""
+        return bert_signatures(model)
+
+    @classmethod
+    def prediction(cls, outputs: Mapping[str, np.ndarray], labels: Sequence[str]) -> dict[str, Any]:
+        """Makes the columns of `predict` of one photo.
+
+        Args:
+            outputs: Outputs of the signature `answer`, the photo's row of each.
+            labels: Names of the classes, as saved with the model.
+        """
+        return {name: np.round(values.astype(float), 6).tolist() for name, values in outputs.items()}
+
+    @classmethod
+    def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> "Predictor":
+        """Makes what answers for photos and texts with a saved model.
+
+        Args:
+            saved: Model of this task.
+            batch_size: Photos at once.
+            options: Options of the task's sections that change how a trained model is used.
+        """
+        from kaleido.app.predictor import SignaturePredictor
+
+        return SignaturePredictor(saved, batch_size, **options)
+
+    @classmethod
+    def create_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
+        """Makes what scores the (text, photo) pairs of a gallery (`kaleido.retrieval.protocol.Scorer`).
+
+        Raises:
+            UserError: if the model was not trained to match texts and photos.
+        """
+        raise UserError(
+            f"{saved.directory}: this model was not trained to match texts and photos (task itm or contrastive). "
+            f"Received: a model of the task {saved.content['task']} with {', '.join(saved.content['heads'])}"
+        )
+
+    @classmethod
+    def create_shortlist_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
+        """Makes a quick scorer, which chooses the candidates that a matching head ranks.
+
+        Raises:
+            UserError: if the model has no two-tower model.
+        """
+        raise UserError(
+            f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, "
+            "or fine-tune with retrieval_config.two_tower_model"
+        )
+
+    @classmethod
+    def result_files(cls, config: Any) -> tuple[str, ...]:
+        """Names of the files, within the run's folder, that a finished training leaves with its evaluation."""
+        return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
+
+    # What it needs of the records.
 
     @property
     @abstractmethod
     def pipeline_tasks(self) -> tuple[str, ...]:
         """The pre-training tasks that batches are masked and corrupted for."""
-
-    def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
-        """By name the class of every record that batches are to have, int32."""
-        return {}
-
-    def mistaken(self, records: SplitRecords) -> np.ndarray | None:
-        """Of every record others whose texts mismatched pairs of training show, as `Pipeline` has it; None for any."""
-        return None
 
     @property
     @abstractmethod
@@ -82,22 +171,95 @@ class RecordsApplication(Application):
         """Whether the model reads positions in pixels."""
 
     @property
-    def task_config(self) -> dict[str, Any]:
-        """What is saved with the model because it is used as it was trained."""
-        return {"max_text_length": self.config.preprocess_config.max_text_length if self.shows_text else NO_TEXT}
-
-    @property
     def shows_text(self) -> bool:
         """Whether photos are shown with their texts."""
         return True
 
+    def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
+        """Targets of every record by name, int32 or float32; a batch has those of its rows as `NAME_label`."""
+        return {}
+
+    def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
+        """Records whose texts mismatched pairs of training show: int64 [n, K], -1 where there are fewer; or any."""
+        return None
+
+    def open_records(self, split: str) -> SplitRecords:
+        """Opens the records of a split."""
+        return open_records(Path(self.config.records), split)
+
+    def batches(self, split: str, training: bool = False, cluster: Cluster = Cluster()) -> BatchStream:  # noqa: B008
+        """Makes the batches of a split: those of training, or whole ones in the order of the records.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            training: Whether to train, or to evaluate.
+            cluster: Workers that share each batch.
+        """
+        records, config = self.open_records(split), self.config
+        return create_pipeline(
+            records,
+            config.preprocess_config,
+            self.tokenizer,
+            config.train_config.batch_size if training else config.evaluate_config.batch_size,
+            config.seed,
+            training,
+            self.pipeline_tasks,
+            cluster.rank,
+            cluster.workers,
+            raw_positions=self.raw_positions,
+            labels=self.labels(records),
+            hard_negatives=self.hard_negatives(records) if training else None,
+            show_text=self.shows_text,
+        )
+
+    # EasyTransfer's verbs.
+
+    @classmethod
+    def of_model(cls, directory: Path, records: Path, **evaluate: Any) -> Self:
+        """Makes the application of a saved model, to evaluate it on records.
+
+        Args:
+            directory: Folder of the model.
+            records: Folder of records that were prepared like those of its training.
+            evaluate: Keys of `evaluate_config` instead of those of its training.
+
+        Raises:
+            UserError: if the records are of another backbone or vocabulary.
+        """
+        content = read_model_config(directory)
+        values = {**content["training"], "records": str(records), "out": str(directory)}
+        values["evaluate_config"] = {**values.get("evaluate_config", {}), **evaluate}
+        if cls.fine_tunes:
+            values["task"] = content["task"]
+        return cls(configuration.build(cls.config_class(), values), Path(directory))
+
+    def run(self) -> Result | None:
+        """Does what `mode` says, and writes model, curves, metrics and the report into the run's folder.
+
+        Returns:
+            What the last evaluation found; None in mode `train`, and on workers other than the chief.
+        """
+        if self.config.mode != "evaluate":
+            if self.config.mode == "train":
+                self.run_train()
+            elif self.finished_metrics() is None:
+                self.run_train_and_evaluate()
+            if not read_cluster().is_chief:
+                return None
+        save_curves(self.directory)
+        if self.config.mode == "train":
+            return None
+        result = self.evaluate()
+        result.write(self.directory)
+        return result
+
     def finished_metrics(self) -> dict[str, float] | None:
-        """The figures of a run that has nothing left to do, None of any other."""
+        """Metrics of a run that has nothing left to do, None of any other."""
         self._claim_directory()
         config = self.config
         total_steps = config.train_config.total_steps(len(self.open_records("train")))
-        saved = total_steps in CheckpointStore(self.directory / "checkpoints", 1).steps()
-        if not saved or not is_model_directory(self.directory / "model"):
+        saved = total_steps in CheckpointStore(self.directory / CHECKPOINTS, 1).steps()
+        if not saved or not is_network_folder(self.directory / "model"):
             return None
         try:
             content = json.loads(self.metrics_path.read_text(encoding="utf-8"))
@@ -111,10 +273,10 @@ class RecordsApplication(Application):
         self._train(evaluates=False)
 
     def run_train_and_evaluate(self) -> dict[str, float]:
-        """Like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end.
+        """Trains like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end.
 
         Returns:
-            The last evaluation, which is also in `metrics.json`.
+            Metrics of the last evaluation, which are also in `metrics.json`.
         """
         metrics = self._train(evaluates=True)
         steps = self.config.train_config.total_steps(len(self.open_records("train")))
@@ -122,59 +284,146 @@ class RecordsApplication(Application):
         return metrics
 
     def run_evaluate(self) -> dict[str, float]:
-        """Evaluates the saved model of the run and writes `metrics.json`."""
-        step = create_step(self, self.config.train_config, total_steps=0)
-        load_weights(self.model, self.directory / "model")
-        metrics = self._evaluate(step)
-        steps = CheckpointStore(self.directory / "checkpoints", 1).steps()
-        self._write_metrics(metrics, steps[-1] if steps else None)
+        """Evaluates the saved model; of a run, `metrics.json` is written."""
+        metrics = self._evaluate(self._saved_step())
+        if not self.saved:
+            steps = CheckpointStore(self.directory / CHECKPOINTS, 1).steps()
+            self._write_metrics(metrics, steps[-1] if steps else None)
         return metrics
 
-    @property
-    def metrics_path(self) -> Path:
-        """Where the last evaluation is written."""
-        return self.directory / METRICS_FILE
-
     def run_predict(self, split: str) -> dict[str, np.ndarray]:
-        """The saved model's predictions of a split's records, in their order.
+        """Predicts a split's records with the saved model, in their order.
 
         Returns:
             What `build_predictions` gives, and the labels of the batches, by name.
         """
-        step = create_step(self, self.config.train_config, total_steps=0)
-        load_weights(self.model, self.directory / "model")
-        pipeline = self._pipeline(self.open_records(split), self.config.evaluate_config.batch_size, False, Cluster())
+        step, batches = self._saved_step(), self.batches(split)
         found = []
-        progress = tqdm(pipeline, f"predict {split}", pipeline.evaluation_steps, leave=False, unit="batch")
-        for batch in progress:
+        for batch in tqdm(batches, f"predict {split}", batches.evaluation_steps, leave=False, unit="batch"):
             kept = {name: values for name, values in batch.items() if name.endswith("_label")}
             found.append(step.predict(batch) | kept)
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
+    def evaluate(self) -> Result:
+        """Evaluates the saved model on the split of `evaluate_config`; the metrics of a finished run are read.
+
+        A task overrides this to find more than the means of `build_eval_metrics`.
+        """
+        metrics = self._known_metrics() or self.run_evaluate()
+        split = self.config.evaluate_config.split
+        rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
+        content = {"task": self.task, "split": split, "metrics": metrics}
+        file = json.dumps(content, indent=1).encode() + b"\n"
+        table = "\n".join([f"| {self.task}, {split} | |", "|---|---:|", *rows])
+        return Result(metrics, table, {f"{self.task}-{split}.json": file})
+
     def export_model(self, directory: Path) -> None:
-        """Saves the model with all that is needed to use it: config, weights, vocabulary, labels, preparation."""
+        """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length."""
         metadata = self.open_records("train").metadata
-        save_model(directory, self.model, self.tokenizer, metadata, self.names, self.task_config)
+        training = {
+            name: value
+            for name, value in configuration.to_dict(self.config).items()
+            if name not in (*_PLACES, *self.foreign_sections())
+        }
+        processor = {
+            "text_length": self.config.preprocess_config.max_text_length if self.shows_text else NO_TEXT,
+            "backbone": metadata.get("backbone"),
+            "photos": metadata.get("config"),
+            "vocabulary": metadata.get("vocabulary"),
+        }
+        save_model(
+            directory,
+            self.model,
+            self.task,
+            self.tokenizer,
+            labels=self.names,
+            task_config={name: training[name] for name in self.sections},
+            processor=processor,
+            training=training,
+            records={"fingerprint": self.open_records("train").fingerprint, "catalog": metadata.get("catalog")},
+        )
+
+    # The parts of these.
+
+    @property
+    def metrics_path(self) -> Path:
+        """File of the last evaluation."""
+        return self.directory / METRICS_FILE
+
+    def foreign_sections(self) -> tuple[str, ...]:
+        """Names of the configuration's sections that belong to other tasks."""
+        return ()
+
+    def start_fingerprint(self) -> str:
+        """Checksum of the weights that a training starts from; empty where they are drawn."""
+        return ""
+
+    @staticmethod
+    def check_prepared(records: SplitRecords, content: Mapping[str, Any], directory: Path) -> None:
+        """Checks that a saved model reads records that were prepared like these.
+
+        Args:
+            records: Records of any split.
+            content: `config.json` of the model.
+            directory: Its folder, for messages.
+
+        Raises:
+            UserError: if the model is of another backbone, feature size or vocabulary.
+        """
+        processor, metadata = content["processor"], records.metadata
+        vocabulary = metadata.get("vocabulary") or {}
+        # Records of other kinds than photos know no backbone, and models of the original no vocabulary.
+        compared = {
+            "backbone": (processor.get("backbone"), metadata.get("backbone")),
+            "vocabulary": ((processor.get("vocabulary") or {}).get("sha256"), vocabulary.get("sha256")),
+            "feature_size": (content["architecture"]["feature_size"], records.feature_size),
+            "vocab_size": (content["architecture"]["vocab_size"], vocabulary.get("size")),
+        }
+        for key, (saved, prepared) in compared.items():
+            if saved is not None and prepared is not None and saved != prepared:
+                raise UserError(
+                    f"{directory}: the model's {key} is {saved:.12} and that of {records.directory} {prepared:.12}; "
+                    "prepare the catalogue with the model's backbone and vocabulary"
+                    if isinstance(saved, str)
+                    else f"{directory}: the model's {key} is {saved} and that of {records.directory} {prepared}; "
+                    "prepare the catalogue with the model's backbone and vocabulary"
+                )
+
+    def _known_metrics(self) -> dict[str, float] | None:
+        return None if self.saved or self.config.mode == "evaluate" else self.finished_metrics()
+
+    def _saved_step(self) -> "Step":
+        from kaleido.app.steps import create_step
+
+        if self._step is None:
+            self._step = create_step(self, self.config.train_config, total_steps=0)
+            load_weights(self.model, self.model_directory)
+        return self._step
 
     def _train(self, evaluates: bool) -> dict[str, float] | None:
+        from kaleido.app.engine import Engine
+        from kaleido.app.steps import create_step
+
         self._claim_directory()
         train_config = self.config.train_config
         records = self.open_records("train")
         total_steps = train_config.total_steps(len(records))
-        step = create_step(self, train_config, total_steps)
-        pipeline = self._pipeline(records, train_config.batch_size, True, step.cluster)
-        engine = Engine(step, self.directory, train_config, total_steps, records.fingerprint, self.description)
+        step, self._step = create_step(self, train_config, total_steps), None
+        data = records.fingerprint + self.start_fingerprint()
+        engine = Engine(step, self.directory, train_config, total_steps, data, self.description)
         evaluation = partial(self._evaluate, step) if evaluates else None
-        metrics = engine.train(pipeline, evaluation, self.config.evaluate_config.every)
+        batches = self.batches("train", training=True, cluster=step.cluster)
+        metrics = engine.train(batches, evaluation, self.config.evaluate_config.every)
         if step.cluster.is_chief:
             self.export_model(self.directory / "model")
         return metrics
 
-    def _evaluate(self, step: Step, stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
-        config = self.config.evaluate_config
+    def _evaluate(self, step: "Step", stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+        from kaleido.app.engine import evaluate
+
         # Whole batches: several workers take turns.
-        pipeline = self._pipeline(self.open_records(config.split), config.batch_size, False, Cluster())
-        return evaluate(step, pipeline, f"evaluate on {config.split}", stop)
+        split = self.config.evaluate_config.split
+        return evaluate(step, self.batches(split), f"evaluate on {split}", stop)
 
     def _write_metrics(self, metrics: dict[str, float], step: int | None) -> None:
         content = {
@@ -186,27 +435,5 @@ class RecordsApplication(Application):
         if read_cluster().is_chief:
             write_atomically(self.metrics_path, json.dumps(content, indent=1).encode() + b"\n")
 
-    def open_records(self, split: str) -> SplitRecords:
-        """The records of a split."""
-        return open_records(Path(self.config.records), split)
-
-    def _pipeline(self, records: SplitRecords, batch_size: int, training: bool, cluster: Cluster) -> BatchStream:
-        mistaken = self.mistaken(records) if training else None
-        return create_pipeline(
-            records,
-            self.config.preprocess_config,
-            self.tokenizer,
-            batch_size,
-            self.config.seed,
-            training,
-            self.pipeline_tasks,
-            cluster.rank,
-            cluster.workers,
-            raw_positions=self.raw_positions,
-            labels=self.labels(records),
-            mistaken=mistaken,
-            show_text=self.shows_text,
-        )
-
     def _claim_directory(self) -> None:
-        claim_folder(self.directory, self.config, _FREE_KEYS)
+        claim_folder(self.directory, self.config, (*RUNTIME_KEYS, *self.free_keys), self.foreign_sections())

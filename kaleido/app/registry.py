@@ -1,49 +1,78 @@
-"""The tasks that a model can be fine-tuned for; a new one is a line here."""
+"""The tasks that a model can be trained for, by name. A task registers itself when its module is imported."""
 
-from typing import NamedTuple
+import difflib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from kaleido.errors import UserError
+from kaleido.plugins import TASKS, load_plugins
+
+if TYPE_CHECKING:
+    from kaleido.app.records_application import RecordsApplication
+
+Class = TypeVar("Class", bound="type[RecordsApplication]")
 
 
-class FinetuningTask(NamedTuple):
-    """A task by names alone, so that listing tasks imports no framework.
+class Task(NamedTuple):
+    """A registered task.
 
     Attributes:
-        application: Its class.
-        report: What writes and tells what was reached: of the application and a split.
-        description: What is learned.
+        name: Name that `finetune --task` and saved models know it by.
+        description: Infinitive phrase that says what the model learns, for `--help`.
+        application: Class that trains and evaluates it.
     """
 
-    application: str
-    report: str
+    name: str
     description: str
+    application: "type[RecordsApplication]"
 
 
-_RECOGNITION = "kaleido.tasks.classification.report.write_recognition"
+_TASKS: dict[str, Task] = {}
 
-FINETUNING_TASKS = {
-    "category": FinetuningTask(
-        "kaleido.tasks.classification.application.Recognition", _RECOGNITION, "to recognise the category of a product"
-    ),
-    "subcategory": FinetuningTask(
-        "kaleido.tasks.classification.application.Recognition", _RECOGNITION, "to recognise its sub-category"
-    ),
-    "attribute": FinetuningTask(
-        "kaleido.tasks.classification.attribute.AttributeRecognition",
-        _RECOGNITION,
-        "to recognise a further column of its catalogue",
-    ),
-    "caption": FinetuningTask(
-        "kaleido.tasks.captioning.application.Captioning",
-        "kaleido.tasks.captioning.report.write_captions",
-        "to describe a photo",
-    ),
-    "retrieval": FinetuningTask(
-        "kaleido.tasks.matching.application.Matching",
-        "kaleido.tasks.matching.report.write_matching",
-        "to tell a photo's text from other products'",
-    ),
-    "contrastive": FinetuningTask(
-        "kaleido.tasks.matching.contrastive.Contrastive",
-        "kaleido.tasks.matching.report.write_towers",
-        "the same by two towers without an encoder",
-    ),
-}
+
+def register_task(name: str, description: str) -> Callable[[Class], Class]:
+    """Registers the decorated application class as a task; one class may be registered under several names.
+
+    Args:
+        name: Name of the task.
+        description: Infinitive phrase that says what the model learns.
+
+    Raises:
+        ValueError: if another class has the name.
+    """
+
+    def register(application: Class) -> Class:
+        known = _TASKS.get(name)
+        if known and known.application.__qualname__ != application.__qualname__:
+            raise ValueError(f"the task {name} is registered already, by {known.application.__module__}")
+        _TASKS[name] = Task(name, description, application)
+        return application
+
+    return register
+
+
+def tasks() -> Mapping[str, Task]:
+    """All registered tasks by name, the built-in ones first."""
+    load_plugins(TASKS)
+    return _TASKS
+
+
+def finetuning_tasks() -> Mapping[str, Task]:
+    """The tasks that a pre-trained model can be fine-tuned for, by name."""
+    return {name: task for name, task in tasks().items() if task.application.fine_tunes}
+
+
+def find_task(name: str) -> Task:
+    """Finds a task by its name.
+
+    Raises:
+        UserError: if none has that name; the nearest name is given.
+    """
+    known = tasks()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = (
+        f"did you mean {near[0]}?" if near else "import the module that registers it, on the command line by --import"
+    )
+    raise UserError(f"task must be among {', '.join(known)}; {hint} Received: {name}")

@@ -4,14 +4,21 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kaleido import configuration
 from kaleido.app.cluster import read_cluster
-from kaleido.atomic import remove_leftovers
+from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.errors import UserError
 
-CONFIG_FILE = "config.yaml"
+CONFIG_FILE, CHECKPOINTS = "config.yaml", "checkpoints"
 
 RUNTIME_KEYS = (
+    "out",
+    "records",
+    "catalog",
+    "model",
+    "mode",
     "preprocess_config.workers",
     "preprocess_config.prefetch",
     "train_config.keep_checkpoints",
@@ -21,31 +28,48 @@ RUNTIME_KEYS = (
     "train_config.distribution_config.strategy",
     "evaluate_config.batch_size",
 )
-"""Of trainings on records, what changes no result."""
+"""Keys of trainings on records that change no result: threads, devices and places. What lies in the places counts:
+checkpoints hold the fingerprint of the records and of the model that the training started from."""
+
+_LENGTH = ("train_config.steps", "train_config.epochs")
 
 
-def claim_folder(directory: Path, config: Any, free_keys: Collection[str]) -> None:
+def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignored: Collection[str] = ()) -> None:
     """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.
 
-    Of several workers all check and the chief saves.
+    A run that ended before its first checkpoint does not hold the folder. Of several workers all check and the chief
+    saves.
 
     Args:
-        directory: The run's.
-        config: A dataclass that `configuration.parse` made.
-        free_keys: Dotted names of what may change while a training goes on.
+        directory: Folder of the run.
+        config: Configuration dataclass.
+        free_keys: Dotted names of keys that may change while a training goes on.
+        ignored: Names of sections that belong to other tasks; they are neither saved nor compared.
 
     Raises:
         UserError: naming the first key that another training in this folder has otherwise.
     """
+    values = {name: value for name, value in configuration.to_dict(config).items() if name not in ignored}
     path = directory / CONFIG_FILE
-    if path.exists():
+    if path.exists() and any((directory / CHECKPOINTS).glob("step-*")):
         before = configuration.flatten(configuration.load(type(config), path))
         for key, now in configuration.flatten(config).items():
-            if key not in free_keys and now != before.get(key):
-                raise UserError(
-                    f"{directory} holds a run with another {key} ({before.get(key)}); name another output folder or "
-                    f"remove this one. Received: {now}"
-                )
+            section = key.partition(".")[0]
+            if section not in ignored and key not in free_keys and now != before.get(key):
+                raise UserError(_difference(directory, key, before.get(key), now))
     if read_cluster().is_chief:
         remove_leftovers(directory)
-        configuration.save(config, path)
+        write_atomically(path, yaml.safe_dump(values, sort_keys=False).encode())
+
+
+def _difference(directory: Path, key: str, before: Any, now: Any) -> str:
+    if key in _LENGTH and (directory / "model").is_dir():
+        return (
+            f"{directory} holds a finished run with another {key} ({before}), whose learning rate has fallen to 0; "
+            f"train longer in another folder (--out); a pre-training starts there from this run's weights by "
+            f"--model_config.initial_weights {directory / 'model'}. Received: {now}"
+        )
+    return (
+        f"{directory} holds a run with another {key} ({before}); name another folder by --out, or remove this one. "
+        f"Received: {now}"
+    )

@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from kaleido.app.application import Application
 from kaleido.app.cluster import Cluster
 from kaleido.app.config import TrainConfig
+from kaleido.backend import keras
 from kaleido.errors import UserError
 
 SHOWN = 8

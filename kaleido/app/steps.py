@@ -1,11 +1,10 @@
 """The choice of the training step for the backend in use."""
 
-import keras
-
 from kaleido.app.application import Application
 from kaleido.app.cluster import read_cluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.step import Step
+from kaleido.backend import keras
 from kaleido.errors import UserError
 
 

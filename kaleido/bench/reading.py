@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.records.config import PipelineConfig
 from kaleido.records.partners import GROUP
 from kaleido.records.pipeline import Pipeline
-from kaleido.records.reader import Records
-from kaleido.records.synthetic import write_synthetic
+from kaleido.records.reader import PhotoRecords
 from kaleido.vision.crops import FEATURES
 
 _VOCABULARY_SIZE = 1000
@@ -46,11 +46,11 @@ def benchmark_reading(
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "records"
         write_synthetic(directory, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE)
-        records = Records.open(directory, "train")
+        records = PhotoRecords.open(directory, "train")
         pipeline = Pipeline(records, PipelineConfig(workers=workers), tokenizer, batch_size)
         aligned = Path(folder) / "aligned"
         write_synthetic(aligned, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE, pairs_a_photo=PAIRS)
-        guided = Pipeline(Records.open(aligned, "train"), PipelineConfig(workers=workers), tokenizer, batch_size)
+        guided = Pipeline(PhotoRecords.open(aligned, "train"), PipelineConfig(workers=workers), tokenizer, batch_size)
         # By turns: the machine's speed changes from second to second by more than the two differ.
         turns = [[_rate(each, seconds / 6) for each in (pipeline, guided)] for _ in range(3)]
         rate, guided_rate = np.mean(turns, axis=0).tolist()

@@ -1,34 +1,34 @@
-"""A catalogue on disk: `products.jsonl`, and `catalog.json`, whose presence says that the catalogue is complete."""
+"""The catalogue that users and the rest of the package open: products, and access to their photos."""
 
 import hashlib
-import json
+import importlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kaleido.atomic import remove_leftovers, write_atomically
-from kaleido.catalog import product_json
-from kaleido.catalog.product import SPLITS, Product
+from kaleido.catalog import importing, product_json
+from kaleido.catalog.files import HEADER, PRODUCTS, check_products, read_header, read_products
+from kaleido.catalog.importing import ImportOptions
+from kaleido.catalog.product import Product
+from kaleido.catalog.rejects import OnError
 from kaleido.catalog.sources import KINDS, Source, open_source
 from kaleido.errors import UserError
+from kaleido.progress import progress_bars
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
-HEADER, UNFINISHED_HEADER, PRODUCTS = "catalog.json", "catalog.json.unfinished", "products.jsonl"
-
 
 class Catalog:
-    """The products of a catalogue and the way to their photos; made by `Catalog.open`.
+    """Products with their texts and photos, made by `open`, `from_table`, `from_dataframe` or `wardrobe`.
 
     Attributes:
-        directory: Where it lies.
-        name: What it is called.
+        directory: Folder of the catalogue.
+        name: Name of the catalogue.
         kind: `folder`, `fashion-gen`, `fashion-small` or `wardrobe`.
-        products: Sorted by id.
+        products: All products, sorted by id.
     """
 
     def __init__(
@@ -41,69 +41,171 @@ class Catalog:
         self._sources = sources
 
     @classmethod
-    def open(cls, directory: str | Path) -> "Catalog":
+    def open(cls, directory: str | os.PathLike[str]) -> "Catalog":
         """Opens a finished catalogue.
 
+        Args:
+            directory: Folder of the catalogue.
+
         Raises:
-            UserError: Where there is none, it is damaged, or one of its sources has moved.
+            UserError: if there is no finished catalogue, it is damaged, or one of its sources is missing.
         """
         directory = Path(directory)
         header = read_header(directory)
         if header is None:
             raise UserError(
                 f"{directory} holds no finished catalogue (no catalog.json); make one with "
-                "`python -m kaleido catalog import` or `generate`."
+                "`kaleido catalog import` or `kaleido catalog generate`."
             )
-        sources = {}
-        for name, source in header["sources"].items():
-            if (
-                not isinstance(source, dict)
-                or not isinstance(source.get("path"), str)
-                or source.get("kind") not in [*KINDS]
-            ):
-                raise UserError(
-                    f"{directory / HEADER}: the source {name!r} needs a path and a kind, one of {', '.join(KINDS)}."
-                )
-            path = directory / source["path"]
-            if not os.path.exists(path):
-                raise UserError(
-                    f"{path}, the source {name!r} of the catalogue {directory}, is gone; write where it is now under "
-                    "`sources` in catalog.json, or import again with --overwrite."
-                )
-            sources[name] = open_source(path, source["kind"])
-        products = _read_products(directory / PRODUCTS)
+        sources = {name: _open_source(directory, name, source) for name, source in header["sources"].items()}
+        products = read_products(directory)
         if len(products) != header["products"]:
             raise UserError(
-                f"{directory / 'products.jsonl'} has {len(products)} products and catalog.json says "
-                f"{header['products']}; import again with --overwrite."
+                f"{directory / PRODUCTS} has {len(products)} products and catalog.json says {header['products']}; "
+                "import again with --overwrite."
             )
         try:
-            _check(products)
+            check_products(products)
         except UserError as error:
             raise UserError(f"{directory / PRODUCTS}: {error} Import again with --overwrite.") from None
         return cls(directory, header["name"], header["kind"], products, sources)
 
+    @classmethod
+    def from_table(
+        cls,
+        table: str | os.PathLike[str],
+        out: str | os.PathLike[str] | None = None,
+        *,
+        columns: Mapping[str, str | Sequence[str]] | None = None,
+        source: str | os.PathLike[str] | None = None,
+        separators: str = "|;",
+        name: str | None = None,
+        on_error: OnError = "stop",
+        sample: float = 1.0,
+        overwrite: bool = False,
+    ) -> "Catalog":
+        """Makes a catalogue of a table of products and a folder or zip of photos; the photos stay where they are.
+
+        The same as `kaleido catalog import folder`. If `out` already holds the catalogue of the same arguments, it is
+        opened. Several rows with one id are one product with several photos.
+
+        Args:
+            table: A `.csv` or `.jsonl` file, or its name inside `source`.
+            out: Folder of the catalogue; by default `STEM.catalog` beside the table. Files of other origin in it are
+                never replaced.
+            columns: Table columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and
+                `photos`, for example `{"id": "sku", "photos": ["image1", "image2"]}`. A field that is not given is
+                read from the column of its own name. Without a column of photos, photos are `images/ID.jpg`.
+            source: Folder or zip that photo paths are relative to; by default the table's folder.
+            separators: Characters between the photos of one cell.
+            name: Name of the catalogue; by default the name of the folder `out`.
+            on_error: What a row that cannot be used does: `stop` raises, `skip` lists it in `rejects.jsonl`.
+            sample: Share of the products to keep, in (0, 1], chosen by their ids.
+            overwrite: Whether a catalogue made with other arguments is replaced.
+
+        Raises:
+            UserError: if a file, column or photo is missing, or `out` holds something else.
+        """
+        table = Path(table)
+        if os.path.isfile(table):
+            table = Path(os.path.abspath(table))
+        out = Path(out) if out is not None else table.with_name(f"{table.stem}.catalog")
+        options = ImportOptions(name, on_error, sample, overwrite)
+        importing.import_table(source or table.parent, table, out, columns, separators, options)
+        return cls.open(out)
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: Any,
+        out: str | os.PathLike[str],
+        *,
+        source: str | os.PathLike[str],
+        columns: Mapping[str, str | Sequence[str]] | None = None,
+        separators: str = "|;",
+        name: str | None = None,
+        on_error: OnError = "stop",
+        sample: float = 1.0,
+        overwrite: bool = False,
+    ) -> "Catalog":
+        """Makes a catalogue of rows in memory and a folder or zip of photos; the photos stay where they are.
+
+        Args:
+            frame: A pandas DataFrame, anything else with `to_dict("records")`, or an iterable of mappings. None and
+                NaN are empty cells; a cell of photos may hold a list. Messages count rows from 0.
+            out: Folder of the catalogue.
+            source: Folder or zip that photo paths are relative to.
+            columns, separators, name, on_error, sample, overwrite: As in `from_table`.
+
+        Raises:
+            UserError: if a column or photo is missing, or `out` holds something else.
+        """
+        rows: Iterable[Mapping[str, Any]] = frame.to_dict("records") if hasattr(frame, "to_dict") else frame
+        options = ImportOptions(name, on_error, sample, overwrite)
+        importing.import_rows(rows, source, out, columns, separators, options)
+        return cls.open(out)
+
+    @classmethod
+    def wardrobe(
+        cls,
+        out: str | os.PathLike[str],
+        products: int = 1500,
+        *,
+        seed: int = 0,
+        photo_size: int = 192,
+        workers: int | None = None,
+        overwrite: bool = False,
+        progress: bool = True,
+    ) -> "Catalog":
+        """Draws the wardrobe: products with photos, texts, masks and the places of the parts that the texts name.
+
+        An interrupted call goes on where it stopped; a finished wardrobe of the same arguments is opened.
+
+        Args:
+            out: Folder of the catalogue.
+            products: Number of products.
+            seed: Seed of every random choice; the same seed gives the same bytes.
+            photo_size: Width and height of the photos in pixels.
+            workers: Processes that draw; one a CPU core by default.
+            overwrite: Whether a wardrobe that is there is drawn anew.
+            progress: Whether a progress bar is shown.
+
+        Raises:
+            UserError: if an argument is out of range or `out` holds something else.
+        """
+        generator = importlib.import_module("kaleido.wardrobe.catalog")  # the wardrobe is built on this package
+        with progress_bars(progress):
+            generator.generate_wardrobe(out, products, seed, photo_size, workers, overwrite)
+        return cls.open(out)
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.directory)!r}, {len(self):,} products, {self.photo_count:,} photos)"
+
     @property
     def photo_count(self) -> int:
+        """Number of photos of all products."""
         return sum(len(product.photos) for product in self.products)
 
     def read(self, uri: str) -> "bytes | np.ndarray":
-        """The photo or mask at a `SOURCE/PATH`: its encoded bytes, or uint8 [H, W, 3] from HDF5; thread-safe.
+        """Reads a photo or mask by its `SOURCE/PATH`: encoded bytes, or uint8 [H, W, 3] from HDF5; thread-safe.
 
         Raises:
-            UserError: Where it is missing or damaged.
+            UserError: if it is missing or damaged.
         """
         source, path = self._place(uri)
         return source.read(path)
 
     def locate(self, uri: str) -> str:
-        """Where a photo or mask lies, for messages: the source's path, then the file, member or row in it."""
+        """Returns the path of a photo or mask for messages: its source, then the file, member or row."""
         source, path = self._place(uri)
         return f"{source.path}, {path}"
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 over the products and, without reading them, the photos; the same wherever they lie."""
+        """Hexadecimal sha256 of the products and of the sizes or checksums of their photos; moving changes nothing."""
         digest = hashlib.sha256()
         for product in self.products:
             digest.update(product_json.encode(product).encode())
@@ -119,144 +221,16 @@ class Catalog:
         return self._sources[name], path
 
 
-def write_catalog(
-    directory: str | Path,
-    name: str,
-    kind: str,
-    sources: Mapping[str, Source],
-    products: Iterable[Product],
-    importer: Mapping[str, Any],
-) -> None:
-    """Checks the products and writes the catalogue, `catalog.json` last.
-
-    Args:
-        directory: Made where needed; a catalogue that is there is replaced.
-        name: What the catalogue is called.
-        kind: `folder`, `fashion-gen`, `fashion-small` or `wardrobe`.
-        sources: What the first part of each photo's `uri` means.
-        products: In any order.
-        importer: What the catalogue was made from and how, in JSON types; the same again means the same catalogue.
-
-    Raises:
-        UserError: Where there are no products or one is wrong.
-    """
-    directory = Path(directory)
-    products = sorted(products, key=lambda product: product.id)
-    _check(products)
-    header = {
-        "format": FORMAT,
-        "name": name,
-        "kind": kind,
-        "sources": {
-            key: {"kind": source.kind, "path": _relative_inside(source.path, directory)}
-            for key, source in sources.items()
-        },
-        "products": len(products),
-        "photos": sum(len(product.photos) for product in products),
-        "importer": dict(importer),
-    }
-    remove_leftovers(directory)
-    # From here to the last line the folder says that its products are of a catalogue that is being written.
-    unfinished = directory / UNFINISHED_HEADER
-    write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
-    (directory / HEADER).unlink(missing_ok=True)
-    lines = "".join(f"{product_json.encode(product)}\n" for product in products)
-    write_atomically(directory / PRODUCTS, lines.encode())
-    unfinished.replace(directory / HEADER)
-
-
-def is_finished(directory: str | Path, importer: Mapping[str, Any], overwrite: bool = False) -> bool:
-    """Whether `directory` holds a finished catalogue made by the same import; False where one is to be written.
-
-    Args:
-        directory: May not exist.
-        importer: What `write_catalog` would be given.
-        overwrite: Whether a catalogue that is there is to be replaced.
-
-    Raises:
-        UserError: Where writing would destroy something else.
-    """
-    directory = Path(directory)
-    if overwrite and (directory / HEADER).exists():
-        return False
-    header = read_header(directory)
-    if header is None and (directory / PRODUCTS).exists() and not (directory / UNFINISHED_HEADER).exists():
+def _open_source(directory: Path, name: str, source: Any) -> Source:
+    """Opens a source by its entry in `catalog.json`."""
+    if not isinstance(source, dict) or not isinstance(source.get("path"), str) or source.get("kind") not in [*KINDS]:
         raise UserError(
-            f"{directory / 'products.jsonl'} exists and is of no finished catalogue; choose another --out or delete it."
+            f"{directory / HEADER}: the source {name!r} needs a path and a kind, one of {', '.join(KINDS)}."
         )
-    if header is None:
-        return False
-    if header["importer"] != importer:
+    path = directory / source["path"]
+    if not os.path.exists(path):
         raise UserError(
-            f"{directory} holds the catalogue {header['name']!r}, made with other arguments; choose another --out, or "
-            f"replace it with --overwrite. Received: {json.dumps(importer)}, there: {json.dumps(header['importer'])}."
+            f"{path}, the source {name!r} of the catalogue {directory}, is gone; write its new place under `sources` "
+            "in catalog.json, or import again with --overwrite."
         )
-    return True
-
-
-def read_header(directory: Path) -> dict[str, Any] | None:
-    """What `catalog.json` says, or None where there is none.
-
-    Raises:
-        UserError: Where it is damaged or of another format.
-    """
-    path = directory / HEADER
-    try:
-        header = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}); import again with --overwrite.") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(f"{path} is not of format {FORMAT}; import again with --overwrite.")
-    if missing := {"name", "kind", "sources", "products", "photos", "importer"} - header.keys():
-        raise UserError(f"{path} lacks {', '.join(sorted(missing))}; import again with --overwrite.")
-    kinds = {"name": str, "kind": str, "sources": dict, "importer": dict}
-    if wrong := [key for key, kind in kinds.items() if not isinstance(header[key], kind)]:
-        raise UserError(f"{path}: {wrong[0]} is not what an import writes; import again with --overwrite.")
-    return header
-
-
-def _read_products(path: Path) -> tuple[Product, ...]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); import again with --overwrite.") from error
-    products = []
-    for row, line in enumerate(lines, start=1):
-        try:
-            products.append(product_json.decode(line))
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise UserError(f"{path}, row {row}: is not a product ({error}); import again with --overwrite.") from error
-    return tuple(sorted(products, key=lambda product: product.id))
-
-
-def _check(products: list[Product]) -> None:
-    if not products:
-        raise UserError("There is no product to write: the input holds none, or every one was rejected.")
-    product_ids, photo_ids = set(), set()
-    for product in products:
-        if problem := _problem(product, product_ids, photo_ids):
-            raise UserError(f"Product {product.id!r} {problem}.")
-        product_ids.add(product.id)
-        photo_ids.update(photo.id for photo in product.photos)
-
-
-def _problem(product: Product, product_ids: set[str], photo_ids: set[str]) -> str:
-    if not product.id or product.id in product_ids:
-        return "needs an id of its own"
-    if not product.photos:
-        return "has no photo"
-    if not product.text:
-        return "has neither a title nor a description"
-    if product.split and product.split not in SPLITS:
-        return f"has the split {product.split!r}, which is none of {', '.join(SPLITS)}"
-    own = {photo.id for photo in product.photos}
-    if len(own) < len(product.photos) or own & photo_ids:
-        return "has a photo whose id another photo has"
-    return ""
-
-
-def _relative_inside(path: Path, directory: Path) -> str:
-    path, directory = Path(os.path.abspath(path)), Path(os.path.abspath(directory))
-    return (path.relative_to(directory) if path.is_relative_to(directory) else path).as_posix()
+    return open_source(path, source["kind"])

@@ -21,40 +21,64 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def import_folder(
-    source: str | Path,
-    table: str | Path,
+    source: str | os.PathLike[str],
+    table: str | os.PathLike[str],
     rejects: Rejects,
     columns: Mapping[str, Sequence[str]] | None = None,
     separators: str = "|;",
 ) -> Imported:
-    """Reads a table of products and finds their photos.
-
-    A product may have several photos: in several columns, in one column with a separator, in a JSON list, or on
-    several rows with the same id, whose other fields are equal or empty; attributes are those of its first row. Photo
-    paths are relative to `source`. Without a column of photos a product's only photo is `images/ID.jpg` (or .jpeg,
-    .png, .webp). A row is used whole or rejected.
+    """Reads a table file of products and finds their photos; see `products_of_table`.
 
     Args:
-        source: The folder or zip with the photos.
+        source: Folder or zip with the photos.
         table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
-        rejects: Takes the rows that cannot be used.
-        columns: The columns that hold `id`, `title`, `description`, `category`, `subcategory`, `split` and `photos`
-            (several, if need be); a field that is not given is in the column of its own name, if there is one.
-        separators: Characters that divide the photos of one column.
-
-    Raises:
-        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+        rejects: Collects the rows that cannot be used.
+        columns, separators: As in `products_of_table`.
     """
     photos = open_source(source)
-    rows = _open_table(photos, Path(table), rejects)
-    reader = _ProductReader(photos, _resolve(columns or {}, rows), separators)
+    return products_of_table(photos, _open_table(photos, Path(table), rejects), rejects, columns, separators)
+
+
+def products_of_table(
+    photos: Source,
+    table: Table,
+    rejects: Rejects,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    separators: str = "|;",
+) -> Imported:
+    """Makes products of a table's rows and finds their photos.
+
+    A product may have several photos: in several columns, in one column with a separator, in a JSON list, or on
+    several rows with the same id, whose other fields must be equal or empty; attributes are those of its first row.
+    Without a column of photos a product's only photo is `images/ID.jpg` (or .jpeg, .png, .webp). A row is used whole
+    or rejected.
+
+    Args:
+        photos: Folder or zip that photo paths are relative to.
+        table: Rows to read.
+        rejects: Collects the rows that cannot be used.
+        columns: Columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and `photos` (which
+            may have several); a field that is not given is read from the column of its own name, if there is one.
+        separators: Characters between the photos of one cell.
+
+    Raises:
+        UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
+    """
+    reader = _ProductReader(photos, _resolve(columns or {}, table), separators)
     products: dict[str, Product] = {}
-    for row in rows.rows:
-        with rejects.row(rows.file, row.number):
+    for row in table.rows:
+        with rejects.row(table.file, row.number):
             product = reader.read(row)
             known = products.get(product.id)
             products[product.id] = _joined(known, product) if known else _numbered(product)
     return Imported({"photos": photos}, list(products.values()))
+
+
+def table_path(source: str | os.PathLike[str], table: str | os.PathLike[str]) -> str:
+    """Returns the path of a table as `catalog.json` records it: relative to `source` if it lies inside."""
+    table = Path(table)
+    folder = Path(os.path.abspath(source))
+    return (table.relative_to(folder) if table.is_relative_to(folder) else table).as_posix()
 
 
 def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:

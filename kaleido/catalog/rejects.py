@@ -1,10 +1,13 @@
-"""Rows that an import cannot use: it stops at the first, or leaves them out and keeps account of each."""
+"""Rows that an import cannot use: the first one stops it, or each is left out and listed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from kaleido.errors import UserError
+
+OnError = Literal["stop", "skip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +15,9 @@ class Reject:
     """A row left out.
 
     Attributes:
-        file: The file that it is in.
-        row: For a table the line it begins on, the heading being line 1; for HDF5 the index, from 0.
-        reason: What is wrong with it.
+        file: File with the row.
+        row: Line on which a table's row begins (the heading is line 1), or index of a data frame's or HDF5 row, from 0.
+        reason: What is wrong with the row.
     """
 
     file: str
@@ -23,28 +26,31 @@ class Reject:
 
 
 class RowError(Exception):
-    """What is wrong with the row being read; raised and caught inside an import."""
+    """Raised and caught inside an import; its message says what is wrong with the row being read."""
 
 
 class Rejects:
     """Collects the rows that an import cannot use.
 
     Args:
-        on_error: `stop` makes the first one a `UserError`; `skip` carries on.
+        on_error: `stop` raises a `UserError` at the first; `skip` collects all.
     """
 
-    def __init__(self, on_error: str = "stop"):
+    def __init__(self, on_error: OnError = "stop"):
+        if on_error not in get_args(OnError):
+            raise UserError(f"on_error must be stop or skip. Received: {on_error!r}")
         self._stops = on_error == "stop"
         self.rows: list[Reject] = []
 
     def add(self, file: str, row: int, reason: str) -> None:
+        """Collects a row, or raises a `UserError` that names it."""
         if self._stops:
             raise UserError(f"{file}, row {row}: {reason}; correct the row, or leave such rows out by --on-error skip.")
         self.rows.append(Reject(file, row, reason))
 
     @contextmanager
     def row(self, file: str, row: int) -> Iterator[None]:
-        """Turns a `RowError` of its body into a reject."""
+        """Adds the row if the body raises a `RowError`."""
         try:
             yield
         except RowError as error:

@@ -5,7 +5,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -78,7 +78,7 @@ def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = Fa
         return _read_csv(data, file, rejects, join_surplus)
     if suffix == ".jsonl":
         rows = tuple(_jsonl_rows(data, file, rejects))
-        return Table(file, tuple(dict.fromkeys(key for row in rows for key in row.values)), rows)
+        return Table(file, _columns_of(rows), rows)
     raise UserError(f"{file} must be a .csv or a .jsonl file.")
 
 
@@ -88,6 +88,52 @@ def read_table_file(path: Path, rejects: Rejects) -> Table:
         return read_table(path.read_bytes(), str(path), rejects)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str, rejects: Rejects) -> Table:
+    """Makes a table of rows in memory, such as a data frame's; NaN and None become empty cells.
+
+    Args:
+        rows: One mapping of column names to values a row; rows are numbered from 0.
+        name: Name of the table in messages.
+        rejects: Collects the rows that cannot be read.
+    """
+    readable = []
+    for number, values in enumerate(rows):
+        if not isinstance(values, Mapping):
+            rejects.add(name, number, f"is not a mapping of column names. Received: {type(values).__name__}")
+            continue
+        row = {str(column): _scalar_as_text(_plain(value)) for column, value in values.items()}
+        try:
+            json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeError:
+            rejects.add(name, number, "is not UTF-8")
+        except RecursionError:
+            rejects.add(name, number, "is nested too deeply")
+        else:
+            readable.append(Row(number, row))
+    return Table(name, _columns_of(readable), tuple(readable))
+
+
+def _plain(value: Any) -> Any:
+    """Turns a cell of a data frame into a JSON value: NumPy values to Python's, missing ones to None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    try:
+        missing = bool(value != value)
+    except TypeError:  # pandas.NA has no truth value
+        missing = True
+    if missing or value is None:
+        return None
+    return value if isinstance(value, str | bool | int | float) else str(value)
+
+
+def _columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for row in rows for key in row.values))
 
 
 def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> Table:

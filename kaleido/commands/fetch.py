@@ -1,80 +1,75 @@
-"""`python -m kaleido fetch`: files from a mirror, several at once, resumed and checked."""
+"""`kaleido fetch`: files from a mirror, several at once, resumed and checked."""
 
 import os
-import sys
-from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.command import Command
+from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
-from kaleido.fetch.fetch_files import fetch_files
-from kaleido.fetch.manifest import read_list
-from kaleido.fetch.patience import Patience
-from kaleido.fetch.source import HOW_TO_NAME_A_MIRROR
-from kaleido.fetch.sources import source_at
-from kaleido.progress import tqdm
+from kaleido.ranges import check_range
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb; returns the exit code."""
-    parser = ArgumentParser(prog="python -m kaleido fetch", description=__doc__.partition(": ")[2])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a file, relative to the base's folder")
-    parser.add_argument(
-        "--list", metavar="FILE", help="more names, one a line, # before those to leave out; - is stdin"
-    )
-    parser.add_argument(
-        "--base",
-        default=os.environ.get("KALEIDO_DATA_URL", ""),
-        metavar="URL",
-        help="http(s)://..., s3://bucket/prefix or a folder; by default what KALEIDO_DATA_URL says. Its SHA256SUMS, if "
-        "it has one, gives checksums",
-    )
-    parser.add_argument("--folder", default="", help="of the base, that the names are in; by default its top")
-    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the files go (%(default)s)")
-    parser.add_argument("--workers", type=int, default=4, help="files at once (%(default)s)")
-    parser.add_argument("--tries", type=int, default=10, help="in a row without getting further (%(default)s)")
-    parser.add_argument(
-        "--backoff", type=float, default=1.0, help="seconds before the second try, then doubled (%(default)s)"
-    )
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds of silence on a connection (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random part of waiting times (%(default)s)")
-    parser.add_argument("--anonymous", action="store_true", help="do not sign requests to S3")
-    args = parser.parse_args(argv)
-    if min(args.workers, args.tries) < 1 or args.backoff < 0 or not 0 < args.timeout < float("inf"):
-        received = f"{args.workers}, {args.tries}, {args.backoff}, {args.timeout}"
-        raise UserError(f"--workers, --tries and --timeout must be above 0, --backoff not below. Received: {received}")
-    names = [*args.names, *_listed(args.list)]
-    if not names and not args.list:
-        raise UserError("no file is named; give NAMEs or a --list")
-    if not names:
+@dataclass(frozen=True)
+class Fetch:
+    """The files to fetch.
+
+    Args:
+        names: Files, relative to the base's folder.
+        list: File with more names, one a line, # before those to leave out; - is stdin.
+        base: Mirror: http(s)://..., s3://bucket/prefix or a folder; by default the environment variable
+            KALEIDO_DATA_URL. Its SHA256SUMS, if it has one, gives checksums.
+        folder: Folder of the base that the names are in; by default its top.
+        out: Folder to write the files to.
+        workers: Files at once.
+        tries: Tries in a row without getting further.
+        backoff: Seconds before the second try, then doubled.
+        timeout: Seconds of silence after which a connection counts as cut.
+        seed: Seed of the random part of waiting times.
+        anonymous: Do not sign requests to S3.
+    """
+
+    names: tuple[str, ...] = field(default=(), metadata=POSITIONAL)
+    list: str | None = None
+    base: str | None = None
+    folder: str = ""
+    out: str = "."
+    workers: int = 4
+    tries: int = 10
+    backoff: float = 1.0
+    timeout: float = 30.0
+    seed: int = 0
+    anonymous: bool = False
+
+    def __post_init__(self):
+        check_range(self, "[1, inf)", "workers", "tries")
+        check_range(self, "[0, inf)", "backoff")
+        check_range(self, "(0, inf)", "timeout")
+
+
+def fetch(config: Fetch) -> None:
+    """Fetches files from a mirror, several at once; interrupted downloads are resumed, and checksums are verified."""
+    from kaleido.fetch.fetch_files import fetch_from
+    from kaleido.fetch.manifest import read_list
+    from kaleido.fetch.patience import Patience
+    from kaleido.fetch.source import HOW_TO_NAME_A_MIRROR
+    from kaleido.fetch.sources import source_at
+    from kaleido.progress import tqdm
+
+    names = [*config.names, *(read_list(config.list) if config.list else ())]
+    if not names and config.list:
         print("nothing to fetch: every line of the list is left out")
-        return 0
-    if not args.base:
+        return
+    if not names:
+        raise UserError("no file is named; give NAMES or a --list")
+    base = config.base or os.environ.get("KALEIDO_DATA_URL")
+    if not base:
         raise UserError(f"nobody hosts these files for everybody; {HOW_TO_NAME_A_MIRROR}")
-    source = source_at(args.base, args.timeout, args.anonymous)
-    patience = Patience(args.tries, args.backoff, args.seed)
+    source = source_at(base, config.timeout, config.anonymous)
     print(f"from {source.address}", flush=True)
-    missing, count = defaultdict(list), 0
-    for name, result in fetch_files(source, names, args.out, args.folder, args.workers, patience):
-        count += 1
-        if isinstance(result, UserError):
-            missing[str(result)].append(name)
-        else:
-            tqdm.write(f"{args.out / name}: {'done' if result else 'there already'}")
-    if missing:
-        reasons = "; ".join(f"{', '.join(sorted(names))}: {reason}" for reason, names in sorted(missing.items()))
-        lost = sum(map(len, missing.values()))
-        raise UserError(f"{lost} of {count} files did not come from {source.address}: {reasons}")
-    return 0
+    patience = Patience(config.tries, config.backoff, config.seed)
+    for name, fetched in fetch_from(source, names, Path(config.out), config.folder, config.workers, patience):
+        tqdm.write(f"{Path(config.out) / name}: {'done' if fetched else 'there already'}")
 
 
-def _listed(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        if path == "-":
-            return read_list(sys.stdin)
-        with open(path, encoding="utf-8") as file:
-            return read_list(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as a list of files: {error}") from None
+COMMAND = Command(fetch, Fetch, backend=False)

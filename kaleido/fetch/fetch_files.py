@@ -1,5 +1,6 @@
 """Several files at once."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,30 @@ from kaleido.fetch.manifest import checked_name, read_checksums
 from kaleido.fetch.patience import Patience
 from kaleido.fetch.progress import Progress
 from kaleido.fetch.source import Source
+
+
+def fetch_from(
+    source: Source, names: Sequence[str], out: Path, folder: str, workers: int, patience: Patience
+) -> Iterator[tuple[str, bool]]:
+    """Fetches files as `fetch_files` does, all that can be had before the first error.
+
+    Yields:
+        Each name as soon as its file is there, with False if it was there already.
+
+    Raises:
+        UserError: at the end, naming all files that did not come, and why.
+    """
+    missing, count = defaultdict(list), 0
+    for name, result in fetch_files(source, names, out, folder, workers, patience):
+        count += 1
+        if isinstance(result, UserError):
+            missing[str(result)].append(name)
+        else:
+            yield name, result
+    if missing:
+        reasons = "; ".join(f"{', '.join(sorted(names))}: {reason}" for reason, names in sorted(missing.items()))
+        lost = sum(map(len, missing.values()))
+        raise UserError(f"{lost} of {count} files did not come from {source.address}: {reasons}")
 
 
 def fetch_files(

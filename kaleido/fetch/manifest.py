@@ -1,8 +1,8 @@
 """What to fetch and how to know it: lists of names, and `SHA256SUMS` as sha256sum writes it."""
 
 import re
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+import sys
+from pathlib import Path, PurePosixPath
 
 from kaleido.errors import UserError
 from kaleido.fetch.patience import Patience
@@ -29,10 +29,21 @@ def checked_name(name: str) -> str:
     return str(path)
 
 
-def read_list(lines: Iterable[str]) -> list[str]:
-    """The names in a list, one a line; empty lines and those that start with `#` are left out."""
-    stripped = (line.strip() for line in lines)
-    return [line for line in stripped if line and not line.startswith("#")]
+def read_list(path: str) -> list[str]:
+    """Reads the names in a list, one a line; empty lines and those that start with `#` are left out.
+
+    Args:
+        path: File of the list; `-` is standard input.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as a list of files: {error}") from None
+    lines = map(str.strip, text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def read_checksums(source: Source, patience: Patience) -> dict[str, str]:

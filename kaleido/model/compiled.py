@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
+
+from kaleido.backend import keras
 
 
 def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:

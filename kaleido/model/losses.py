@@ -7,8 +7,7 @@ accumulated parts divides by the weight of the whole and gives the same loss and
 from collections.abc import Mapping
 from typing import Any
 
-from keras import ops
-
+from kaleido.backend import ops
 from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
 

@@ -1,8 +1,9 @@
-"""Whether our model, in compatibility mode, computes what the original release computed."""
+"""Compares our model, in compatibility mode, with values that the original release computed."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +13,37 @@ import tensorflow as tf
 
 from kaleido.app.config import OptimizerConfig, TrainConfig
 from kaleido.app.steps import create_step
+from kaleido.atomic import write_atomically
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import QUIRKS, Compatibility, LossConfig, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.losses import total_loss
 from kaleido.original.batches import to_batch
-from kaleido.original.checkpoint import OriginalCheckpoint, variable_table
+from kaleido.original.checkpoint import OriginalCheckpoint, require_tensorflow, variable_table
 from kaleido.original.schema import Columns, Schema
 from kaleido.original.text_files import TextFiles
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 
+BATCHES = ("batch.tsv", "batch.npz")
+"""Files of a reference set that hold the same batch."""
+
 TOLERANCE = 2e-4
-"""Of logits, losses and gradient norms, relative: float32, summed in another order."""
+"""Largest relative difference of logits, losses and gradient norms: float32, summed in another order."""
 
 CURVE_TOLERANCE = 1e-3
-"""Of the loss over the training steps, relative."""
+"""Largest relative difference of the loss over the training steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one result is from the original's.
+    """The difference between one result and the original's.
 
     Attributes:
         key: Its name in `expected.npz`.
         absolute: Largest absolute difference.
         relative: Over the largest absolute value of the original's; of gradient norms, over each on its own.
-        tolerance: What `relative` may be.
+        tolerance: Largest `relative` that counts as agreement.
     """
 
     key: str
@@ -48,12 +53,65 @@ class Difference:
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference is within its tolerance."""
+        """Tells whether the difference is within its tolerance."""
         return self.relative <= self.tolerance
 
 
+@dataclass(frozen=True, slots=True)
+class ParityResult:
+    """The comparison with a reference set.
+
+    Attributes:
+        differences: Of each batch file, what was compared.
+        results: Everything that our model computed of `batch.tsv`, by the names of `expected.npz`.
+    """
+
+    differences: Mapping[Path, list[Difference]]
+    results: Mapping[str, np.ndarray]
+
+    @property
+    def agrees(self) -> bool:
+        """Tells whether every difference is within its tolerance."""
+        return all(found.agrees for of_batch in self.differences.values() for found in of_batch)
+
+    @property
+    def table(self) -> str:
+        """The differences, for people."""
+        lines = []
+        for path, differences in self.differences.items():
+            lines += [str(path), f"{'':20}{'absolute':>12}{'relative':>12}{'allowed':>12}"]
+            for found in differences:
+                mark = "" if found.agrees else "  <- differs"
+                lines.append(f"{found.key:20}{found.absolute:12.2e}{found.relative:12.2e}{found.tolerance:12.0e}{mark}")
+        return "\n".join([*lines, "everything agrees" if self.agrees else "not everything agrees"])
+
+    def save_results(self, path: Path) -> None:
+        """Writes `results` as an `.npz`."""
+        content = BytesIO()
+        np.savez(content, **self.results)
+        write_atomically(path, content.getvalue())
+
+
+def run_parity(directory: Path, without: str | None = None) -> ParityResult:
+    """Runs our model on a reference set and compares everything that the original computed.
+
+    Args:
+        directory: See `Reference`.
+        without: One quirk to leave out, to see its effect.
+
+    Raises:
+        UserError: if the folder is no reference set, there is no such quirk, or the backend is not TensorFlow.
+    """
+    require_tensorflow()
+    reference = Reference(directory)
+    compatibility = reference.compatibility(without)
+    computed = {name: compute(reference, reference.columns(name), compatibility) for name in BATCHES}
+    differences = {reference.directory / name: compare(reference.expected, found) for name, found in computed.items()}
+    return ParityResult(differences, computed[BATCHES[0]])
+
+
 class Reference:
-    """A folder of values that the original computed.
+    """A reference set: a folder of values that the original computed.
 
     Args:
         directory: With `config.json`, `training.json`, `schema.txt`, `batch.tsv`, `batch.npz`, `expected.npz` and a
@@ -74,7 +132,7 @@ class Reference:
         self.schema = Schema.parse(self._text("schema.txt").strip())
 
     def columns(self, name: str) -> Columns:
-        """The columns of `batch.tsv` or `batch.npz`."""
+        """Reads the columns of `batch.tsv` or `batch.npz`."""
         if name.endswith(".tsv"):
             rows = self._text(name).count("\n") + 1
             return next(TextFiles([self.directory / name], self.schema).batches(rows))
@@ -83,8 +141,8 @@ class Reference:
             raise UserError(f"{self.directory / name}: lacks {', '.join(missing)}, which schema.txt lists")
         return columns
 
-    def compatibility(self, without: str = "") -> Compatibility:
-        """All quirks, without one that is named.
+    def compatibility(self, without: str | None = None) -> Compatibility:
+        """Turns all quirks on but the named one.
 
         Raises:
             UserError: if there is no such quirk.
@@ -94,7 +152,7 @@ class Reference:
         return replace(Compatibility(original=True), **({without: False} if without else {}))
 
     def _training(self) -> tuple[int, OptimizerConfig]:
-        """The number of training steps, and the original's rule."""
+        """Reads the number of training steps, and the original's optimizer."""
         path = self.directory / "training.json"
         said = self._json(path.name)
         try:
@@ -139,15 +197,15 @@ class Reference:
 
 
 def compute(reference: Reference, columns: Columns, compatibility: Compatibility) -> dict[str, np.ndarray]:
-    """Everything that `expected.npz` holds, computed by our model.
+    """Computes everything that `expected.npz` holds by our model, without dropout.
 
     Args:
         reference: Weights and training settings.
-        columns: Of the batch.
-        compatibility: Which quirks to have.
+        columns: The batch.
+        compatibility: Quirks to have.
 
     Returns:
-        Logits by task, `pooled`, `loss_*`, `grad_names` and `grad_norms`, `loss_curve`; dropout is off.
+        Logits by task, `pooled`, `loss_*`, `grad_names` and `grad_norms`, `loss_curve`.
     """
     config = replace(reference.checkpoint.model_config(), dropout=0.0, attention_dropout=0.0)
     config = replace(config, compatibility=compatibility)
@@ -158,7 +216,12 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
     with tf.GradientTape() as tape:
         logits = model(tensors)
         total, losses = total_loss(logits, tensors, LossConfig(), compatibility)
-    gradients = tape.gradient(total, [target.variable.value for target in table.values()])
+    # The segment table of a level past its end is never read: its gradient is zero.
+    gradients = tape.gradient(
+        total,
+        [target.variable.value for target in table.values()],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
     results = {f"{task}_logits": _rows(logits[task]) for task in TASKS}
     results["pooled"] = keras.ops.convert_to_numpy(model.encode(tensors)[2])
     results |= {f"loss_{task}": np.float32(losses[task]) for task in TASKS}
@@ -170,7 +233,7 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
 
 
 def compare(expected: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> list[Difference]:
-    """How far the results are from the original's, key by key.
+    """Compares the results with the original's, key by key.
 
     Raises:
         UserError: if a key, a shape or a variable's name differs.
@@ -212,7 +275,7 @@ class _Model(PretrainingTasks):
 
 
 def _loss_curve(reference: Reference, config: ModelConfig, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The total before each training step on one batch, and after the last."""
+    """Computes the total loss before each training step on one batch, and after the last."""
     steps, rule = reference.training
     application = _Model(config, reference.checkpoint)
     step = create_step(application, TrainConfig(batch_size=len(batch["paired"]), optimizer_config=rule), steps)
@@ -226,6 +289,6 @@ def _loss_curve(reference: Reference, config: ModelConfig, batch: Mapping[str, n
 
 
 def _rows(logits: Any) -> np.ndarray:
-    """Logits as the original gives them: one row a masked word or patch."""
+    """Shapes logits as the original does: one row a masked word or patch."""
     logits = keras.ops.convert_to_numpy(logits)
     return logits.reshape(-1, logits.shape[-1])

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, batch_of
 from kaleido.original.records import OriginalRecords
 from kaleido.records.config import PipelineConfig
-from kaleido.records.pipeline import TASKS
+from kaleido.records.open import register_records
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
@@ -39,7 +40,7 @@ class OriginalPipeline(BatchStream):
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
         labels: By name the class of every record, int32; batches have them as `NAME_label`, and what the data has.
-        mistaken: Not used: the data has its pairs.
+        hard_negatives: Not used: the data has its pairs.
         show_text: Not used: the data shows all photos with their texts.
 
     Raises:
@@ -59,7 +60,7 @@ class OriginalPipeline(BatchStream):
         count: int = 1,
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
-        mistaken: None = None,
+        hard_negatives: None = None,
         show_text: bool = True,
     ):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
@@ -74,7 +75,10 @@ class OriginalPipeline(BatchStream):
         self._left_out = {name for task in TASKS if task not in tasks for name in names[task]}
 
     def batch(self, step: int) -> Batch:
-        rows = self._draws(step).indices
+        rows = self.draws(step).indices
         rows = rows[self._local(len(rows))]
         batch = batch_of(self.records.examples(rows), self.records.photo_size, self._raw_positions, self._left_out)
         return batch | {f"{name}_label": classes[rows] for name, classes in self._labels.items()}
+
+
+register_records(OriginalRecords, OriginalPipeline)

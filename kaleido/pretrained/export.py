@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from kaleido.app.model_folder import WEIGHTS_FILE, SavedModel, load_model, max_text_length, read_model_config
 from kaleido.atomic import folder_written_atomically
+from kaleido.backend import keras
 from kaleido.constants import LEVELS, PATCH_COUNTS, PATCHES
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig

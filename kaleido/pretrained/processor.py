@@ -16,9 +16,8 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
-from kaleido.records.corruption import Corruption
-from kaleido.records.draws import Draws
-from kaleido.records.photos import create_extractor
+from kaleido.records.corruption import clean_photos
+from kaleido.records.extractor import create_extractor
 from kaleido.records.reader import PhotoView
 from kaleido.records.stream import Batch
 from kaleido.vision.features import PhotoFailure, PhotoFeatures
@@ -133,6 +132,4 @@ def _name(photo: ListedPhoto) -> str:
 
 def _batch(found: list[tuple[ListedPhoto, PhotoView]]) -> tuple[list[ListedPhoto], Batch]:
     photos, views = zip(*found)
-    rows = np.arange(len(photos))
-    whole = Corruption.draw((), {}, Draws(0, np.zeros_like(rows), rows))
-    return list(photos), whole.apply(zip(views, views), views[0].vectors.shape[1])
+    return list(photos), clean_photos(views, views[0].vectors.shape[1])

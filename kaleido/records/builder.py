@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,7 @@ from tensorflow_datasets.core import dataset_builder
 
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
-from kaleido.original.index import OriginalIndex
 from kaleido.records.fixed_layout import FixedLayout
-from kaleido.records.index import Index
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -94,7 +92,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         work: Folder in `partial_directory(directory)`, or that itself, to work in.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version(VERSION)
     RELEASE_NOTES = {"1.0.0": "74 float16 vectors a photo."}
 
     def __init__(
@@ -151,7 +149,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             return False
         return True
 
-    def read_part(self, file: RecordFile) -> tuple[Index | OriginalIndex, str]:
+    def read_part(self, file: RecordFile) -> tuple[Sized, str]:
         """The index of a finished file, and its rejects as lines of JSON.
 
         Raises:
@@ -267,16 +265,6 @@ def make_work_folder(work: Path) -> None:
     """Makes the folders of a `KaleidoRecords.work`."""
     for name in ("records", "parts", "making"):
         (work / name).mkdir(parents=True, exist_ok=True)
-
-
-def partial_directory(directory: Path) -> Path:
-    """Where an unfinished preparation keeps its files."""
-    return directory.parent / f"{directory.name}.partial"
-
-
-def index_file(split: str) -> str:
-    """Name of the file with the index of a split."""
-    return f"index-{split}.npz"
 
 
 def _count_records(path: Path) -> int:

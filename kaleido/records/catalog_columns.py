@@ -7,7 +7,7 @@ import numpy as np
 from kaleido.catalog.catalog import HEADER, Catalog
 from kaleido.errors import UserError
 from kaleido.records.index import UNLABELLED
-from kaleido.records.reader import Records, SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 
 RECORD_LABELS = {"category": "categories", "subcategory": "subcategories"}
 """Labels that records have themselves, and where the metadata names them."""
@@ -25,7 +25,7 @@ def catalog_of(records: SplitRecords, directory: str = "") -> Catalog:
     """
     path = Path(directory) if directory else records.directory.parent
     wanted = records.metadata.get("catalog", {}).get("fingerprint")
-    if not isinstance(records, Records) or wanted is None:
+    if not isinstance(records, PhotoRecords) or wanted is None:
         raise UserError(f"{records.directory}: these records were not made of a catalogue, whose columns are asked for")
     if not directory and not (path / HEADER).is_file():
         raise UserError(f"{path}: no catalogue beside the records; name the one that they were made of by --catalog")
@@ -49,7 +49,7 @@ def column_labels(records: SplitRecords, column: str, directory: str = "") -> tu
     Raises:
         UserError: if there is no such column.
     """
-    if column in RECORD_LABELS and isinstance(records, Records):
+    if column in RECORD_LABELS and isinstance(records, PhotoRecords):
         return list(records.metadata[RECORD_LABELS[column]]), getattr(records.index, column)
     catalog = catalog_of(records, directory)
     values = [product.attributes.get(column, "") for product in catalog.products]

@@ -104,7 +104,8 @@ class PipelineConfig:
         mask_probability: Share of the pieces of a text that is masked.
         max_predictions: Masked pieces of a text at most.
         whole_word: Whether the pieces of a word are masked together.
-        masking: `guided` by the pairs that `align` wrote, where records have some; or `random`, to compare with.
+        masking: `guided` by the pairs that `align` wrote; `random`, to compare with; or `auto`, guided where the
+            records have pairs and random where they have none.
         mismatch_probability: Share of the photos that are shown with the text of another product.
         mismatch: Whose text that is: `any` other product's, or where possible one of the `same_subcategory`.
         workers: Threads that make batches.
@@ -115,7 +116,7 @@ class PipelineConfig:
     mask_probability: float = 0.15
     max_predictions: int = 10
     whole_word: bool = True
-    masking: Literal["guided", "random"] = "guided"
+    masking: Literal["auto", "guided", "random"] = "auto"
     mismatch_probability: float = 0.5
     mismatch: Literal["any", "same_subcategory"] = "any"
     workers: int = 2

@@ -4,7 +4,7 @@ A record holds every vector that a corruption can need, so each is a choice of v
 """
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,3 +97,17 @@ class Corruption:
             blanks = self.labels["blank_positions"]
             batch["level5"][np.arange(len(blanks))[:, None], blanks] = 0
         return batch | self.labels
+
+
+def clean_photos(views: Sequence[PhotoView], feature_size: int) -> dict[str, np.ndarray]:
+    """Builds a batch of photos to which nothing is done.
+
+    Args:
+        views: The photos, B of them.
+        feature_size: Length D of a vector.
+
+    Returns:
+        `level1` to `level5`, float16 [B, n, D], and `positions`, float32 [B, 55, 5].
+    """
+    vectors = {level: np.tile(whole, (len(views), 1)) for level, whole in _WHOLE.items()}
+    return Corruption(vectors, np.zeros(0, np.int64), {}).apply(zip(views, views), feature_size)

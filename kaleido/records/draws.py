@@ -30,7 +30,7 @@ class Stream(IntEnum):
     DONOR = 10
     DONOR_CELL = 11
     DONOR_RECORD = 12
-    MISTAKEN = 13
+    HARD_NEGATIVE = 13
 
 
 def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ()) -> np.ndarray:

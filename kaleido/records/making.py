@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from kaleido.atomic import remove_atomically
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
-from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile, index_file, partial_directory
+from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile
 from kaleido.records.fixed_layout import FixedLayout
+from kaleido.records.place import index_file, partial_directory
 from kaleido.records.reader import read_description
 from kaleido.records.shard import Shard
 from kaleido.records.work_folder import WorkFolder, check_same, read_json

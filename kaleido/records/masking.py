@@ -1,18 +1,45 @@
 """Alignment Guided Masking (AGM): which words and which patches the model has to complete (paper section 3.3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from kaleido.constants import LEVEL_SLICES, PATCHES
+from kaleido.errors import UserError
+from kaleido.records.config import PipelineConfig
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.guidance import MASKED_PATCHES, select_pairs
 from kaleido.records.pairs import Pairs
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.text import Tokenizer
 
 _FIRST_PATCH = LEVEL_SLICES[min(MASKED_PATCHES) - 1].start
 _MASK_SHARE, _RANDOM_SHARE = 0.8, 0.1
+
+
+def resolve_masking(config: PipelineConfig, records: SplitRecords) -> PipelineConfig:
+    """Replaces `masking: auto` by what it means for these records, and checks that `guided` has pairs to go by.
+
+    Args:
+        config: Of the run.
+        records: Those that are trained on. Other kinds than photos keep the masking that they were made with, so the
+            configuration is returned as it is.
+
+    Raises:
+        UserError: if masking shall be guided and `align` has written no pairs.
+    """
+    if not isinstance(records, PhotoRecords):
+        return config
+    if config.masking == "guided" and not records.has_pairs:
+        raise UserError(
+            f"{records.directory}: the {records.split} records have no pairs of words and patches to guide masking; "
+            f"run `kaleido align --records {records.directory}` first, or set preprocess_config.masking to auto. "
+            "Received: guided"
+        )
+    if config.masking == "auto":
+        return replace(config, masking="guided" if records.has_pairs else "random")
+    return config
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,22 +16,10 @@ from kaleido.records.config import PrepareConfig
 from kaleido.records.index import UNLABELLED
 from kaleido.records.pairs import no_pairs
 from kaleido.text import Tokenizer
-from kaleido.vision.backbones import create_backbone
 from kaleido.vision.features import FeatureExtractor, PhotoFailure
-from kaleido.vision.saliency import create_saliency
 
 Chunk = Sequence[tuple[int, Photo]]
 """Photos of one file, each with the number of its product in the catalogue."""
-
-
-def create_extractor(config: PrepareConfig) -> FeatureExtractor:
-    """What turns photos into vectors as the configuration says."""
-    backbone = create_backbone(config.backbone, config.backbone_weights)
-    crop_sizes = config.crop_sizes or backbone.crop_sizes
-    if config.grid == "fixed":
-        crop_sizes = (crop_sizes[-1],) * len(crop_sizes)
-    saliency = create_saliency(config.saliency, config.saliency_weights)
-    return FeatureExtractor(backbone, saliency, crop_sizes, config.workers, config.batch_size, config.grid)
 
 
 class PhotoRows:

@@ -12,7 +12,7 @@ from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
 from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import GROUP, Partners
-from kaleido.records.reader import PhotoView, Records
+from kaleido.records.reader import PhotoRecords, PhotoView
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
@@ -32,8 +32,8 @@ class Pipeline(BatchStream):
         count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
         labels: By name the class of every record, int32; batches have them as `NAME_label`.
-        mistaken: int64 [n, K], of every record others whose texts a mismatch shows, -1 where there are fewer; drawn as
-            `config.mismatch` says where it has none.
+        hard_negatives: int64 [n, K], for every record the K records whose texts its mismatches show, -1 where there are
+            fewer; a record without any is mismatched as `config.mismatch` says.
         show_text: Whether rows have their texts; otherwise [CLS] and [SEP] alone.
 
     Raises:
@@ -42,7 +42,7 @@ class Pipeline(BatchStream):
 
     def __init__(
         self,
-        records: Records,
+        records: PhotoRecords,
         config: PipelineConfig,
         tokenizer: Tokenizer,
         batch_size: int,
@@ -53,7 +53,7 @@ class Pipeline(BatchStream):
         count: int = 1,
         raw_positions: bool = False,
         labels: Mapping[str, np.ndarray] | None = None,
-        mistaken: np.ndarray | None = None,
+        hard_negatives: np.ndarray | None = None,
         show_text: bool = True,
     ):
         if {"itm", "camouflage"} & set(tasks) and len(np.unique(records.index.product)) < 2:
@@ -65,15 +65,15 @@ class Pipeline(BatchStream):
         self._tasks = tasks
         self._raw_positions = raw_positions
         self._labels = labels or {}
-        self._mistaken = mistaken
+        self._hard_negatives = hard_negatives
         self._show_text = show_text
         self._tokenizer = tokenizer
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
 
     def batch(self, step: int) -> Batch:
-        draws = self._draws(step)
-        records, texts = draws.indices, self._texts(draws)
+        draws = self.draws(step)
+        records, texts = draws.indices, self.texts(draws)
         width = self._width(texts)
         donors = self._partners.donors(records, draws) if "camouflage" in self._tasks else records
         local = self._local(len(records))
@@ -81,7 +81,7 @@ class Pipeline(BatchStream):
 
         token_ids, word_ids, token_mask = self._tokens(texts, width)
         paired = records == texts
-        guided = paired & (self.config.masking == "guided")
+        guided = paired & (self.config.masking != "random")
         pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, guided)]
         masks = self._masking(token_ids, word_ids, pairs, draws)
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
@@ -105,15 +105,15 @@ class Pipeline(BatchStream):
             rows = len(wanted) // 2
             yield from ((views[own], views[donor]) for own, donor in zip(places[:rows], places[rows:]))
 
-    def _texts(self, draws: Draws) -> np.ndarray:
-        """The record whose text each row shows: its own, or a partner's."""
+    def texts(self, draws: Draws) -> np.ndarray:
+        """Chooses the record whose text each row shows: its own, or where they mismatch another product's."""
         if "itm" not in self._tasks:
             return draws.indices
         partners = self._partners.texts(draws.indices, draws, self.config.mismatch == "same_subcategory")
-        if self._mistaken is not None:
-            drawn = draws.integers(Stream.MISTAKEN, self._mistaken.shape[1])
-            mistaken = self._mistaken[draws.indices, drawn]
-            partners = np.where(mistaken >= 0, mistaken, partners)
+        if self._hard_negatives is not None:
+            drawn = draws.integers(Stream.HARD_NEGATIVE, self._hard_negatives.shape[1])
+            hard = self._hard_negatives[draws.indices, drawn]
+            partners = np.where(hard >= 0, hard, partners)
         mismatch = draws.uniform(Stream.MISMATCH) < self.config.mismatch_probability
         return np.where(mismatch & (partners >= 0), partners, draws.indices)
 

@@ -13,9 +13,10 @@ from kaleido.errors import UserError
 from kaleido.progress import tqdm
 from kaleido.records.builder import KaleidoRecords, Portion
 from kaleido.records.config import RUNTIME_KEYS, PrepareConfig
+from kaleido.records.extractor import create_extractor
 from kaleido.records.layout import RecordLayout
 from kaleido.records.making import Source, Summary, make_records
-from kaleido.records.photos import PhotoRows, create_extractor
+from kaleido.records.photos import PhotoRows
 from kaleido.records.shard import Shard
 from kaleido.records.splits import assign_splits
 from kaleido.records.work_folder import WorkFolder

@@ -6,17 +6,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from array_record.python import array_record_module
 
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
-from kaleido.records.builder import KaleidoRecords, index_file, partial_directory
-from kaleido.records.fixed_layout import FixedLayout
-from kaleido.records.layout import RecordLayout
+from kaleido.records.place import NAME, VERSION, index_file, partial_directory
 from kaleido.vision.patches import Grid
+
+# TFDS and ArrayRecord are needed to read records, and not to use a trained model.
+if TYPE_CHECKING:
+    from array_record.python import array_record_module
+
+    from kaleido.records.fixed_layout import FixedLayout
+    from kaleido.records.layout import RecordLayout
 
 # Records are read whole at random places: reading ahead or in threads of the reader's own only costs.
 _READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
@@ -64,7 +68,7 @@ class SplitRecords(ABC):
         self._files = files
         self._ends = np.cumsum(lengths)
         self._starts = self._ends - lengths
-        self._readers: dict[int, array_record_module.ArrayRecordReader] = {}
+        self._readers: dict[int, Any] = {}
         if len(self.index) != self._ends[-1]:
             raise UserError(
                 f"{directory}: {index_file(split)} lists {len(self.index)} records and the files hold "
@@ -73,7 +77,7 @@ class SplitRecords(ABC):
 
     @staticmethod
     @abstractmethod
-    def _layout_of(metadata: Mapping) -> FixedLayout:
+    def _layout_of(metadata: Mapping) -> "FixedLayout":
         """The layout of the records that the metadata describes."""
 
     @classmethod
@@ -106,7 +110,7 @@ class SplitRecords(ABC):
                 f"{cls._HOW_TO_ADD.format(split=split)}. Received: {split}"
             )
         count = len(lengths[split])
-        names = [f"{KaleidoRecords.name}-{split}.array_record-{n:05d}-of-{count:05d}" for n in range(count)]
+        names = [f"{NAME}-{split}.array_record-{n:05d}-of-{count:05d}" for n in range(count)]
         return cls(directory, split, metadata, [directory / name for name in names], lengths[split])
 
     def __len__(self) -> int:
@@ -116,6 +120,11 @@ class SplitRecords(ABC):
     def fingerprint(self) -> str:
         """Hexadecimal sha256 of the metadata: equal for records of the same catalogue, prepared in the same way."""
         return hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether `align` has found any pair of a word and a patch in this split."""
+        return False
 
     @abstractmethod
     def photo_ids(self) -> list[str]:
@@ -139,14 +148,16 @@ class SplitRecords(ABC):
                 records[place] = record
         return records
 
-    def _reader(self, shard: int) -> array_record_module.ArrayRecordReader:
+    def _reader(self, shard: int) -> "array_record_module.ArrayRecordReader":
+        from array_record.python import array_record_module
+
         # Two threads may both open a file: the later reader stays, the other goes when its read is done.
         if shard not in self._readers:
             self._readers[shard] = array_record_module.ArrayRecordReader(str(self._files[shard]), _READER_OPTIONS)
         return self._readers[shard]
 
 
-class Records(SplitRecords):
+class PhotoRecords(SplitRecords):
     """The records of photos.
 
     Attributes:
@@ -158,8 +169,14 @@ class Records(SplitRecords):
     _HOW_TO_ADD = "a larger {split}_fraction"
 
     @staticmethod
-    def _layout_of(metadata: Mapping) -> RecordLayout:
+    def _layout_of(metadata: Mapping) -> "RecordLayout":
+        from kaleido.records.layout import RecordLayout
+
         return RecordLayout(metadata["feature_size"])
+
+    @property
+    def has_pairs(self) -> bool:
+        return bool(len(self.index.pair_words))
 
     def example(self, index: int) -> dict:
         # Pairs come after preparation: `align` writes them into the index alone.
@@ -213,7 +230,7 @@ def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[in
             raise UserError(f"{directory}: its preparation was interrupted; run the same prepare command to go on")
         raise UserError(f"{directory}: no prepared records here; run `python -m kaleido prepare` first")
     info, metadata = _read_json(directory / "dataset_info.json"), _read_json(directory / "metadata.json")
-    expected = {"name": KaleidoRecords.name, "version": str(KaleidoRecords.VERSION)}
+    expected = {"name": NAME, "version": VERSION}
     found = {key: info.get(key) for key in expected}
     if found != expected:
         raise UserError(

@@ -93,8 +93,12 @@ class BatchStream(ABC):
     def __iter__(self) -> Iterator[Batch]:
         return self.iterate()
 
-    def _draws(self, step: int) -> Draws:
-        """Epoch and record of each row of the global batch."""
+    def draws(self, step: int) -> Draws:
+        """Gives the epoch and the record of each row of the global batch.
+
+        Raises:
+            IndexError: if evaluation has no such step.
+        """
         size = len(self.records)
         stream = step * self.batch_size + np.arange(self.batch_size)
         if not self.training:

@@ -3,13 +3,13 @@
 import numpy as np
 
 from kaleido.progress import tqdm
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.vision.crops import ROTATIONS
 
 _PART = 256
 
 
-def whole_photo_features(records: Records) -> np.ndarray:
+def whole_photo_features(records: PhotoRecords) -> np.ndarray:
     """The feature of each record's whole product, as it stands: float32 [n, D]."""
     found = np.empty((len(records), records.feature_size), np.float32)
     for start in tqdm(range(0, len(records), _PART), f"read {records.split}", leave=False):

@@ -1,14 +1,12 @@
-"""Scores of (text, photo) pairs by the angle between their directions, each computed once."""
+"""Scores of (text, photo) pairs by the cosine of their embeddings, each computed once."""
 
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-from kaleido.model.compiled import compiled
 from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery
-from kaleido.tasks.matching.two_tower import Towers
 
 _PAIRS = 2**16
 """That are multiplied at once."""
@@ -37,8 +35,8 @@ class CosineScorer:
         photos: Callable[[np.ndarray], np.ndarray],
         batch_size: int,
     ):
-        self.texts = _directions("embed texts", texts, len(gallery.text_ids), batch_size)
-        self.photos = _directions("embed photos", photos, len(gallery.photo_ids), batch_size)
+        self.texts = _embeddings("embed texts", texts, len(gallery.text_ids), batch_size)
+        self.photos = _embeddings("embed photos", photos, len(gallery.photo_ids), batch_size)
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """float32 [n], the cosine of each pair's angle."""
@@ -55,19 +53,7 @@ class CosineScorer:
         return _PAIRS / (time.perf_counter() - begun)
 
 
-def towers_scorer(model: Towers, gallery: Gallery, batch_size: int) -> CosineScorer:
-    """Scores the pairs of a gallery by two towers."""
-    width = int(gallery.text_lengths.max())
-    text_directions, photo_directions = compiled(model, model.text_directions), compiled(model, model.photo_directions)
-    return CosineScorer(
-        gallery,
-        lambda items: text_directions(gallery.texts(items, width)),
-        lambda items: photo_directions(gallery.photos(items)),
-        batch_size,
-    )
-
-
-def _directions(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int, batch_size: int) -> np.ndarray:
+def _embeddings(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int, batch_size: int) -> np.ndarray:
     found = []
     for start in tqdm(range(0, count, batch_size), what, leave=False, unit="batch"):
         # Always as many, so that there is one shape to compile.

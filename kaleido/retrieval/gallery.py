@@ -9,9 +9,8 @@ from kaleido.errors import UserError
 from kaleido.original.batches import batch_of
 from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import catalog_of
-from kaleido.records.corruption import Corruption
-from kaleido.records.draws import Draws
-from kaleido.records.reader import Records, SplitRecords
+from kaleido.records.corruption import clean_photos
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.text import Tokenizer
 
 TextField = Literal["both", "title", "description"]
@@ -80,7 +79,7 @@ class PhotoGallery(Gallery):
 
     def __init__(
         self,
-        records: Records,
+        records: PhotoRecords,
         tokenizer: Tokenizer,
         max_text_length: int = 64,
         raw_positions: bool = False,
@@ -110,9 +109,7 @@ class PhotoGallery(Gallery):
         self.first_photos = first
 
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        whole = Corruption.draw((), {}, Draws(0, np.zeros_like(items), items))
-        views = self.records.views(items, self._raw_positions)
-        return whole.apply(zip(views, views), self.records.feature_size)
+        return clean_photos(self.records.views(items, self._raw_positions), self.records.feature_size)
 
 
 class OriginalGallery(Gallery):

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Iterator
 
-import keras
 import numpy as np
-from keras import ops
 
+from kaleido.backend import keras, ops
 from kaleido.constants import PATCHES
 from kaleido.model.compiled import compiled
 from kaleido.model.kaleido_bert import KaleidoBert

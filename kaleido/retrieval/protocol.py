@@ -57,7 +57,8 @@ class Retrieval:
     """A protocol on the records of a split.
 
     Args:
-        config: Which.
+        config: Protocol.
+        text_length: Text positions at most, [CLS] and [SEP] included.
         raw_positions: Whether the model reads positions in pixels.
 
     Attributes:
@@ -69,9 +70,9 @@ class Retrieval:
         UserError: if there are no such records, too few products, or lists that do not fit.
     """
 
-    def __init__(self, config: ProtocolConfig, raw_positions: bool = False):
+    def __init__(self, config: ProtocolConfig, text_length: int, raw_positions: bool = False):
         self.config = config
-        self.gallery = open_gallery(config, raw_positions)
+        self.gallery = open_gallery(config, text_length, raw_positions)
         self.lists_path: Path | None = None
         lists = self._lists()
         directions = DIRECTIONS if config.direction == "both" else (config.direction,)
@@ -122,9 +123,11 @@ class Retrieval:
             )
         settings = asdict(config.candidates_config)
         self.lists_path = Path(config.lists) if config.lists else self._default_path(settings)
-        if not self.lists_path.exists():
-            write_lists(self.lists_path, gallery, self._draw(), settings)
-        return read_lists(self.lists_path, gallery, settings)
+        if self.lists_path.exists():
+            return read_lists(self.lists_path, gallery, settings)
+        lists = self._draw()
+        write_lists(self.lists_path, gallery, lists, settings)
+        return lists
 
     def _fixed_lists(self) -> dict[str, CandidateLists]:
         config, gallery = self.config, self.gallery
@@ -139,8 +142,8 @@ class Retrieval:
 
     def _draw(self) -> dict[str, CandidateLists]:
         config, gallery = self.config, self.gallery
-        _, labels = column_labels(gallery.records, config.candidates_config.label, config.catalog)
-        _, categories = column_labels(gallery.records, "category", config.catalog)
+        _, labels = column_labels(gallery.records, config.candidates_config.label, config.catalog or "")
+        _, categories = column_labels(gallery.records, "category", config.catalog or "")
         first = gallery.first_photos
         return draw_lists(gallery, labels[first], categories[first], config.candidates_config)
 
@@ -149,7 +152,7 @@ class Retrieval:
         return Path(self.config.records) / f"candidates-{self.config.split}-{key}.jsonl"
 
 
-def open_gallery(config: ProtocolConfig, raw_positions: bool) -> Gallery:
+def open_gallery(config: ProtocolConfig, text_length: int, raw_positions: bool) -> Gallery:
     """The texts and photos that a configuration names."""
     records = open_records(Path(config.records), config.split)
     if isinstance(records, OriginalRecords):
@@ -157,7 +160,7 @@ def open_gallery(config: ProtocolConfig, raw_positions: bool) -> Gallery:
             raise UserError(f"{config.records}: the original's data has one text. Received: text {config.text}")
         return OriginalGallery(records, raw_positions)
     tokenizer = load_tokenizer(Path(config.records))
-    return PhotoGallery(records, tokenizer, config.max_text_length, raw_positions, config.text, config.catalog)
+    return PhotoGallery(records, tokenizer, text_length, raw_positions, config.text, config.catalog or "")
 
 
 def _scores(scorer: Scorer, lists: Mapping[str, CandidateLists]) -> dict[str, np.ndarray]:

@@ -4,12 +4,11 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaleido.atomic import write_atomically
+from kaleido.app.result import Result
 from kaleido.retrieval.candidate_files import gallery_identity
 from kaleido.retrieval.protocol import Ranked, Retrieval
 from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, pair_figures, rank_figures, sum_figure
@@ -19,23 +18,29 @@ NAMES = {"i2t": "image to text", "t2i": "text to image"}
 _HEADER = ("", "queries", "candidates", *RECALLS, "mean rank", "accuracy", "AUC")
 
 
-def retrieval_results(
+def retrieval_result(
     retrieval: Retrieval, found: Mapping[str, Ranked], threshold: float | None, about: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The figures of a protocol, in JSON types: shares in 0..1, SumR in percent.
+) -> Result:
+    """Computes the metrics of a protocol with their intervals.
+
+    The files are `retrieval-PROTOCOL-SPLIT.json`, `.md` and `-scores.npz`; `metrics` are shares in 0..1 by
+    `DIRECTION/NAME`, and SumR in percent.
 
     Args:
-        retrieval: The protocol.
-        found: What a scorer made of it, by direction.
-        threshold: The scorer's.
-        about: What else the figures depend on: the model, ...
+        retrieval: Protocol.
+        found: Ranked lists by direction.
+        threshold: Threshold of the scorer.
+        about: What else the metrics depend on, in JSON types: the model, ...
     """
     config, gallery = retrieval.config, retrieval.gallery
     resampling = Resampling(np.concatenate([ranked.products for ranked in found.values()]), config.resamples)
     drawn = config.protocol == "random100"
     results = {
         **about,
-        "records": {"catalog": gallery.records.metadata.get("catalog", {}).get("name"), **gallery_identity(gallery)},
+        "records": {
+            "catalog": (gallery.records.metadata.get("catalog") or {}).get("name"),
+            **gallery_identity(gallery),
+        },
         "protocol": config.protocol,
         "text": config.text,
         "candidates": asdict(config.candidates_config) if drawn else {},
@@ -43,10 +48,23 @@ def retrieval_results(
         "resamples": config.resamples,
         "directions": {direction: _direction(ranked, resampling, threshold) for direction, ranked in found.items()},
     }
+    metrics = {
+        f"{direction}/{name}": value["value"]
+        for direction, content in results["directions"].items()
+        for name, value in content.items()
+        if isinstance(value, dict) and "value" in value
+    }
     if len(found) > 1:
         queries = [(ranked.ranks, ranked.products) for ranked in found.values()]
         results["SumR"] = asdict(sum_figure(queries, resampling))
-    return results
+        metrics["SumR"] = results["SumR"]["value"]
+    table, name = retrieval_table(results), f"retrieval-{config.protocol}-{config.split}"
+    files = {
+        f"{name}.md": table.encode() + b"\n",
+        f"{name}-scores.npz": _scores(retrieval, found),
+        f"{name}.json": json.dumps(results, indent=1).encode() + b"\n",
+    }
+    return Result(metrics, table, files)
 
 
 def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) -> dict[str, Any]:
@@ -68,17 +86,8 @@ def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) 
     return content
 
 
-def write_retrieval(
-    directory: Path, name: str, results: Mapping[str, Any], retrieval: Retrieval, found: Mapping[str, Ranked]
-) -> str:
-    """Writes `NAME.json`, `NAME.md` and `NAME-scores.npz`.
-
-    Returns:
-        The table in Markdown.
-    """
-    table = retrieval_table(results)
-    write_atomically(directory / f"{name}.json", json.dumps(results, indent=1).encode() + b"\n")
-    write_atomically(directory / f"{name}.md", table.encode() + b"\n")
+def _scores(retrieval: Retrieval, found: Mapping[str, Ranked]) -> bytes:
+    """Packs every list with its scores and ranks as `.npz`."""
     arrays = {"text_ids": np.array(retrieval.gallery.text_ids), "photo_ids": np.array(retrieval.gallery.photo_ids)}
     for direction, ranked in found.items():
         lists = ranked.lists
@@ -87,8 +96,7 @@ def write_retrieval(
         arrays |= {f"{direction}_{column}": values for column, values in columns.items()}
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
-    write_atomically(directory / f"{name}-scores.npz", file.getvalue())
-    return table
+    return file.getvalue()
 
 
 def retrieval_table(results: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from PIL import Image
 
 from kaleido.atomic import remove_atomically, remove_leftovers, write_atomically
 from kaleido.catalog import product_json
-from kaleido.catalog.catalog import is_finished, read_header, write_catalog
+from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
@@ -27,7 +28,12 @@ IDLE_SECONDS = 10
 
 
 def generate_wardrobe(
-    directory: str | Path, products: int, seed: int, photo_size: int, workers: int, overwrite: bool = False
+    directory: str | os.PathLike[str],
+    products: int,
+    seed: int,
+    photo_size: int,
+    workers: int | None = None,
+    overwrite: bool = False,
 ) -> bool:
     """Draws the wardrobe with its masks; the same bytes whatever the number of workers.
 
@@ -36,7 +42,7 @@ def generate_wardrobe(
         products: How many.
         seed: Of every draw.
         photo_size: Width and height of the photos, in pixels.
-        workers: Processes that draw.
+        workers: Number of processes that draw; one a CPU core if None.
         overwrite: Whether a wardrobe that is there, finished or not, is drawn anew.
 
     Returns:
@@ -45,6 +51,7 @@ def generate_wardrobe(
     Raises:
         UserError: Where an argument is out of range or the directory holds something else.
     """
+    workers = os.cpu_count() or 1 if workers is None else workers
     for name, value, least in (("products", products, 1), ("photo-size", photo_size, 32), ("workers", workers, 1)):
         if value < least:
             raise UserError(f"--{name} must be at least {least}. Received: {value}.")

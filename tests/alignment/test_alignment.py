@@ -15,7 +15,7 @@ from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.product_maps import CELLS
 from kaleido.alignment.run_config import AlignRun
 from kaleido.errors import UserError
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import SentencePieceTokenizer
 
 QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
@@ -43,7 +43,7 @@ def records(wardrobe, tmp_path):
 
 
 def test_pairs_get_into_the_records_and_stay_the_same(records):
-    before = Records.open(records, "train")
+    before = PhotoRecords.open(records, "train")
     assert not len(before.index.pair_words)
     run = AlignRun(records=str(records), align_config=QUICK)
     found = align(run)
@@ -99,12 +99,12 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
 
 def test_prepared_again_nothing_is_lost(records, capsys):
     align(AlignRun(records=str(records), align_config=QUICK))
-    pairs = Records.open(records, "train").index.pair_words
+    pairs = PhotoRecords.open(records, "train").index.pair_words
     prepare = ["prepare", f"--catalog={records.parent}", f"--records={records}", "--prepare_config.backbone=random"]
     settings = {"saliency": "border", "vocabulary_size": 150, "validation_fraction": 0.2, "test_fraction": 0}
     assert main([*prepare, *(f"--prepare_config.{key}={value}" for key, value in settings.items())]) == 0
     assert "there already" in capsys.readouterr().out
-    np.testing.assert_array_equal(Records.open(records, "train").index.pair_words, pairs)
+    np.testing.assert_array_equal(PhotoRecords.open(records, "train").index.pair_words, pairs)
 
 
 @pytest.fixture(scope="module")

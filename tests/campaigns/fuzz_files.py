@@ -10,7 +10,8 @@ import numpy as np
 from fuzz_imports import TABLE_TOKENS, Target
 from mutations import NUMBERS, mutate, mutate_lines
 
-from kaleido.catalog.catalog import Catalog, write_catalog
+from kaleido.catalog.catalog import Catalog
+from kaleido.catalog.files import write_catalog
 from kaleido.catalog.folder import import_folder
 from kaleido.catalog.rejects import Rejects
 
@@ -75,15 +76,15 @@ def read_catalog(folder: Path) -> None:
 
 
 def build_records(folder: Path) -> None:
-    from kaleido.records.synthetic import write_synthetic
+    from kaleido.bench.synthetic import write_synthetic
 
     write_synthetic(folder / "records", 8, {"train": 12}, vocabulary_size=100, longest_text=9, shard_photos=6)
 
 
 def read_records(folder: Path) -> None:
-    from kaleido.records.reader import Records
+    from kaleido.records.reader import PhotoRecords
 
-    records = Records.open(folder / "records", "train")
+    records = PhotoRecords.open(folder / "records", "train")
     every = np.arange(len(records))
     vectors, positions = records.read(every)
     assert vectors.shape == (len(records), 74, records.feature_size) and positions.shape == (len(records), 55, 5)

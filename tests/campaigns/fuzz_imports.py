@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from mutations import NUMBERS, mutate, mutate_lines
 
-from kaleido.catalog.catalog import Catalog, write_catalog
+from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.fashion_gen import import_fashion_gen
 from kaleido.catalog.fashion_small import import_fashion_small
+from kaleido.catalog.files import write_catalog
 from kaleido.catalog.folder import import_folder
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.rejects import Rejects

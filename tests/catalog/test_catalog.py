@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
+from kaleido.catalog.catalog import Catalog
+from kaleido.catalog.files import is_finished, write_catalog
 from kaleido.catalog.product import Part, Photo, Product
 from kaleido.catalog.sources import FolderSource, Hdf5Source, ZipSource
 from kaleido.errors import UserError
@@ -100,7 +101,7 @@ def test_finished_catalogue_is_recognised_by_its_arguments(tmp_path):
 
 def test_a_table_of_the_same_name_is_not_overwritten(tmp_path):
     (tmp_path / "products.jsonl").write_text("{}")
-    with pytest.raises(UserError, match="is of no finished catalogue"):
+    with pytest.raises(UserError, match="belongs to no finished catalogue"):
         is_finished(tmp_path, {}, overwrite=True)
 
 

@@ -4,13 +4,13 @@ import zipfile
 import pytest
 from PIL import Image
 
+from kaleido import __main__ as kaleido
 from kaleido.catalog.catalog import Catalog
-from kaleido.commands import catalog as command
 from kaleido.errors import UserError
 
 
 def run(*arguments):
-    return command.main([str(argument) for argument in arguments])
+    return kaleido.run(["catalog", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_wrong_columns_argument(tmp_path, shop):
     for pair in ("id", "id=", "photos=a,,b"):
         with pytest.raises(UserError, match="--columns takes FIELD=COLUMN"):
             run("import", "folder", shop, "--columns", pair, "--out", tmp_path / "out")
-    with pytest.raises(UserError, match="required: --out"):
+    with pytest.raises(UserError, match="out is missing"):
         run("import", "folder", shop)
     with pytest.raises(UserError, match="--train, --test or both"):
         run("import", "fashion-gen", "--out", tmp_path / "out")

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from kaleido.catalog import fashion_gen
-from kaleido.catalog.catalog import Catalog, write_catalog
+from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.fashion_gen import import_fashion_gen
+from kaleido.catalog.files import write_catalog
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kaleido.catalog.catalog import Catalog, write_catalog
+from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.fashion_small import import_fashion_small
+from kaleido.catalog.files import write_catalog
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
 

@@ -1,7 +1,8 @@
 import pytest
 
-from kaleido.catalog import catalog as module
-from kaleido.catalog.catalog import Catalog, is_finished, write_catalog
+from kaleido.catalog import files as module
+from kaleido.catalog.catalog import Catalog
+from kaleido.catalog.files import is_finished, write_catalog
 from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
@@ -61,7 +62,7 @@ def dying_replace(replace):
 
 def test_products_of_somebody_else_are_not_overwritten(tmp_path):
     (tmp_path / "products.jsonl").write_text("{}")
-    with pytest.raises(UserError, match="is of no finished catalogue"):
+    with pytest.raises(UserError, match="belongs to no finished catalogue"):
         is_finished(tmp_path, {})
 
 

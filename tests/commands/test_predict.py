@@ -16,7 +16,7 @@ from kaleido.__main__ import main
 from kaleido.app.model_folder import read_model_config, save_model
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def workplace(tmp_path_factory):
     prepare = ["prepare", f"--catalog={catalog}", f"--records={records}", "--prepare_config.backbone=random"]
     prepare += ["--prepare_config.vocabulary_size=300", "--prepare_config.validation_fraction=0.3"]
     assert main([*prepare, "--prepare_config.saliency=border", "--prepare_config.max_stored_tokens=46"]) == 0
-    train, tokenizer = Records.open(records, "train"), load_tokenizer(records)
+    train, tokenizer = PhotoRecords.open(records, "train"), load_tokenizer(records)
     # Weights are large, so that answers differ.
     sizes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 32, "initializer_range": 1.0}
     config = ModelConfig(vocab_size=tokenizer.vocab_size, feature_size=train.feature_size, **sizes)
@@ -52,7 +52,7 @@ def workplace(tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(workplace):
     """The photos of the validation split with titles and descriptions, as a shop would write them down."""
-    wanted = set(Records.open(workplace / "wardrobe" / "records", "validation").photo_ids())
+    wanted = set(PhotoRecords.open(workplace / "wardrobe" / "records", "validation").photo_ids())
     products = map(json.loads, (workplace / "wardrobe" / "products.jsonl").read_text().splitlines())
     path = workplace / "shop.csv"
     with open(path, "w", newline="") as file:

@@ -53,7 +53,7 @@ def test_a_list_of_which_every_line_is_left_out(base, tmp_path, capsys):
         (["/etc/passwd", "--base=base"], "Received: '/etc/passwd'"),
         ([".", "--base=base"], "Received: '.'"),
         (["a", "--folder=..", "--base=base"], "Received: '../a'"),
-        (["a", "--base=base", "--tries=0"], "Received: 4, 0"),
+        (["a", "--base=base", "--tries=0"], "tries must be at least 1. Received: 0"),
         (["a", "--base=base", "--timeout=nan"], "nan"),
         (["--list=nowhere", "--base=base"], "nowhere"),
         (["a", "--base=base"], "a: Is a directory"),

@@ -10,7 +10,7 @@ import pytest
 from pictures import picture
 from PIL import Image
 
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 
 
 def png_claim(width, height):
@@ -125,7 +125,7 @@ def test_preparation_skips_bad_photos_and_takes_all_others(prepare, run, tmp_pat
     rejects = [json.loads(line) for line in (tmp_path / "records" / "rejects.jsonl").read_text().splitlines()]
     assert {reject["product_id"] for reject in rejects} == set(BAD)
     assert all(BAD[reject["product_id"]][1] in reject["reason"] for reject in rejects)
-    records = Records.open(tmp_path / "records", "train")
+    records = PhotoRecords.open(tmp_path / "records", "train")
     examples = [records.example(index) for index in range(len(records))]
     sizes = {example["product_id"].decode(): tuple(example["photo_size"]) for example in examples}
     assert sizes == {"a.png": (24, 32)} | {name: size for name, (_, size) in USABLE.items()}
@@ -158,5 +158,5 @@ def test_a_category_unseen_in_training(folder, run, vocabulary, tmp_path):
         "prepare", "--catalog", tmp_path / "catalog", "--records", tmp_path / "records", *options
     )
     assert code == 0
-    assert Records.open(tmp_path / "records", "validation").metadata["categories"] == ["dresses", "hats"]
+    assert PhotoRecords.open(tmp_path / "records", "validation").metadata["categories"] == ["dresses", "hats"]
     assert "in no training product: caps, hats" in printed + " ".join(lines)

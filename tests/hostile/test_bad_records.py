@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.errors import UserError
-from kaleido.records.reader import Records
-from kaleido.records.synthetic import write_synthetic
+from kaleido.records.reader import PhotoRecords
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def records(sound, tmp_path) -> Path:
 
 
 def read_all(directory: Path) -> None:
-    records = Records.open(directory, "train")
+    records = PhotoRecords.open(directory, "train")
     records.read(np.arange(len(records)))
 
 
@@ -73,11 +73,11 @@ def test_a_flipped_bit_is_noticed_wherever_it_matters(records, sound):
     for place in np.linspace(0, len(data) - 1, 60).astype(int):
         path.write_bytes(data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :])
         try:
-            found = Records.open(records, "train").read(np.arange(48))
+            found = PhotoRecords.open(records, "train").read(np.arange(48))
         except UserError:
             noticed += 1
         else:
-            for one, other in zip(found, Records.open(sound, "train").read(np.arange(48))):
+            for one, other in zip(found, PhotoRecords.open(sound, "train").read(np.arange(48))):
                 np.testing.assert_array_equal(one, other)
     assert noticed > 20
 

@@ -14,11 +14,11 @@ from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, TEXTS, to_batch
 from kaleido.original.convert import ConvertConfig, OriginalSource
 from kaleido.original.records import OriginalRecords
-from kaleido.records.builder import partial_directory
 from kaleido.records.config import PipelineConfig
 from kaleido.records.making import make_records
 from kaleido.records.open import create_pipeline, open_records
-from kaleido.records.reader import Records
+from kaleido.records.place import partial_directory
+from kaleido.records.reader import PhotoRecords
 
 SIZES = (5, 1, 4)
 CONFIG = PipelineConfig(workers=2, prefetch=1)
@@ -170,10 +170,10 @@ def test_kinds_are_told_apart(tmp_path, synthetic):
     write_data(tmp_path)
     directory = convert(tmp_path)
     with pytest.raises(UserError, match="records of original; name records of photos"):
-        Records.open(directory, "train")
+        PhotoRecords.open(directory, "train")
     with pytest.raises(UserError, match="records of photos; name records of original"):
         OriginalRecords.open(synthetic, "train")
-    assert isinstance(open_records(synthetic, "train"), Records)
+    assert isinstance(open_records(synthetic, "train"), PhotoRecords)
     with pytest.raises(UserError, match="no test records here, only train, validation"):
         open_records(directory, "test")
     metadata = json.loads((directory / "metadata.json").read_text())

@@ -15,7 +15,7 @@ from kaleido.records.open import open_records
 from kaleido.records.pairs import Pairs
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.prepare import CatalogSource, prepare
-from kaleido.records.reader import Records, grid_of
+from kaleido.records.reader import PhotoRecords, grid_of
 from kaleido.vision.patches import FIXED_COLUMNS, FIXED_ROWS, cells, places, positions
 from kaleido.vision.photo import decode
 
@@ -85,7 +85,7 @@ def test_random_masking_looks_at_no_pairs(records, tokenizer, tmp_path):
     pairs = [
         Pairs(np.zeros(1, np.int32), np.array([20], np.int32), np.ones(1, np.float32)) for _ in range(len(records))
     ]
-    guided = Records.open(records.directory, "train")
+    guided = PhotoRecords.open(records.directory, "train")
     guided.index = records.index.with_pairs(pairs)
 
     def batches(of, masking):

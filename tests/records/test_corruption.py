@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.records.corruption import PERMUTATIONS, Corruption
+from kaleido.records.corruption import PERMUTATIONS, Corruption, clean_photos
 from kaleido.records.draws import Draws
 from kaleido.records.pipeline import TASKS
 from kaleido.records.reader import PhotoView
@@ -73,3 +73,11 @@ def test_vectors_at_odd_addresses():
     view = PhotoView(shifted, photo.positions)
     batch = Corruption.draw((), {}, empty).apply([(view, view)], 3)
     assert np.array_equal(batch["level2"][0], photo.vectors[4:8])
+
+
+def test_clean_photos_are_those_of_a_corruption_by_no_task():
+    photos = photos_of(5)
+    whole, plain = corrupt(5, 0, tasks=()), clean_photos(photos, 3)
+    assert whole.keys() == plain.keys()
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], plain[name])

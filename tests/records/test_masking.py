@@ -3,9 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaleido.bench.synthetic import write_synthetic
+from kaleido.errors import UserError
+from kaleido.records.config import PipelineConfig
 from kaleido.records.draws import Draws
-from kaleido.records.masking import GuidedMasking
+from kaleido.records.masking import GuidedMasking, resolve_masking
 from kaleido.records.pairs import Pairs, no_pairs
+from kaleido.records.reader import PhotoRecords
 
 CLS, SEP, PAD, MASK = 2, 3, 0, 4
 
@@ -109,3 +113,14 @@ def test_draws_do_not_depend_on_padding_or_on_other_rows(tokenizer):
     alone = masking(token_ids[:1, :20], word_ids[:1, :20], [no_pairs()], draws_of(1))
     assert np.array_equal(together.token_ids[:1, :20], alone.token_ids)
     assert np.array_equal(together.mlm_positions[:1], alone.mlm_positions)
+
+
+def test_masking_is_resolved_by_the_pairs_of_the_records(records, tmp_path):
+    write_synthetic(tmp_path / "aligned", 6, {"train": 12}, pairs_a_photo=3)
+    aligned = PhotoRecords.open(tmp_path / "aligned", "train")
+    assert resolve_masking(PipelineConfig(), aligned).masking == "guided"
+    assert resolve_masking(PipelineConfig(), records).masking == "random"
+    for masking in ("guided", "random"):
+        assert resolve_masking(PipelineConfig(masking=masking), aligned).masking == masking
+    with pytest.raises(UserError, match=r"no pairs.*kaleido align --records"):
+        resolve_masking(PipelineConfig(masking="guided"), records)

@@ -4,11 +4,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kaleido.bench.synthetic import write_synthetic
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import TASKS, Pipeline
-from kaleido.records.reader import Records
-from kaleido.records.synthetic import write_synthetic
+from kaleido.records.reader import PhotoRecords
 
 CONFIG = PipelineConfig(workers=2, prefetch=2, max_text_length=32)
 BATCH = 16
@@ -98,7 +98,7 @@ def test_other_seeds_and_epochs_draw_otherwise(records, tokenizer, pipeline):
 
 
 def test_evaluation_takes_each_record_once_and_repeats_itself(synthetic, tokenizer):
-    validation = Records.open(synthetic, "validation")
+    validation = PhotoRecords.open(synthetic, "validation")
     first = Pipeline(validation, CONFIG, tokenizer, 8, seed=1, training=False)
     second = Pipeline(validation, CONFIG, tokenizer, 8, seed=2, training=False)
     assert first.evaluation_steps == 3
@@ -135,23 +135,23 @@ def test_texts_and_labels_agree(records, tokenizer, mismatch):
     assert 12 < pairs < 38
 
 
-def test_mismatches_show_the_texts_that_are_mistaken(records, tokenizer):
+def test_mismatches_show_the_texts_of_hard_negatives(records, tokenizer):
     random = np.random.default_rng(1)
-    mistaken = random.integers(0, len(records), (len(records), 3))
+    hard = random.integers(0, len(records), (len(records), 3))
     # Some have none, and are drawn as the configuration says.
-    mistaken[::4] = -1
+    hard[::4] = -1
     config = replace(CONFIG, max_text_length=90, mismatch_probability=1.0)
-    found = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("itm",), mistaken=mistaken)
+    found = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("itm",), hard_negatives=hard)
     plain = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("itm",))
     shown = set()
     for step in range(6):
-        batch, draws = found.batch(step), found._draws(step)
+        batch, draws = found.batch(step), found.draws(step)
         for row, record in enumerate(draws.indices):
-            if mistaken[record, 0] < 0:
-                np.testing.assert_array_equal(found._texts(draws)[row], plain._texts(draws)[row])
+            if hard[record, 0] < 0:
+                np.testing.assert_array_equal(found.texts(draws)[row], plain.texts(draws)[row])
                 continue
             text = batch["token_ids"][row][: batch["token_mask"][row].sum()][1:-1]
-            columns = [k for k, other in enumerate(mistaken[record]) if np.array_equal(text, words(records, other))]
+            columns = [k for k, other in enumerate(hard[record]) if np.array_equal(text, words(records, other))]
             assert columns
             shown.update(columns)
     assert shown == {0, 1, 2}
@@ -192,7 +192,7 @@ def test_the_other_products_patch_is_another_products(records, tokenizer):
 
 def test_a_single_product_is_refused(tmp_path, tokenizer):
     write_synthetic(tmp_path / "one", 4, {"train": 2})
-    records = Records.open(tmp_path / "one", "train")
+    records = PhotoRecords.open(tmp_path / "one", "train")
     with pytest.raises(UserError, match="single product"):
         Pipeline(records, CONFIG, tokenizer, 2)
     Pipeline(records, CONFIG, tokenizer, 2, tasks=("mlm", "rotation")).batch(0)

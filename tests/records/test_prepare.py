@@ -10,11 +10,12 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kaleido.errors import UserError
-from kaleido.records.builder import KaleidoRecords, partial_directory
+from kaleido.records.builder import KaleidoRecords
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import Pipeline
+from kaleido.records.place import partial_directory
 from kaleido.records.prepare import prepare
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
 
 
@@ -58,7 +59,7 @@ def test_records_hold_the_catalogue(catalog, prepared):
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_index_and_reader_agree_with_plain_tfds(prepared, split):
-    records = Records.open(prepared, split, backbone="random", feature_size=64)
+    records = PhotoRecords.open(prepared, split, backbone="random", feature_size=64)
     source = tfds.builder_from_directory(prepared).as_data_source(split)
     order = np.random.default_rng(0).permutation(np.tile(np.arange(len(records)), 2))
     features, positions = records.read(order)
@@ -88,7 +89,7 @@ def test_same_input_same_bytes_whatever_the_interruptions(tmp_path, catalog, pre
             prepare(catalog, again, prepare_config)
         assert not again.exists()
         with pytest.raises(UserError, match="interrupted"):
-            Records.open(again, "train")
+            PhotoRecords.open(again, "train")
     catalog.reads_left = math.inf
     written = {path.name: path.stat().st_mtime_ns for path in partial_directory(again).glob("*/records/*array*")}
     assert written
@@ -134,7 +135,7 @@ def test_a_run_that_made_nothing_binds_nobody(tmp_path, catalog, prepare_config)
     catalog.reads_left = math.inf
     other = replace(prepare_config, saliency="none")
     prepare(catalog, tmp_path / "records", other)
-    assert Records.open(tmp_path / "records", "train").metadata["config"]["saliency"] == "none"
+    assert PhotoRecords.open(tmp_path / "records", "train").metadata["config"]["saliency"] == "none"
 
 
 def test_other_files_are_left_alone(tmp_path, catalog, prepare_config):
@@ -159,7 +160,7 @@ def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
     assert {reject["uri"] for reject in rejects} == catalog.broken
     assert all("broken" in reject["reason"] for reject in rejects)
     source = tfds.builder_from_directory(tmp_path / "skipped").as_data_source("train")
-    records = Records.open(tmp_path / "skipped", "train")
+    records = PhotoRecords.open(tmp_path / "skipped", "train")
     features, _ = records.read(np.arange(len(records)))
     assert len(source) == len(records)
     assert all(np.array_equal(row, example["features"]) for row, example in zip(features, source))
@@ -186,14 +187,14 @@ def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
         ("64", {"feature_size": 9}),
     ):
         with pytest.raises(UserError, match=expected):
-            Records.open(prepared, "train", **received)
+            PhotoRecords.open(prepared, "train", **received)
     with pytest.raises(UserError, match="run `python -m kaleido prepare`"):
-        Records.open(tmp_path / "nowhere", "train")
+        PhotoRecords.open(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match="only train, validation, test"):
-        Records.open(prepared, "holdout")
+        PhotoRecords.open(prepared, "holdout")
     monkeypatch.setattr(KaleidoRecords, "VERSION", tfds.core.Version("9.0.0"))
     with pytest.raises(UserError, match=r"1\.0\.0, expected .*9\.0\.0"):
-        Records.open(prepared, "train")
+        PhotoRecords.open(prepared, "train")
 
 
 def test_damage_is_named(prepared):
@@ -201,16 +202,16 @@ def test_damage_is_named(prepared):
     data = bytearray(shard.read_bytes())
     data[len(data) // 8] ^= 1
     shard.write_bytes(data)
-    records = Records.open(prepared, "train")
+    records = PhotoRecords.open(prepared, "train")
     with pytest.raises(UserError, match=f"{shard.name}.*damaged"):
         records.read(np.arange(len(records)))
     (prepared / "index-train.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"index-train\.npz"):
-        Records.open(prepared, "train")
+        PhotoRecords.open(prepared, "train")
 
 
 def test_prepared_records_become_batches(prepared):
-    pipeline = Pipeline(Records.open(prepared, "train"), PipelineConfig(), load_tokenizer(prepared), batch_size=8)
+    pipeline = Pipeline(PhotoRecords.open(prepared, "train"), PipelineConfig(), load_tokenizer(prepared), batch_size=8)
     batch = next(iter(pipeline))
     assert batch["level5"].shape == (8, 25, 64)
     assert (batch["mlm_weights"].sum(axis=1) >= 1).all()

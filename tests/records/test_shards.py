@@ -20,7 +20,8 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.commands import prepare as command
 from kaleido.errors import UserError
 from kaleido.records import prepare as prepare_module
-from kaleido.records.builder import KaleidoRecords, partial_directory
+from kaleido.records.builder import KaleidoRecords
+from kaleido.records.place import partial_directory
 from kaleido.records.prepare import prepare
 from kaleido.records.shard import Shard
 
@@ -210,7 +211,7 @@ import os, shutil, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from memory_catalog import MemoryCatalog, make_products
-from kaleido.records.builder import partial_directory
+from kaleido.records.place import partial_directory
 from kaleido.records.config import PrepareConfig
 from kaleido.records.prepare import prepare
 from kaleido.records.shard import Shard

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaleido.errors import UserError
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.retrieval.candidate_files import read_lists, write_lists
 from kaleido.retrieval.candidates import DIRECTIONS, CandidatesConfig, draw_lists, full_lists
 from kaleido.retrieval.gallery import Gallery, PhotoGallery
@@ -199,7 +199,7 @@ def test_files_of_something_else(shelf, tmp_path, content):
 
 
 def test_the_gallery_of_records(synthetic, tokenizer):
-    records = Records.open(synthetic, "validation")
+    records = PhotoRecords.open(synthetic, "validation")
     gallery = PhotoGallery(records, tokenizer, max_text_length=16)
     assert len(gallery.photo_ids) == len(records) and len(gallery.text_ids) == 11
     assert [gallery.text_ids[text] for text in gallery.text_of_photo] == [
@@ -222,4 +222,4 @@ def test_the_gallery_of_records(synthetic, tokenizer):
 
 def test_texts_that_records_lack_need_their_catalogue(synthetic, tokenizer):
     with pytest.raises(UserError, match="not made of a catalogue"):
-        PhotoGallery(Records.open(synthetic, "train"), tokenizer, text="title")
+        PhotoGallery(PhotoRecords.open(synthetic, "train"), tokenizer, text="title")

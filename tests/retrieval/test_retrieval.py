@@ -8,6 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from kaleido.retrieval.matching_model import load_matching_model
 from keras import ops
 from sklearn.metrics import roc_auc_score
 
@@ -24,7 +25,6 @@ from kaleido.retrieval.candidates import CandidatesConfig
 from kaleido.retrieval.config import RetrieveConfig
 from kaleido.retrieval.cosine_scorer import towers_scorer
 from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.retrieval.matching_model import load_matching_model
 from kaleido.retrieval.pair_scorer import PairScorer
 from kaleido.retrieval.protocol import Retrieval
 from kaleido.tasks.baselines.config import RetrievalBaselineConfig
@@ -293,13 +293,13 @@ def test_matching_learns_from_what_towers_mistake(finetuning, catalogue, tmp_pat
     application = Matching(replace(finetuning, retrieval_config=section))
     records = application.open_records("train")
     training = application._pipeline(records, 16, True, Cluster())
-    draws = training._draws(0)
-    shown, mistaken = training._texts(draws), application.mistaken(records)
+    draws = training.draws(0)
+    shown, mistaken = training.texts(draws), application.mistaken(records)
     false = shown != draws.indices
     assert false.sum() > 4 and (mistaken[draws.indices[false]] == shown[false, None]).any(axis=1).all()
     evaluated = application._pipeline(records, 16, False, Cluster())
-    draws = evaluated._draws(0)
-    false = (shown := evaluated._texts(draws)) != draws.indices
+    draws = evaluated.draws(0)
+    false = (shown := evaluated.texts(draws)) != draws.indices
     assert (records.index.subcategory[shown[false]] == records.index.subcategory[draws.indices[false]]).all()
     with pytest.raises(UserError, match="hardest needs towers"):
         RetrievalConfig(hardest=2)

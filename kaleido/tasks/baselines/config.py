@@ -10,15 +10,17 @@ from kaleido.retrieval.config import ProtocolConfig
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalBaselineConfig(ProtocolConfig):
-    """Retrieval by a dual encoder on the features of whole photos, trained on the train split alone.
+    """Retrieval by a two-tower model on the features of whole photos, trained on the train split alone.
 
     Args:
-        epochs: Passes over the training products; those of one run that is there are not repeated.
+        text_length: Text positions at most, [CLS] and [SEP] included.
+        epochs: Passes over the training products; a model that was trained in the same way is taken as it is.
         batch_size: Pairs that compete in the contrastive loss.
-        learning_rate: The highest; it falls to 0 along a cosine.
-        seed: Of weights, order and dropout.
+        learning_rate: Learning rate at the start; it falls to 0 along a cosine.
+        seed: Seed of weights, order and dropout.
     """
 
+    text_length: int = 64
     epochs: int = 12
     batch_size: int = 512
     learning_rate: float = 2e-3
@@ -27,6 +29,7 @@ class RetrievalBaselineConfig(ProtocolConfig):
     def __post_init__(self):
         super().__post_init__()
         check = partial(check_range, self)
+        check("[3, 512]", "text_length")
         check("[1, 10_000]", "epochs")
         check("[2, 1_000_000]", "batch_size")
         check("(0, 1]", "learning_rate")
@@ -39,19 +42,19 @@ class RecognitionBaselineConfig:
 
     Args:
         records: Folder that `prepare` wrote.
-        output: Folder for the figures.
-        label_column: `category`, `subcategory`, or a further column of the catalogue.
-        split: To report on: `test`, `validation` or `train`.
-        catalog: That the records were made of, where it is not beside them.
-        strength: Inverse of the regularisation's weight (scikit-learn's C).
-        iterations: Of the optimizer at most.
+        out: Folder for the metrics and the predictions.
+        label: What is recognised: `category`, `subcategory`, or a further column of the catalogue.
+        split: Split to report on: `test`, `validation` or `train`.
+        catalog: Folder of the catalogue that the records were made of, where it is not beside them.
+        strength: Inverse weight of the regularisation (scikit-learn's C).
+        iterations: Iterations of the optimizer at most.
     """
 
     records: str
-    output: str
-    label_column: str = "subcategory"
+    out: str
+    label: str = "subcategory"
     split: Literal["test", "validation", "train"] = "test"
-    catalog: str = ""
+    catalog: str | None = None
     strength: float = 0.01
     iterations: int = 200
 

@@ -1,6 +1,7 @@
-"""Recognition by logistic regression on the features of whole photos, the plain model that anyone would try first."""
+"""The baseline of recognition: logistic regression on the features of whole photos."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,50 +9,53 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from kaleido.app.result import Result
 from kaleido.errors import UserError
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.open import open_records
-from kaleido.records.reader import Records
+from kaleido.records.reader import PhotoRecords
 from kaleido.records.whole_photos import whole_photo_features
+from kaleido.rows import csv_bytes
 from kaleido.tasks.baselines.config import RecognitionBaselineConfig
+from kaleido.tasks.classification.metrics import recognition
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Recognition:
-    """What was recognised in the photos of a split.
-
-    Attributes:
-        names: Of the classes.
-        labels: int [n], -1 where unlabelled.
-        predicted: int [n].
-        photo_ids: Of the photos.
-    """
-
-    names: list[str]
-    labels: np.ndarray
-    predicted: np.ndarray
-    photo_ids: list[str]
-
-
-def recognize(config: RecognitionBaselineConfig) -> Recognition:
+def recognition_baseline(config: RecognitionBaselineConfig) -> Result:
     """Trains on the train split and recognises the products of another.
+
+    The files are `recognition-LABEL-SPLIT.json` and `predictions-LABEL-SPLIT.csv`.
 
     Raises:
         UserError: if there are no such records or labels, or fewer than two classes.
     """
     train, held_out = (open_records(Path(config.records), split) for split in ("train", config.split))
-    if not isinstance(train, Records):
+    if not isinstance(train, PhotoRecords):
         raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
-    names, labels = column_labels(train, config.label_column, config.catalog)
-    _, true = column_labels(held_out, config.label_column, config.catalog)
-    known = labels >= 0
+    names, labels = column_labels(train, config.label, config.catalog or "")
+    _, true = column_labels(held_out, config.label, config.catalog or "")
+    known, labelled = labels >= 0, true >= 0
     if len(np.unique(labels[known])) < 2:
-        raise UserError(
-            f"{config.records}: recognising {config.label_column} takes training products of two classes at least"
-        )
-    if not (true >= 0).any():
-        raise UserError(f"{config.records}: no {config.split} product has a {config.label_column}; name another split")
+        raise UserError(f"{config.records}: recognising {config.label} takes training products of two classes at least")
+    if not labelled.any():
+        raise UserError(f"{config.records}: no {config.split} product has a {config.label}; name another split")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=config.strength, max_iter=config.iterations))
     classifier.fit(whole_photo_features(train)[known], labels[known])
     predicted = classifier.predict(whole_photo_features(held_out))
-    return Recognition(names, true, predicted, held_out.photo_ids())
+    found = recognition(true[labelled], predicted[labelled], len(names))
+    rows = [["photo_id", "label", "predicted"]]
+    for photo, label, number in zip(held_out.photo_ids(), true.tolist(), predicted.tolist()):
+        rows.append([photo, names[label] if label >= 0 else "", names[number]])
+    metrics = {"accuracy": found.accuracy, "macro_f1": found.macro_f1}
+    content = {**asdict(config), "model": "logistic regression", "examples": int(labelled.sum()), "metrics": metrics}
+    content["classes"] = len(names)
+    shown = f"{len(names)} | {labelled.sum():,} | {found.accuracy:.3f} | {found.macro_f1:.3f}"
+    table = (
+        f"| {config.label}, {config.split} | classes | photos | accuracy | macro-F1 |\n|---|---:|---:|---:|---:|\n"
+        f"| logistic regression | {shown} |"
+    )
+    name = f"{config.label}-{config.split}"
+    files = {
+        f"predictions-{name}.csv": csv_bytes(rows),
+        f"recognition-{name}.json": json.dumps(content, indent=1).encode() + b"\n",
+    }
+    return Result(metrics, table, files)

@@ -2,39 +2,47 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
-
-import keras
-from keras import ops
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kaleido.app.application import TRAIN
-from kaleido.app.cluster import Cluster
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
+from kaleido.app.model_folder import SavedModel, load_model
+from kaleido.app.registry import register_task
+from kaleido.app.result import Result
+from kaleido.backend import keras, ops
 from kaleido.errors import UserError
-from kaleido.original.records import OriginalRecords
+from kaleido.model.config import ModelConfig
 from kaleido.progress import tqdm
-from kaleido.records.reader import Records
-from kaleido.tasks.captioning.model import Captioner
+from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
+
+if TYPE_CHECKING:
+    from kaleido.tasks.captioning.model import Captioner
 
 TASK = "caption"
 
 
+@register_task(TASK, "to describe a photo")
 class Captioning(Finetuning):
-    """Describes a product from its photo alone.
+    """Captioning of a product from its photo alone.
 
     Args:
-        config: Records, folder of the run, the model to start from, decoder, training.
+        config: Configuration of `finetune`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
         UserError: if texts are too long, or their words are masked in the records.
     """
 
+    sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
+    free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
-    def __init__(self, config: FinetuneConfig):
-        super().__init__(config)
+    def __init__(self, config: FinetuneConfig, saved: Path | None = None):
+        super().__init__(config, saved)
         self.length = config.preprocess_config.max_text_length
         longest = self.architecture.max_position_embeddings
         if self.length > longest:
@@ -42,11 +50,28 @@ class Captioning(Finetuning):
                 f"preprocess_config.max_text_length must be at most {longest}, the positions that the model knows. "
                 f"Received: {self.length}"
             )
-        self._check_texts()
+        if not saved:
+            self._check_texts()
 
-    def build_model(self) -> keras.Model:
+    @classmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "Captioner":
+        from kaleido.tasks.captioning.model import Captioner
+
+        decoder = content["task_config"]["caption_config"]["decoder"]
+        return Captioner(ModelConfig.from_dict(content["architecture"]), decoder)
+
+    @classmethod
+    def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> PhotoCaptioner:
+        return PhotoCaptioner(saved, batch_size, **options)
+
+    @classmethod
+    def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
+        split = config.evaluate_config.split
+        return (f"captions-{split}.json", f"captions-{split}.jsonl")
+
+    def build_model(self) -> "Captioner":
         keras.utils.set_random_seed(self.config.seed)
-        self.model = Captioner(self.architecture, self.config.caption_config.decoder)
+        self.model = self.create_model(self.content())
         if self.start:
             self.model.bert.copy_body(self.start)
             if "mlm" in self.start.heads:
@@ -54,7 +79,7 @@ class Captioning(Finetuning):
         return self.model
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Logits [B, T - 1, V] of every piece but [CLS]."""
+        """Computes the logits [B, T - 1, V] of every token but [CLS]."""
         if self.model.decoder == "causal":
             return {TASK: self.model(features, training=mode == TRAIN)[TASK][:, :-1]}
         hidden = self._hidden(features, mode == TRAIN and self.config.caption_config.rounds > 1)
@@ -76,29 +101,28 @@ class Captioning(Finetuning):
         }
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """The likeliest piece at each place, a causal decoder's given the true ones before it: [B, T - 1]."""
+        """Gives the likeliest token at each place [B, T - 1]; a causal decoder sees the true ones before it."""
         return {TASK: ops.argmax(output[TASK], axis=-1)}
 
-    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        return {"loss/total": means[f"loss/{TASK}"], **means}
-
-    @property
-    def task_config(self) -> dict[str, Any]:
-        return super().task_config | {"caption_config": asdict(self.config.caption_config)}
-
     def run_caption(self, split: str) -> Iterator[Caption]:
-        """The saved model's captions of a split's photos, in the order of the records."""
-        config = self.config.evaluate_config
+        """Generates the saved model's captions of a split's photos, in the order of the records."""
+        options = asdict(self.config.caption_config)
+        captioner = PhotoCaptioner(load_model(self.model_directory), self.config.evaluate_config.batch_size, **options)
+        batches = self.batches(split)
+        for batch in tqdm(batches, f"caption {split}", batches.evaluation_steps, leave=False, unit="batch"):
+            yield from captioner.captions(batch)
+
+    def evaluate(self) -> Result:
+        from kaleido.tasks.captioning.report import caption_result
+
+        split = self.config.evaluate_config.split
         records = self.open_records(split)
-        captioner = PhotoCaptioner.load(self.directory / "model", asdict(self.config.caption_config), config.batch_size)
-        pipeline = self._pipeline(records, config.batch_size, False, Cluster())
-        for batch in tqdm(pipeline, f"caption {split}", pipeline.evaluation_steps, leave=False, unit="batch"):
-            yield from captioner(batch)
+        return caption_result(records, list(self.run_caption(split)), asdict(self.config.caption_config))
 
     def _hidden(self, features, in_part):
-        """The text as `mask_predict` sees it: [MASK] at every place but the first, however long the text is.
+        """Hides the text as `mask_predict` needs it: [MASK] at every place but the first, however long the text is.
 
-        With `in_part`, half of the texts show some of their pieces and where they end, as in later rounds.
+        With `in_part`, half of the texts show some of their tokens and where they end, as in later rounds.
         """
         tokens, seen = features["token_ids"], features["token_mask"]
         missing = self.length - ops.shape(tokens)[1]
@@ -116,13 +140,15 @@ class Captioning(Finetuning):
         return {**hidden, "token_ids": ops.where(shown, tokens, self.tokenizer.mask_id), "token_mask": attended}
 
     def _check_texts(self) -> None:
-        records = self.open_records("train")
-        if isinstance(records, OriginalRecords) and records.content != "recognition":
-            raise UserError(
-                f"{records.directory}: holds the original's data for {records.content}, whose texts are masked or of "
-                "other products; name records of its data for recognition"
-            )
-        if not isinstance(records, Records) or self.config.caption_config.long_texts == "cut":
+        records: SplitRecords = self.open_records("train")
+        if not isinstance(records, PhotoRecords):
+            if records.content != "recognition":
+                raise UserError(
+                    f"{records.directory}: holds the original's data for {records.content}, whose texts are masked or "
+                    "of other products; name records of its data for recognition"
+                )
+            return
+        if self.config.caption_config.long_texts == "cut":
             return
         lengths = records.index.token_offsets[1:] - records.index.token_offsets[:-1] + 2
         if (long := int((lengths > self.length).sum())) > 0:
@@ -134,11 +160,11 @@ class Captioning(Finetuning):
 
 
 def _counted(batch):
-    """1 on the pieces of a text and on [SEP], 0 on padding: float32 [B, T - 1]."""
+    """1 on the tokens of a text and on [SEP], 0 on padding: float32 [B, T - 1]."""
     return ops.cast(batch["token_mask"], "float32")[:, 1:]
 
 
 def _losses(logits, batch):
-    """Cross-entropy of each piece in nats, 0 on padding: float32 [B, T - 1]."""
-    pieces, logits = batch["token_ids"][:, 1:], ops.cast(logits[TASK], "float32")
-    return ops.sparse_categorical_crossentropy(pieces, logits, from_logits=True) * _counted(batch)
+    """Cross-entropy of each token in nats, 0 on padding: float32 [B, T - 1]."""
+    tokens, logits = batch["token_ids"][:, 1:], ops.cast(logits[TASK], "float32")
+    return ops.sparse_categorical_crossentropy(tokens, logits, from_logits=True) * _counted(batch)

@@ -3,12 +3,12 @@
 from keras import ops, tree
 
 from kaleido.tasks.captioning.caption_reader import Reader
-from kaleido.tasks.captioning.captions import IMPOSSIBLE, Captions, Pieces
+from kaleido.tasks.captioning.captions import IMPOSSIBLE, Captions, SpecialTokens
 
 
 def beam_search(
     reader: Reader,
-    pieces: Pieces,
+    pieces: SpecialTokens,
     length: int,
     beams: int = 1,
     length_penalty: float = 1.0,

@@ -11,7 +11,7 @@ IMPOSSIBLE = -1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class SpecialTokens:
     """What the pieces of a vocabulary are for.
 
     Attributes:
@@ -19,7 +19,7 @@ class Pieces:
         end: The piece after it, [SEP].
         pad: What fills up after that.
         mask: What stands for pieces that are not known yet.
-        never: Pieces that no caption may have.
+        never: SpecialTokens that no caption may have.
         count: How many pieces there are, V.
     """
 

@@ -2,11 +2,11 @@
 
 from keras import ops
 
-from kaleido.tasks.captioning.captions import IMPOSSIBLE, Captions, Pieces
+from kaleido.tasks.captioning.captions import IMPOSSIBLE, Captions, SpecialTokens
 from kaleido.tasks.captioning.model import Captioner
 
 
-def mask_predict(captioner: Captioner, batch, pieces: Pieces, length: int, rounds: int = 1) -> Captions:
+def mask_predict(captioner: Captioner, batch, pieces: SpecialTokens, length: int, rounds: int = 1) -> Captions:
     """Predicts every piece from the photo; then, each time fewer of them, the least sure ones from the others as well.
 
     The first round, which is all there is in the paper's captioning, also says where the caption ends. The others are

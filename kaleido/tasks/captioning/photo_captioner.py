@@ -1,33 +1,26 @@
-"""A trained captioner at work."""
+"""A trained captioning model in use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kaleido.app.finetune_config import CaptionConfig
-from kaleido.app.model_folder import load_model, max_text_length, read_model_config
-from kaleido.errors import UserError
+from kaleido.app.model_folder import SavedModel
+from kaleido.app.predictor import Predictor
+from kaleido.app.signatures import PHOTO
 from kaleido.model.compiled import compiled
-from kaleido.tasks.captioning.beam_search import beam_search
-from kaleido.tasks.captioning.caption_reader import CachedReader
-from kaleido.tasks.captioning.captions import Captions, Pieces
-from kaleido.tasks.captioning.mask_predict import mask_predict
-from kaleido.tasks.captioning.model import Captioner
+from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.text import Tokenizer, load_tokenizer
-
-_PHOTO = ("level1", "level2", "level3", "level4", "level5", "positions")
 
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What was said of a photo.
+    """Caption of a photo.
 
     Attributes:
-        text: In lower case.
-        log_probability: Of its pieces, in nats; those of `mask_predict` are taken as independent.
+        text: Caption in lower case.
+        log_probability: Log-probability of its tokens, in nats; those of `mask_predict` are taken as independent.
         complete: Whether it ended by itself, not at the greatest length.
     """
 
@@ -36,69 +29,67 @@ class Caption:
     complete: bool
 
 
-class PhotoCaptioner:
-    """Writes captions of photos.
+class PhotoCaptioner(Predictor):
+    """Generates captions of photos.
 
     Args:
-        model: Its decoder writes.
-        tokenizer: Of its vocabulary.
-        config: How to decode.
-        length: Positions of a caption at most, [CLS] and [SEP] included.
+        saved: Model of the task `caption`.
         batch_size: Photos at once; fewer are filled up.
+        options: Fields of `CaptionConfig` instead of those that the model was trained with; None keeps one.
     """
 
-    def __init__(self, model: Captioner, tokenizer: Tokenizer, config: CaptionConfig, length: int, batch_size: int):
-        self.tokenizer = tokenizer
-        self.config = config
-        self.batch_size = batch_size
-        pieces = pieces_of(tokenizer)
+    reads_text = False
 
-        def decode(batch) -> Captions:
+    def __init__(self, saved: SavedModel, batch_size: int, **options: Any):
+        # Here: the model's modules import Keras.
+        from kaleido.tasks.captioning.beam_search import beam_search
+        from kaleido.tasks.captioning.caption_reader import CachedReader
+        from kaleido.tasks.captioning.mask_predict import mask_predict
+
+        chosen = {name: value for name, value in options.items() if value is not None}
+        self.config = CaptionConfig(**{**saved.content["task_config"]["caption_config"], **chosen})
+        self.length = saved.text_length
+        self.batch_size = batch_size
+        self._tokenizer = load_tokenizer(saved.directory)
+        model, config, tokens = saved.model, self.config, special_tokens(self._tokenizer)
+
+        def decode(batch):
             if model.decoder == "mask_predict":
-                return mask_predict(model, batch, pieces, length, config.rounds)
+                return mask_predict(model, batch, tokens, self.length, config.rounds)
             reader = CachedReader(model, batch)
             limits = {"length_penalty": config.length_penalty, "no_repeat_ngram": config.no_repeat_ngram}
-            return beam_search(reader, pieces, length, config.beams, **limits)
+            return beam_search(reader, tokens, self.length, config.beams, **limits)
 
         self._decode = compiled(model, decode)
 
-    @classmethod
-    def load(cls, directory: Path, options: Mapping[str, Any], batch_size: int = 16) -> "PhotoCaptioner":
-        """Loads what captioning saved.
+    def captions(self, photos: Mapping[str, np.ndarray]) -> list[Caption]:
+        """Generates the captions of at most `batch_size` photos.
 
         Args:
-            directory: A run's `model`.
-            options: Fields of `CaptionConfig`, instead of those that it was trained with.
-            batch_size: Photos at once.
-
-        Raises:
-            UserError: if it is no captioner, or its vocabulary is not that of its training.
+            photos: `level1` to `level5` and `positions` (`docs/design.md`).
         """
-        content = read_model_config(directory)
-        if content["class"] != "Captioner":
-            raise UserError(f"{directory}: not a captioner; name the `model` folder of `finetune --task caption`")
-        config = CaptionConfig(**{**content["task_config"]["caption_config"], **options})
-        tokenizer = load_tokenizer(Path(directory))
-        return cls(load_model(directory), tokenizer, config, max_text_length(content), batch_size)
-
-    def __call__(self, batch: Mapping[str, np.ndarray]) -> list[Caption]:
-        """Captions of at most `batch_size` photos.
-
-        Args:
-            batch: As `docs/design.md` defines it; of it the photos.
-        """
-        rows = len(batch["positions"])
-        filled = {name: np.resize(batch[name], (self.batch_size, *batch[name].shape[1:])) for name in _PHOTO}
+        rows = len(photos["positions"])
+        filled = {name: np.resize(photos[name], (self.batch_size, *photos[name].shape[1:])) for name in PHOTO}
         found = self._decode(filled)
         return [self._caption(tokens, score) for tokens, score in zip(found.tokens[:rows], found.scores[:rows])]
 
+    def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            {"caption": caption.text, "log_probability": caption.log_probability, "complete": caption.complete}
+            for caption in self.captions(photos)
+        ]
+
     def _caption(self, tokens: np.ndarray, score: float) -> Caption:
-        ends = np.flatnonzero(tokens == self.tokenizer.sep_id)
-        pieces = tokens[1 : ends[0]] if ends.size else tokens[1:]
-        return Caption(self.tokenizer.decode(pieces), float(score), bool(ends.size))
+        ends = np.flatnonzero(tokens == self._tokenizer.sep_id)
+        kept = tokens[1 : ends[0]] if ends.size else tokens[1:]
+        return Caption(self._tokenizer.decode(kept), float(score), bool(ends.size))
 
 
-def pieces_of(tokenizer: Tokenizer) -> Pieces:
-    """What the pieces of a vocabulary are for."""
-    never = [piece for piece in tokenizer.special_ids if piece != tokenizer.sep_id]
-    return Pieces(tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, never, tokenizer.vocab_size)
+def special_tokens(tokenizer: Tokenizer):
+    """The special tokens of a vocabulary, as the decoders take them."""
+    from kaleido.tasks.captioning.captions import SpecialTokens
+
+    never = [token for token in tokenizer.special_ids if token != tokenizer.sep_id]
+    return SpecialTokens(
+        tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, tokenizer.mask_id, never, tokenizer.vocab_size
+    )

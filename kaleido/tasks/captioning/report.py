@@ -1,56 +1,58 @@
-"""What captioning wrote: figures, every caption beside its references, and a sheet with the photos."""
+"""The result of captioning: metrics, every caption beside its references, and a page with the photos."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from kaleido.atomic import write_atomically
+from kaleido.app.result import Result
 from kaleido.errors import UserError
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.reader import SplitRecords
-from kaleido.rows import write_jsonl
-from kaleido.tasks.captioning.application import Captioning
+from kaleido.rows import jsonl_bytes
 from kaleido.tasks.captioning.metrics import PLAIN, CaptionScores, caption_scores
+from kaleido.tasks.captioning.photo_captioner import Caption
 from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 
 
-def write_captions(application: Captioning, split: str) -> str:
-    """Writes `captions-SPLIT.jsonl`, `.json`, `.md` and, where the photos are at hand, `.html` into the run.
+def caption_result(records: SplitRecords, captions: Sequence[Caption], caption_config: Mapping[str, Any]) -> Result:
+    """Scores captions against the texts of their products.
+
+    The files are `captions-SPLIT.jsonl`, `.json`, `.md` and, where the photos are at hand, `.html`.
 
     Args:
-        application: Whose run has a saved model.
-        split: Of its records.
-
-    Returns:
-        The figures in Markdown.
+        records: Records of one split.
+        captions: One caption a record, in their order.
+        caption_config: How the captions were generated.
     """
-    records = application.open_records(split)
-    rows = _described(records)
-    for row, caption in zip(rows, application.run_caption(split), strict=True):
+    split, rows = records.split, _described(records)
+    for row, caption in zip(rows, captions, strict=True):
         row.update(caption=caption.text, log_probability=caption.log_probability, complete=caption.complete)
     scores = caption_scores([row["caption"] for row in rows], [row["references"] for row in rows])
-    config = asdict(application.config.caption_config)
-    content = {"split": split, "photos": len(rows), "caption_config": config, "metrics": _figures(scores)}
-    table = caption_table(scores, config["decoder"], split, len(rows))
-    path = application.directory / f"captions-{split}"
-    write_jsonl(path.with_suffix(".jsonl"), rows)
-    write_atomically(path.with_suffix(".json"), json.dumps(content, indent=1).encode() + b"\n")
-    write_atomically(path.with_suffix(".md"), f"{table}\n".encode())
+    metrics = _metrics(scores)
+    content = {"split": split, "photos": len(rows), "caption_config": dict(caption_config), "metrics": metrics}
+    table = caption_table(scores, caption_config["decoder"], split, len(rows))
+    name = f"captions-{split}"
+    files = {
+        f"{name}.jsonl": jsonl_bytes(rows),
+        f"{name}.md": f"{table}\n".encode(),
+        f"{name}.json": json.dumps(content, indent=1).encode() + b"\n",
+    }
     try:
         catalog = catalog_of(records)
     except UserError as error:
-        return f"{table}\n\nno sheet with the photos: {error}"
+        return Result(metrics, f"{table}\n\nno page with the photos: {error}", files)
     uris = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
     items = [
         SheetItem(row["photo_id"], partial(catalog.read, uris[row["photo_id"]]), row["caption"], row["references"])
         for row in rows
     ]
-    write_atomically(path.with_suffix(".html"), caption_sheet(f"Captions of {split} photos", items).encode())
-    return table
+    files[f"{name}.html"] = caption_sheet(f"Captions of {split} photos", items).encode()
+    return Result(metrics, table, files)
 
 
 def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) -> str:
-    """The figures in percent as in the paper's table 3, in Markdown."""
+    """Shows the metrics in percent as in the paper's table 3, in Markdown."""
     columns = {
         "photos": f"{photos:,}",
         **{f"Bleu-{n}": f"{100 * value:.1f}" for n, value in enumerate(scores.bleu, 1)},
@@ -67,15 +69,15 @@ def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) 
     )
 
 
-def _figures(scores: CaptionScores) -> dict:
-    """Shares as they are computed; CIDEr in 0..10."""
-    figures = {f"Bleu-{n}": value for n, value in enumerate(scores.bleu, 1)}
-    figures |= {"METEOR": scores.meteor, "ROUGE-L": scores.rouge_l, "CIDEr": scores.cider}
-    return {**figures, "SumCAP": scores.sum_cap, "tokenizer": scores.tokenizer}
+def _metrics(scores: CaptionScores) -> dict[str, Any]:
+    """Metrics as they are computed, in 0..1; CIDEr in 0..10."""
+    metrics = {f"Bleu-{n}": value for n, value in enumerate(scores.bleu, 1)}
+    metrics |= {"METEOR": scores.meteor, "ROUGE-L": scores.rouge_l, "CIDEr": scores.cider}
+    return {**metrics, "SumCAP": scores.sum_cap, "tokenizer": scores.tokenizer}
 
 
 def _described(records: SplitRecords) -> list[dict]:
-    """Photo, product and all texts of the product, of each record."""
+    """Photo, product and all texts of the product, for each record."""
     rows, texts = [], {}
     for number in range(len(records)):
         example = records.example(number)

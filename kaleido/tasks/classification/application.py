@@ -1,81 +1,121 @@
-"""Category and sub-category recognition from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
+"""Recognition of categories and attributes from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import keras
 import numpy as np
-from keras import ops
 
 from kaleido.app.application import TRAIN
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
+from kaleido.app.registry import register_task
+from kaleido.app.result import Result
+from kaleido.app.signatures import CLASSIFY, Signature, bert_signatures
+from kaleido.backend import keras, ops
 from kaleido.errors import UserError
+from kaleido.model.config import ModelConfig
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.index import UNLABELLED
-from kaleido.records.reader import Records, SplitRecords
-from kaleido.tasks.classification.model import Recognizer
+from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.tasks.classification.config import RecognitionConfig
+
+if TYPE_CHECKING:
+    from kaleido.tasks.classification.model import Classifier
+
+BEST = ("label", "second", "third")
+"""Columns of the likeliest classes in `predict`."""
 
 
+@register_task("category", "to recognise the category of a product")
+@register_task("subcategory", "to recognise the sub-category of a product")
 class Recognition(Finetuning):
-    """Which category, or which sub-category, a product is of.
+    """Recognition of the category or the sub-category of a product.
 
     Products without the label are read and do not count.
 
     Args:
-        config: Task, records, folder of the run, the model to start from, training.
+        config: Configuration of `finetune`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Attributes:
-        names: Of the classes.
-        unseen: Products of the evaluated split whose class no training product has; they count as unlabelled.
+        names: Names of the classes.
+        unseen: Number of photos of the evaluated split whose class was not trained; they count as unlabelled.
 
     Raises:
-        UserError: if the records have fewer than two classes, or the evaluated split has one that training lacks and
-            the configuration does not say to leave it out.
+        UserError: if the records have fewer than two classes, or the evaluated split has one that was not trained and
+            the configuration does not say to ignore it.
     """
 
-    def __init__(self, config: FinetuneConfig):
-        super().__init__(config)
-        self.task = config.task
-        records = self.open_records("train")
-        if not (config.recognition_config.text or isinstance(records, Records)):
+    sections: ClassVar[Mapping[str, type]] = {"recognition_config": RecognitionConfig}
+    free_keys = ("recognition_config.unseen", "recognition_config.catalog")
+    answer = CLASSIFY
+
+    def __init__(self, config: FinetuneConfig, saved: Path | None = None):
+        super().__init__(config, saved)
+        if self.saved:
+            self.names = self.saved["labels"]
+            self._trained = np.arange(len(self.names))
+            self._class_weights = np.ones(len(self.names), np.float32)
+        else:
+            self._read_training_classes()
+        self.unseen = self._count_unseen(self.open_records(config.evaluate_config.split))
+
+    @classmethod
+    def check_config(cls, config: FinetuneConfig) -> None:
+        if config.recognition_config.column:
             raise UserError(
-                f"{config.records}: the original's data shows all photos with their texts; set "
-                "recognition_config.text true"
-            )
-        self.names, trained = self.read_classes(records)
-        if len(self.names) < 2:
-            raise UserError(
-                f"{config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
-                f"column for it. Received: {', '.join(self.names) or 'none'}"
+                "recognition_config.column names a column for the task attribute, and for no other. "
+                f"Received: {config.recognition_config.column} for {config.task}"
             )
 
-        self._trained = np.unique(trained)
-        self._class_weights = class_weights(trained, len(self.names), config.recognition_config.balance)
-        self.unseen = self._count_unseen(self.open_records(config.evaluate_config.split))
+    @classmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "Classifier":
+        from kaleido.tasks.classification.model import Classifier
+
+        return Classifier(ModelConfig.from_dict(content["architecture"]), content["task"], len(content["labels"]))
+
+    @classmethod
+    def signatures(cls, model: "Classifier") -> dict[str, Signature]:
+        def classify(batch: Mapping[str, Any]) -> dict[str, Any]:
+            logits = model(batch, training=False)[model.task]
+            return {"probabilities": ops.softmax(ops.cast(logits, "float32"))}
+
+        return {**bert_signatures(model), CLASSIFY: Signature(classify)}
+
+    @classmethod
+    def prediction(cls, outputs: Mapping[str, np.ndarray], labels: Sequence[str]) -> dict[str, Any]:
+        probabilities, found = outputs["probabilities"], {}
+        for column, number in zip(BEST, np.argsort(-probabilities, kind="stable")):
+            found[column] = labels[number]
+            key = "probability" if column == BEST[0] else f"{column}_probability"
+            found[key] = round(float(probabilities[number]), 6)
+        return found
+
+    @classmethod
+    def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
+        split = config.evaluate_config.split
+        return (f"recognition-{split}.json", f"predictions-{split}.csv")
 
     @property
     def shows_text(self) -> bool:
         return self.config.recognition_config.text
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
-        """Names of the classes, the same in every split, and int32 [n], that of every record; -1 where unlabelled.
-
-        Override it to recognise something else.
-        """
+        """Reads the names of the classes, the same in every split, and int32 [n], that of every record (-1: none)."""
         return label_classes(records, self.task)
 
     def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
-        _, classes = self.read_classes(records)
+        classes = self._classes(records)
         return {self.task: np.where(np.isin(classes, self._trained), classes, UNLABELLED).astype(np.int32)}
 
     @property
     def metric_tags(self) -> tuple[str, ...]:
         return f"loss/{self.task}", f"accuracy/{self.task}"
 
-    def build_model(self) -> keras.Model:
+    def build_model(self) -> "Classifier":
         keras.utils.set_random_seed(self.config.seed)
-        self.model = Recognizer(self.architecture, self.task, len(self.names))
+        self.model = self.create_model(self.content())
         if self.start:
             self.model.bert.copy_body(self.start)
         return self.model
@@ -103,18 +143,50 @@ class Recognition(Finetuning):
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
         return {self.task: ops.softmax(ops.cast(output[self.task], "float32"))}
 
-    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        return {"loss/total": means[f"loss/{self.task}"], **means}
+    def evaluate(self) -> Result:
+        from kaleido.tasks.classification.report import recognition_result
+
+        split = self.config.evaluate_config.split
+        found = self.run_predict(split)
+        labels = found[f"{self.task}_label"]
+        if not (labels >= 0).any():
+            raise UserError(f"{self.config.records}: no {split} product has a {self.task}; name another split")
+        photos = self.open_records(split).photo_ids()
+        return recognition_result(self.task, split, list(self.names), photos, labels, found[self.task], self.unseen)
+
+    def _read_training_classes(self) -> None:
+        records = self.open_records("train")
+        if not (self.shows_text or isinstance(records, PhotoRecords)):
+            raise UserError(
+                f"{self.config.records}: the original's data shows all photos with their texts; set "
+                "recognition_config.text true"
+            )
+        self.names, trained = self.read_classes(records)
+        if len(self.names) < 2:
+            raise UserError(
+                f"{self.config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
+                f"column for it. Received: {', '.join(self.names) or 'none'}"
+            )
+        self._trained = np.unique(trained)
+        self._class_weights = class_weights(trained, len(self.names), self.config.recognition_config.balance)
+
+    def _classes(self, records: SplitRecords) -> np.ndarray:
+        """The class of every record among `names`; numbers from `len(names)` on are classes that are not among them."""
+        names, classes = self.read_classes(records)
+        places = {name: number for number, name in enumerate(self.names)}
+        mapped = np.array([*(places.get(name, len(places) + n) for n, name in enumerate(names)), UNLABELLED], np.int32)
+        return mapped[classes]
 
     def _count_unseen(self, records: SplitRecords) -> int:
-        _, classes = self.read_classes(records)
-        unseen, counts = np.unique(classes[~np.isin(classes, [*self._trained, UNLABELLED])], return_counts=True)
+        classes, (known, numbers) = self._classes(records), self.read_classes(records)
+        left_out = ~np.isin(classes, [*self._trained, UNLABELLED])
+        unseen, counts = np.unique(numbers[left_out], return_counts=True)
         if len(unseen) and self.config.recognition_config.unseen == "refuse":
-            names = [self.names[number] if number < len(self.names) else str(number) for number in unseen[:3]]
+            names = [known[number] if number < len(known) else str(number) for number in unseen[:3]]
             more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
             raise UserError(
                 f"{records.directory}: {records.split} products have a {self.task} that no training product has: "
-                f"{', '.join(names)}{more}; give such products to train on, or leave them out of the figures with "
+                f"{', '.join(names)}{more}; give such products to train on, or leave them out of the metrics with "
                 f"recognition_config.unseen ignore. Received: {counts.sum()} of {len(classes)} photos"
             )
         return int(counts.sum())
@@ -131,13 +203,40 @@ class Recognition(Finetuning):
         return losses * self._labelled(batch)
 
 
-def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:
-    """float32 [classes]: n ** -balance for a class of n products, scaled to a mean of 1 over the labelled products.
+@register_task("attribute", "to recognise a further column of the catalogue")
+class AttributeRecognition(Recognition):
+    """Recognition of the value that a product has in a further column: gender, colour, article type.
 
     Args:
-        labels: int [products], the number of each one's class, -1 where it has none.
-        classes: How many there are; one without products gets the weight of one with a single product.
-        balance: From 0, all products count the same, to 1, all classes do.
+        config: Configuration of `finetune`, with `recognition_config.column`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
+
+    Raises:
+        UserError: if the catalogue has no such column.
+    """
+
+    @classmethod
+    def check_config(cls, config: FinetuneConfig) -> None:
+        if not config.recognition_config.column:
+            raise UserError(
+                "task attribute needs a column of the catalogue; name it in recognition_config.column. Received: none"
+            )
+
+    def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
+        section = self.config.recognition_config
+        return column_labels(records, section.column, section.catalog or "")
+
+
+def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:
+    """Weighs classes by n ** -balance for n products, scaled to a mean of 1 over the labelled products.
+
+    Args:
+        labels: int [products], class of each product, -1 where it has none.
+        classes: Number of classes; one without products gets the weight of one with a single product.
+        balance: From 0, all products count alike, to 1, all classes do.
+
+    Returns:
+        float32 [classes].
     """
     counts = np.bincount(labels[labels >= 0], minlength=classes)
     weights = np.maximum(counts, 1.0) ** -balance
@@ -145,10 +244,10 @@ def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarra
 
 
 def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:
-    """The names of `category` or `subcategory`, in the order of their numbers, and int32 [n], that of every record."""
-    if isinstance(records, Records):
+    """Reads the names of `category` or `subcategory` by number, and int32 [n], the number of every record."""
+    if isinstance(records, PhotoRecords):
         return column_labels(records, task)
-    # Of the original's data, which has a number and a name on each line.
+    # The original's data has a number and a name on each line.
     columns = records.index.columns
     if f"{task}_label" not in columns:
         raise UserError(

@@ -8,19 +8,18 @@ from kaleido.model.kaleido_bert import KaleidoBert
 
 
 @keras.saving.register_keras_serializable("kaleido")
-class Recognizer(keras.Model):
+class Classifier(keras.Model):
     """Dropout and one dense layer on the pooled [CLS].
 
-    A batch as `docs/design.md` defines it goes in, masked and corrupted in nothing; `{task: logits [B, classes]}` comes
-    out.
+    Reads a batch (`docs/design.md`) that is neither masked nor corrupted and gives `{task: logits [B, classes]}`.
 
     Args:
         config: The architecture.
-        task: What is recognised.
-        classes: How many there are.
+        task: Name of what is recognised.
+        classes: Number of classes.
     """
 
-    def __init__(self, config: ModelConfig, task: str, classes: int, name: str = "recognizer", **kwargs):
+    def __init__(self, config: ModelConfig, task: str, classes: int, name: str = "classifier", **kwargs):
         super().__init__(name=name, **kwargs)
         self.config, self.task, self.classes = config, task, classes
         self.bert = KaleidoBert(config, tasks=())
@@ -38,7 +37,7 @@ class Recognizer(keras.Model):
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What there is a head for."""
+        """Names of the heads."""
         return (self.task,)
 
     def get_config(self):

@@ -1,77 +1,75 @@
-"""What recognition found: figures, a table of the classes, a confusion picture, and every product's prediction."""
+"""The result of recognition: metrics, a table of the classes, a confusion picture, and every photo's prediction."""
 
 import io
 import json
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-from kaleido.atomic import write_atomically
-from kaleido.errors import UserError
-from kaleido.rows import write_csv
-from kaleido.tasks.classification.application import Recognition
+from kaleido.app.result import Result
+from kaleido.rows import csv_bytes
 from kaleido.tasks.classification.metrics import Recognized, recognition
 
-CONFUSION_FILE = "confusion.png"
 
-UNLABELLED = ""
+def recognition_result(
+    task: str,
+    split: str,
+    names: Sequence[str],
+    photos: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    unseen: int = 0,
+) -> Result:
+    """Compares predictions with the labels.
 
-
-def write_recognition(application: Recognition, split: str) -> str:
-    """Writes `recognition-SPLIT.json`, `classes-SPLIT.csv`, `predictions-SPLIT.csv` and `confusion.png` into the run.
+    The files are `recognition-SPLIT.json`, `classes-SPLIT.csv`, `predictions-SPLIT.csv` and `confusion.png`.
 
     Args:
-        application: Whose run has a saved model.
-        split: Of its records.
-
-    Returns:
-        The figures in Markdown.
-
-    Raises:
-        UserError: if no product of the split has the label.
+        task: Name of what is recognised.
+        split: Split of the records.
+        names: Names of the C classes.
+        photos: Ids of the n photos.
+        labels: int [n], -1 where unlabelled; at least one is not.
+        probabilities: float [n, C].
+        unseen: Number of photos of classes that were not trained.
     """
-    task, names, directory = application.task, application.names, application.directory
-    found = application.run_predict(split)
-    labels, probabilities = found[f"{task}_label"], found[task]
-    predicted = probabilities.argmax(axis=1)
-    known = labels >= 0
-    if not known.any():
-        raise UserError(f"{application.config.records}: no {split} product has a {task}; name another split")
-    result = recognition(labels[known], predicted[known], len(names))
-    write_csv(directory / f"classes-{split}.csv", _class_rows(names, result))
-    write_csv(
-        directory / f"predictions-{split}.csv", _prediction_rows(application, split, labels, predicted, probabilities)
-    )
-    _write_confusion(directory / CONFUSION_FILE, names, result.confusion)
-    metrics = {"accuracy": result.accuracy, "macro_f1": result.macro_f1}
-    examples, unseen = int(known.sum()), application.unseen
+    predicted, known = probabilities.argmax(axis=1), labels >= 0
+    found = recognition(labels[known], predicted[known], len(names))
+    metrics = {"accuracy": found.accuracy, "macro_f1": found.macro_f1}
+    examples = int(known.sum())
     content = {"task": task, "split": split, "examples": examples, "unseen": unseen, "metrics": metrics}
-    write_atomically(directory / f"recognition-{split}.json", json.dumps(content, indent=1).encode() + b"\n")
     left_out = f"\nleft out: {unseen:,} photos of classes that no training product has" if unseen else ""
-    return (
+    table = (
         f"| {task}, {split} | classes | photos | accuracy | macro-F1 |\n|---|---:|---:|---:|---:|\n"
-        f"| | {len(names)} | {examples:,} | {result.accuracy:.3f} | {result.macro_f1:.3f} |{left_out}"
+        f"| | {len(names)} | {examples:,} | {found.accuracy:.3f} | {found.macro_f1:.3f} |{left_out}"
     )
+    files = {
+        f"classes-{split}.csv": csv_bytes(_class_rows(names, found)),
+        f"predictions-{split}.csv": csv_bytes(_prediction_rows(names, photos, labels, predicted, probabilities)),
+        "confusion.png": _confusion(names, found.confusion),
+        f"recognition-{split}.json": json.dumps(content, indent=1).encode() + b"\n",
+    }
+    return Result(metrics, table, files)
 
 
-def _class_rows(names: list[str], result: Recognized) -> list[list]:
+def _class_rows(names: Sequence[str], found: Recognized) -> list[list]:
     rows = [["class", "photos", "precision", "recall", "f1"]]
-    for number in np.argsort(-result.support, kind="stable"):
-        figures = (f"{values[number]:.4f}" for values in (result.precision, result.recall, result.f1))
-        rows.append([names[number], result.support[number], *figures])
+    for number in np.argsort(-found.support, kind="stable"):
+        metrics = (f"{values[number]:.4f}" for values in (found.precision, found.recall, found.f1))
+        rows.append([names[number], found.support[number], *metrics])
     return rows
 
 
-def _prediction_rows(application: Recognition, split: str, labels, predicted, probabilities) -> list[list]:
+def _prediction_rows(names: Sequence[str], photos: Sequence[str], labels, predicted, probabilities) -> list[list]:
     rows = [["photo_id", "label", "predicted", "probability"]]
-    for row, photo in enumerate(application.open_records(split).photo_ids()):
-        label = application.names[labels[row]] if labels[row] >= 0 else UNLABELLED
-        probability = f"{probabilities[row, predicted[row]]:.4f}"
-        rows.append([photo, label, application.names[predicted[row]], probability])
+    for row, photo in enumerate(photos):
+        label = names[labels[row]] if labels[row] >= 0 else ""
+        rows.append([photo, label, names[predicted[row]], f"{probabilities[row, predicted[row]]:.4f}"])
     return rows
 
 
-def _write_confusion(path: Path, names: list[str], confusion: np.ndarray) -> None:
+def _confusion(names: Sequence[str], confusion: np.ndarray) -> bytes:
+    """Draws the confusion matrix of the classes that occur as a PNG."""
     # The Agg canvas needs no screen, and pyplot's global state is left alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -88,4 +86,4 @@ def _write_confusion(path: Path, names: list[str], confusion: np.ndarray) -> Non
     axes.set_ylabel("true; each row adds up to 1")
     picture = io.BytesIO()
     FigureCanvasAgg(figure).print_png(picture)
-    write_atomically(path, picture.getvalue())
+    return picture.getvalue()

@@ -1,82 +1,145 @@
 """Fine-tuning for retrieval: a photo's own text against those of other products of its sub-category."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import keras
 import numpy as np
 
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
-from kaleido.app.model_folder import load_model
+from kaleido.app.model_folder import SavedModel, load_model
+from kaleido.app.registry import register_task
+from kaleido.app.result import Result
+from kaleido.app.signatures import MATCH, Signature, bert_signatures, match_outputs
+from kaleido.backend import keras
+from kaleido.checksums import file_sha256
+from kaleido.constants import TASKS
 from kaleido.errors import UserError
-from kaleido.model.config import LossConfig
-from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.records.reader import Records, SplitRecords
-from kaleido.tasks.matching.hard_negatives import mistaken_texts
-from kaleido.tasks.matching.matcher import Matcher
-from kaleido.tasks.matching.two_tower import Towers
+from kaleido.model.config import LossConfig, ModelConfig
+from kaleido.network_folder import WEIGHTS_FILE
+from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.tasks.matching.config import RetrievalConfig
+from kaleido.tasks.matching.contrastive import Contrastive, embedding_signatures
+from kaleido.tasks.matching.report import pair_result
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
+
+if TYPE_CHECKING:
+    from kaleido.retrieval.gallery import Gallery
 
 TASK = "itm"
 
 
+@register_task("retrieval", "to tell a photo's text from those of other products")
 class Matching(PretrainingTasks, Finetuning):
     """Image-text matching alone, on whole texts and photos, with hard negatives.
 
-    What is saved is a model with the head `itm`, as pre-training leaves one, that `retrieve` takes; with towers where
-    the configuration names them.
+    The saved model has the head `itm`, like a pre-trained one, and a two-tower model where the configuration names one.
 
     Args:
-        config: Records, folder of the run, the model to start from, training.
+        config: Configuration of `finetune`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
-        UserError: if the towers are none, or of another backbone or vocabulary than the records.
+        UserError: if the two-tower model is none, or of another backbone or vocabulary than the records.
     """
 
     pipeline_tasks = (TASK,)
+    sections: ClassVar[Mapping[str, type]] = {"retrieval_config": RetrievalConfig}
+    free_keys = ("retrieval_config.two_tower_model",)
 
-    def __init__(self, config: FinetuneConfig):
+    def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         negatives = config.retrieval_config.negatives
         pairs = replace(
-            config.preprocess_config,
-            mismatch="same_subcategory",
-            mismatch_probability=negatives / (negatives + 1),
+            config.preprocess_config, mismatch="same_subcategory", mismatch_probability=negatives / (negatives + 1)
         )
-        Finetuning.__init__(self, replace(config, preprocess_config=pairs))
-        others = dict.fromkeys(("mlm", "rotation", "jigsaw", "camouflage", "grey", "blank"), 0.0)
-        PretrainingTasks.__init__(self, LossConfig(**others), self.architecture.compatibility)
-        self._towers = self._load_towers(config.retrieval_config.towers)
+        Finetuning.__init__(self, replace(config, preprocess_config=pairs), saved)
+        losses = LossConfig(**{task: float(task == TASK) for task in TASKS})
+        PretrainingTasks.__init__(self, losses, self.architecture.compatibility)
+        self._two_tower = None if saved else self._load_two_tower(config.retrieval_config.two_tower_model)
 
-    def build_model(self) -> keras.Model:
+    @classmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "keras.Model":
+        from kaleido.model.kaleido_bert import KaleidoBert
+        from kaleido.tasks.matching.matcher import Matcher
+
+        config = ModelConfig.from_dict(content["architecture"])
+        return Matcher(config) if "contrastive" in content["heads"] else KaleidoBert(config, content["heads"])
+
+    @classmethod
+    def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
+        found = bert_signatures(model)
+        if hasattr(model, "two_tower"):
+            found[MATCH] = Signature(lambda batch: match_outputs(model(batch, training=False)[TASK]))
+            found |= embedding_signatures(model.two_tower)
+        return found
+
+    @classmethod
+    def create_scorer(cls, saved: SavedModel, gallery: "Gallery", batch_size: int) -> Any:
+        if not hasattr(saved.model, "two_tower"):
+            return super().create_scorer(saved, gallery, batch_size)
+        from kaleido.tasks.matching.scorer import MatcherScorer
+
+        return MatcherScorer(saved.model, gallery, batch_size)
+
+    @classmethod
+    def create_shortlist_scorer(cls, saved: SavedModel, gallery: "Gallery", batch_size: int) -> Any:
+        if not hasattr(saved.model, "two_tower"):
+            return super().create_shortlist_scorer(saved, gallery, batch_size)
+        from kaleido.tasks.matching.scorer import two_tower_scorer
+
+        return two_tower_scorer(saved.model.two_tower, gallery, batch_size)
+
+    def build_model(self) -> "keras.Model":
         keras.utils.set_random_seed(self.config.seed)
-        self.model = Matcher(self.architecture) if self._towers else KaleidoBert(self.architecture, self.tasks)
-        bert = self.model.bert if self._towers else self.model
-        if self._towers:
-            self.model.towers.set_weights(self._towers.get_weights())
+        heads = ("itm", "contrastive") if self._two_tower else self.tasks
+        self.model = self.create_model(self.saved or {"architecture": self.architecture.to_dict(), "heads": heads})
+        if self._two_tower:
+            self.model.two_tower.set_weights(self._two_tower.get_weights())
         if self.start:
+            bert = self.model.bert if self._two_tower else self.model
             bert.copy_body(self.start)
             if TASK in self.start.tasks:
                 bert.heads[TASK].set_weights(self.start.heads[TASK].get_weights())
         return self.model
 
-    def mistaken(self, records: SplitRecords) -> np.ndarray | None:
-        count = self.config.retrieval_config.hardest
+    def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
+        count = self.config.retrieval_config.hard_negatives
         if not count:
             return None
-        if not isinstance(records, Records):
+        if not isinstance(records, PhotoRecords):
             raise UserError(
-                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hardest 0. "
+                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hard_negatives 0. "
                 f"Received: {count}"
             )
-        length = self.config.preprocess_config.max_text_length
-        return mistaken_texts(self._towers, records, self.tokenizer, length, count)
+        from kaleido.tasks.matching.hard_negatives import hardest_texts
 
-    def _load_towers(self, directory: str) -> Towers | None:
+        length = self.config.preprocess_config.max_text_length
+        return hardest_texts(self._two_tower, records, self.tokenizer, length, count)
+
+    def start_fingerprint(self) -> str:
+        directory = self.config.retrieval_config.two_tower_model
+        return super().start_fingerprint() + (f" {file_sha256(Path(directory) / WEIGHTS_FILE)}" if directory else "")
+
+    def evaluate(self) -> Result:
+        split, negatives = self.config.evaluate_config.split, self.config.retrieval_config.negatives
+        metrics = self._known_metrics() or self.run_evaluate()
+        after = f"`kaleido retrieve --model {self.model_directory} ...` ranks by it"
+        return pair_result(metrics, f"matching, {split}", "negatives a positive", negatives, TASK, after)
+
+    @classmethod
+    def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
+        return ("metrics.json", "model/config.json")
+
+    def _load_two_tower(self, directory: str | None) -> Any:
         if not directory:
             return None
-        towers = load_model(Path(directory))
-        if not isinstance(towers, Towers):
-            raise UserError(f"{directory}: no towers; name the `model` folder of `finetune --task contrastive`")
-        self._check_prepared(directory, towers.config)
-        return towers
+        saved = load_model(Path(directory))
+        if not issubclass(saved.application, Contrastive):
+            raise UserError(
+                f"{directory}: no two-tower model; name the `model` folder of `finetune --task contrastive`. "
+                f"Received: a model of the task {saved.content['task']}"
+            )
+        self.check_prepared(self.open_records("train"), saved.content, Path(directory))
+        return saved.model

@@ -1,70 +1,120 @@
-"""Texts and photos that find each other within a batch: two towers, an addition of ours (off in the paper)."""
+"""Contrastive training of a two-tower model within a batch, an addition of ours (off in the paper)."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import keras
-from keras import ops
+from typing import TYPE_CHECKING, Any
 
 from kaleido.app.application import TRAIN
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
+from kaleido.app.model_folder import SavedModel
+from kaleido.app.registry import register_task
+from kaleido.app.result import Result
+from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, PHOTO, TEXT, Signature
+from kaleido.backend import keras, ops
+from kaleido.constants import LEVELS
 from kaleido.errors import UserError
-from kaleido.tasks.matching.two_tower import Towers, contrastive_logits, contrastive_losses
+from kaleido.model.config import ModelConfig
+from kaleido.tasks.matching.report import pair_result
+
+if TYPE_CHECKING:
+    from kaleido.retrieval.gallery import Gallery
+    from kaleido.tasks.matching.two_tower import TwoTower
 
 TASK = "contrastive"
 
 
+@register_task(TASK, "to match texts and photos by a two-tower model without an encoder")
 class Contrastive(Finetuning):
-    """Two towers without an encoder; what they say is where `finetune --task retrieval` can go on from.
+    """A two-tower model, which `finetune --task retrieval` can go on from.
 
-    The larger the batch, the more compete: 512 at a learning rate of 2e-3 does well.
+    The larger the batch, the more texts compete: 512 at a learning rate of 2e-3 does well.
 
     Args:
-        config: Records, folder of the run, training.
+        config: Configuration of `finetune`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
         UserError: if a model to start from is given.
     """
 
-    description = "train towers"
+    description = "train the two-tower model"
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
-    def __init__(self, config: FinetuneConfig):
+    @classmethod
+    def check_config(cls, config: FinetuneConfig) -> None:
         if config.model:
-            raise UserError(f"task {TASK} starts from nothing; leave model empty. Received: {config.model}")
-        super().__init__(config)
+            raise UserError(f"task {TASK} starts from scratch; leave model null. Received: {config.model}")
 
-    def build_model(self) -> keras.Model:
+    @classmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "TwoTower":
+        from kaleido.tasks.matching.two_tower import TwoTower
+
+        levels = content.get("task_config", {}).get("levels", LEVELS)
+        return TwoTower(ModelConfig.from_dict(content["architecture"]), levels)
+
+    @classmethod
+    def signatures(cls, model: "TwoTower") -> dict[str, Signature]:
+        return embedding_signatures(model)
+
+    @classmethod
+    def create_scorer(cls, saved: SavedModel, gallery: "Gallery", batch_size: int) -> Any:
+        from kaleido.tasks.matching.scorer import two_tower_scorer
+
+        return two_tower_scorer(saved.model, gallery, batch_size)
+
+    create_shortlist_scorer = create_scorer
+
+    def build_model(self) -> "TwoTower":
         keras.utils.set_random_seed(self.config.seed)
-        self.model = Towers(self.architecture)
+        self.model = self.create_model(self.content())
         return self.model
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Logits [B, B], photos in rows."""
+        """Computes the logits [B, B], photos in rows."""
+        from kaleido.tasks.matching.two_tower import contrastive_logits
+
         found = self.model(features, training=mode == TRAIN)
-        scale = self.model.scale
-        return {TASK: contrastive_logits(found["texts"], found["photos"], scale, features["token_ids"])}
+        return {TASK: contrastive_logits(found["texts"], found["photos"], self.model.scale, features["token_ids"])}
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {TASK: ops.cast(ops.shape(labels["token_ids"])[0], "float32")}
 
     def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(contrastive_losses(logits[TASK])) / weights[TASK]
+        return ops.sum(_losses(logits)) / weights[TASK]
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         rows = ops.shape(labels["token_ids"])[0]
         found = ops.cast(ops.argmax(logits[TASK], axis=-1), "int32")
         hits = ops.cast(ops.equal(found, ops.arange(rows, dtype="int32")), "float32")
         count = ops.cast(rows, "float32")
-        return {
-            f"loss/{TASK}": (ops.sum(contrastive_losses(logits[TASK])), count),
-            f"accuracy/{TASK}": (ops.sum(hits), count),
-        }
+        return {f"loss/{TASK}": (ops.sum(_losses(logits)), count), f"accuracy/{TASK}": (ops.sum(hits), count)}
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """Of each photo, how likely each text of the batch is: float32 [B, B]."""
+        """Gives how likely each text of the batch is for each photo: float32 [B, B]."""
         return {TASK: ops.softmax(output[TASK])}
 
-    def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        return {"loss/total": means[f"loss/{TASK}"], **means}
+    def evaluate(self) -> Result:
+        config = self.config.evaluate_config
+        metrics = self._known_metrics() or self.run_evaluate()
+        option = f"--retrieval_config.two_tower_model {self.model_directory}"
+        after = f"`kaleido finetune --task retrieval {option} ...` goes on from it"
+        title = f"two-tower model, {config.split}"
+        return pair_result(metrics, title, "texts to choose from", config.batch_size, TASK, after)
+
+    @classmethod
+    def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
+        return ("metrics.json", "model/config.json")
+
+
+def embedding_signatures(model: "TwoTower") -> dict[str, Signature]:
+    """The signatures of a two-tower model: `embedding` float32 [B, 256] of length 1, of texts and of photos."""
+    return {
+        ENCODE_TEXT: Signature(lambda batch: {"embedding": model.text_embeddings(batch)}, TEXT),
+        ENCODE_IMAGE: Signature(lambda batch: {"embedding": model.image_embeddings(batch)}, PHOTO),
+    }
+
+
+def _losses(logits: Mapping) -> Any:
+    from kaleido.tasks.matching.two_tower import contrastive_losses
+
+    return contrastive_losses(logits[TASK])

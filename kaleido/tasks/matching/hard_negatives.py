@@ -1,33 +1,33 @@
-"""Texts that towers take for a photo's own: what a matching head learns most from."""
+"""Hard negatives: the texts of other products that a two-tower model finds most similar to a photo."""
 
 import numpy as np
 
-from kaleido.records.reader import Records
-from kaleido.retrieval.cosine_scorer import towers_scorer
+from kaleido.records.reader import PhotoRecords
 from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.tasks.matching.two_tower import Towers
+from kaleido.tasks.matching.scorer import two_tower_scorer
+from kaleido.tasks.matching.two_tower import TwoTower
 from kaleido.text import Tokenizer
 
 _BATCH = 512
 
 
-def mistaken_texts(
-    towers: Towers, records: Records, tokenizer: Tokenizer, max_text_length: int, count: int
+def hardest_texts(
+    model: TwoTower, records: PhotoRecords, tokenizer: Tokenizer, max_text_length: int, count: int
 ) -> np.ndarray:
-    """Of each photo the other texts that fit it best, those left out that are worded as its own.
+    """Finds the texts of other products that fit each photo best, without those that have the same tokens as its own.
 
     Args:
-        towers: Of the records' backbone and vocabulary.
-        records: Of one split.
-        tokenizer: That their texts were cut with.
+        model: Two-tower model of the records' backbone and vocabulary.
+        records: Records of one split.
+        tokenizer: Tokenizer of their texts.
         max_text_length: Text positions at most, [CLS] and [SEP] included.
-        count: Texts wanted; fewer where there are not as many.
+        count: Number of texts K; fewer where there are not as many.
 
     Returns:
         int64 [n, K], records that show these texts, in no order; -1 where a photo has fewer.
     """
     gallery = PhotoGallery(records, tokenizer, max_text_length)
-    scorer = towers_scorer(towers, gallery, _BATCH)
+    scorer = two_tower_scorer(model, gallery, _BATCH)
     worded = records.index.text[gallery.first_photos]
     count = min(count, len(worded))
     found = np.empty((len(records), count), np.int64)

@@ -1,24 +1,27 @@
-"""Scores of (text, photo) pairs by a matching head that adds to what two towers say."""
+"""Scores of (text, photo) pairs by a two-tower model, alone or with a matching head on top."""
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from keras import ops
 
-from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.retrieval.cosine_scorer import CosineScorer, towers_scorer
+from kaleido.backend import ops
+from kaleido.model.compiled import compiled
+from kaleido.retrieval.cosine_scorer import CosineScorer
 from kaleido.retrieval.gallery import Gallery
 from kaleido.retrieval.pair_scorer import PairScorer
-from kaleido.tasks.matching.matcher import Matcher
-from kaleido.tasks.matching.two_tower import Towers
+
+if TYPE_CHECKING:
+    from kaleido.tasks.matching.matcher import Matcher
+    from kaleido.tasks.matching.two_tower import TwoTower
 
 
 class MatcherScorer:
-    """Scores pairs with a matcher, towers and encoder apart, so that each text and photo passes the towers once.
+    """Scores pairs with a matcher; each text and photo passes the two-tower model once.
 
     Args:
-        model: Towers and encoder.
-        gallery: Whose texts and photos.
+        model: Two-tower model and encoder.
+        gallery: Texts and photos.
         batch_size: Pairs a step.
 
     Attributes:
@@ -27,24 +30,16 @@ class MatcherScorer:
 
     threshold: float | None = 0.0
 
-    def __init__(self, model: Matcher, gallery: Gallery, batch_size: int):
+    def __init__(self, model: "Matcher", gallery: Gallery, batch_size: int):
         self._model, self._gallery, self._batch_size = model, gallery, batch_size
         self._pairs = PairScorer(model.bert, gallery, batch_size)
 
     @cached_property
     def _cosines(self) -> CosineScorer:
-        return towers_scorer(self._model.towers, self._gallery, self._batch_size)
+        return two_tower_scorer(self._model.two_tower, self._gallery, self._batch_size)
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """How much better each pair fits than not: the difference of the two logits.
-
-        Args:
-            texts: int [n], items of the gallery.
-            photos: int [n].
-
-        Returns:
-            float32 [n].
-        """
+        """Computes the difference of the two logits of each pair; see `PairScorer.scores`."""
         margins = ops.convert_to_numpy(self._model.margins(self._cosines.scores(texts, photos)))
         return self._pairs.scores(texts, photos) + margins
 
@@ -53,11 +48,13 @@ class MatcherScorer:
         return self._pairs.rate()
 
 
-def matching_scorer(
-    model: KaleidoBert | Matcher | Towers, gallery: Gallery, batch_size: int
-) -> PairScorer | MatcherScorer | CosineScorer:
-    """What scores the pairs of a gallery with a model that has the head `itm`, or with towers alone."""
-    if isinstance(model, Towers):
-        return towers_scorer(model, gallery, batch_size)
-    kind = MatcherScorer if isinstance(model, Matcher) else PairScorer
-    return kind(model, gallery, batch_size)
+def two_tower_scorer(model: "TwoTower", gallery: Gallery, batch_size: int) -> CosineScorer:
+    """Scores the pairs of a gallery by the cosine of their embeddings."""
+    width = int(gallery.text_lengths.max())
+    embed_texts, embed_photos = compiled(model, model.text_embeddings), compiled(model, model.image_embeddings)
+    return CosineScorer(
+        gallery,
+        lambda items: embed_texts(gallery.texts(items, width)),
+        lambda items: embed_photos(gallery.photos(items)),
+        batch_size,
+    )

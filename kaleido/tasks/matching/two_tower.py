@@ -1,4 +1,6 @@
-"""Texts and photos as directions that meet in a product: quick to ask, an addition of ours (off in the paper)."""
+"""A two-tower model: text and image embeddings that meet in a cosine, an addition of ours (off in the paper)."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -7,29 +9,30 @@ from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
 
 SIZE, WIDTH, DROPOUT = 256, 1024, 0.2
-"""Of the space in which texts and photos meet; of the photo tower's hidden layer, and before and after it."""
+"""Length of the embeddings; width of the photo tower's hidden layer, and the dropout before and after it."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
-class Towers(keras.Model):
-    """A bag of words and a photo's five levels, each as a direction in a common space.
+class TwoTower(keras.Model):
+    """Embeds texts as bags of words and photos by the mean patch of some levels, without an encoder.
 
-    A batch as `docs/design.md` defines it goes in; `texts` and `photos`, directions [B, 256] of length 1 that are near
-    each other where text and photo belong together, come out. Nothing of the encoder is in it.
+    Reads a batch (`docs/design.md`) and gives `texts` and `photos`, embeddings [B, 256] of length 1 that are close to
+    each other where text and photo belong together.
 
     Args:
-        config: The architecture; its vocabulary and feature size are what counts.
+        config: Architecture, of which the vocabulary and the feature size count.
+        levels: Levels of the patches that are read; level 1 alone is the whole photo, as in the baseline.
     """
 
     tasks = ("contrastive",)
 
-    def __init__(self, config: ModelConfig, name: str = "towers", **kwargs):
+    def __init__(self, config: ModelConfig, levels: Sequence[int] = LEVELS, name: str = "two_tower", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.config = config
+        self.config, self.levels = config, tuple(levels)
         self.words = keras.layers.Embedding(
             config.vocab_size, SIZE, embeddings_initializer="random_normal", name="words"
         )
-        self.norms = [keras.layers.LayerNormalization(name=f"level{level}_norm") for level in LEVELS]
+        self.norms = [keras.layers.LayerNormalization(name=f"level{level}_norm") for level in self.levels]
         self.hidden = keras.layers.Dense(WIDTH, activation="gelu", name="hidden")
         self.projection = keras.layers.Dense(SIZE, name="projection")
         self.dropout = keras.layers.Dropout(DROPOUT)
@@ -40,40 +43,45 @@ class Towers(keras.Model):
         self.words.build()
         for norm in self.norms:
             norm.build((None, size))
-        self.hidden.build((None, len(LEVELS) * size))
+        self.hidden.build((None, len(self.levels) * size))
         self.projection.build((None, WIDTH))
-        # The logarithm of what cosines are multiplied with; starts as CLIP's does.
+        # The logarithm of the inverse temperature; starts as CLIP's does.
         self.scale = self.add_weight((), keras.initializers.Constant(2.66), name="scale")
         self.built = True
 
     def call(self, batch, training=None):
-        return {"texts": self.text_directions(batch), "photos": self.photo_directions(batch, training=training)}
+        return {"texts": self.text_embeddings(batch), "photos": self.image_embeddings(batch, training=training)}
 
-    def text_directions(self, batch):
-        """[B, 256], from `token_ids` and `token_mask`."""
+    def text_embeddings(self, batch):
+        """Embeds texts, [B, 256], from `token_ids` and `token_mask`."""
         words = self.words(batch["token_ids"])
-        return _direction(ops.sum(words * ops.cast(batch["token_mask"], words.dtype)[..., None], axis=1))
+        return _unit(ops.sum(words * ops.cast(batch["token_mask"], words.dtype)[..., None], axis=1))
 
-    def photo_directions(self, batch, training=None):
-        """[B, 256], from the mean patch of each of `level1` to `level5`."""
+    def image_embeddings(self, batch, training=None):
+        """Embeds photos, [B, 256], from the mean patch of each level."""
         # Records hold float16, in which a mean would lose digits.
-        means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in LEVELS]
-        levels = [norm(mean) for norm, mean in zip(self.norms, means)]
-        features = self.dropout(ops.concatenate(levels, axis=-1), training=training)
-        return _direction(self.projection(self.dropout(self.hidden(features), training=training)))
+        means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in self.levels]
+        normed = [norm(mean) for norm, mean in zip(self.norms, means)]
+        features = self.dropout(ops.concatenate(normed, axis=-1), training=training)
+        return _unit(self.projection(self.dropout(self.hidden(features), training=training)))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Computes the mean of `contrastive_losses`, for `compile` and `fit`."""
+        logits = ops.exp(self.scale) * ops.matmul(y_pred["photos"], ops.transpose(y_pred["texts"]))
+        return ops.mean(contrastive_losses(logits))
 
     def get_config(self):
-        return {"name": self.name, "config": self.config.to_dict()}
+        return {"name": self.name, "config": self.config.to_dict(), "levels": list(self.levels)}
 
     @classmethod
     def from_config(cls, config):
-        return cls(ModelConfig.from_dict(config["config"]), name=config["name"])
+        return cls(ModelConfig.from_dict(config["config"]), config["levels"], name=config["name"])
 
 
 def contrastive_logits(texts, photos, scale, token_ids):
-    """How well each photo of a batch fits each text: float32 [B, B], photos in rows.
+    """Computes how well each photo of a batch fits each text: float32 [B, B], photos in rows.
 
-    Texts that are worded the same do not compete.
+    Texts with equal tokens do not compete.
     """
     logits = ops.exp(ops.cast(scale, "float32")) * ops.matmul(photos, ops.transpose(texts))
     same = ops.cast(ops.all(ops.equal(token_ids[:, None], token_ids[None]), axis=-1), "float32")
@@ -83,7 +91,7 @@ def contrastive_logits(texts, photos, scale, token_ids):
 
 
 def contrastive_losses(logits):
-    """Each photo has to find its text among the batch's, and each text its photo: float32 [B], in nats.
+    """Computes the symmetric contrastive loss (InfoNCE) of each pair: float32 [B], in nats.
 
     Args:
         logits: [B, B], photos in rows.
@@ -93,5 +101,5 @@ def contrastive_losses(logits):
     return sum(ops.sparse_categorical_crossentropy(rows, side, from_logits=True) for side in sides) / 2
 
 
-def _direction(values):
+def _unit(values):
     return ops.normalize(ops.cast(values, "float32"))

@@ -1,29 +1,64 @@
 """Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import keras
-
+from kaleido.app.cluster import read_cluster
 from kaleido.app.config import PretrainConfig
-from kaleido.app.model_folder import is_model_directory, load_weights
+from kaleido.app.model_folder import load_weights
 from kaleido.app.records_application import RecordsApplication
-from kaleido.model.bert import load_bert
-from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.app.registry import register_task
+from kaleido.app.result import Result
+from kaleido.backend import keras
+from kaleido.constants import TASKS
+from kaleido.model.config import LossConfig, ModelConfig
+from kaleido.network_folder import is_network_folder
+from kaleido.progress import tqdm
+from kaleido.records.masking import resolve_masking
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
+from kaleido.tasks.pretraining.report import pretraining_table
+
+if TYPE_CHECKING:
+    from kaleido.model.kaleido_bert import KaleidoBert
 
 
+@register_task("pretraining", "to complete and match photos and texts by seven self-supervised tasks")
 class Pretraining(PretrainingTasks, RecordsApplication):
     """Kaleido-BERT with its seven heads.
 
     Args:
-        config: Records, folder of the run, architecture, training.
+        config: Configuration of `pretrain`.
+        saved: Folder of a saved model to evaluate, instead of the model of the run.
     """
 
     description = "pre-train"
 
-    def __init__(self, config: PretrainConfig):
-        PretrainingTasks.__init__(self, config.train_config.loss_config, config.model_config.compatibility)
-        RecordsApplication.__init__(self, config)
+    def __init__(self, config: PretrainConfig, saved: Path | None = None):
+        RecordsApplication.__init__(self, config, saved)
+        records = self.open_records(config.evaluate_config.split if saved else "train")
+        self.config = replace(config, preprocess_config=resolve_masking(config.preprocess_config, records))
+        if config.preprocess_config.masking == "auto" and not saved and read_cluster().is_chief:
+            tqdm.write(f"masking: {self.config.preprocess_config.masking} (auto)")
+        if self.saved:
+            self.architecture = ModelConfig.from_dict(self.saved["architecture"])
+            losses = {task: getattr(config.train_config.loss_config, task) or 1.0 for task in self.saved["heads"]}
+            loss_config = LossConfig(**{task: losses.get(task, 0.0) for task in TASKS})
+        else:
+            self.architecture = config.model_config.resolve(self.tokenizer.vocab_size, records.feature_size)
+            loss_config = config.train_config.loss_config
+        PretrainingTasks.__init__(self, loss_config, self.architecture.compatibility)
+
+    @classmethod
+    def config_class(cls) -> type[PretrainConfig]:
+        return PretrainConfig
+
+    @classmethod
+    def create_model(cls, content: Mapping[str, Any]) -> "KaleidoBert":
+        from kaleido.model.kaleido_bert import KaleidoBert
+
+        return KaleidoBert(ModelConfig.from_dict(content["architecture"]), content["heads"])
 
     @property
     def pipeline_tasks(self) -> tuple[str, ...]:
@@ -33,12 +68,22 @@ class Pretraining(PretrainingTasks, RecordsApplication):
     def raw_positions(self) -> bool:
         return bool(self.compatibility.raw_positions)
 
-    def build_model(self) -> keras.Model:
+    def build_model(self) -> "KaleidoBert":
+        from kaleido.model.bert import load_bert
+        from kaleido.model.kaleido_bert import KaleidoBert
+
         keras.utils.set_random_seed(self.config.seed)
-        section = self.config.model_config
-        feature_size = self.open_records("train").feature_size
-        self.model = KaleidoBert(section.resolve(self.tokenizer.vocab_size, feature_size), self.tasks)
-        if section.initial_weights:
-            initialize = load_weights if is_model_directory(Path(section.initial_weights)) else load_bert
-            initialize(self.model, Path(section.initial_weights))
+        self.model = KaleidoBert(self.architecture, self.tasks)
+        initial = self.config.model_config.initial_weights
+        if initial and not self.saved:
+            initialize = load_weights if is_network_folder(Path(initial)) else load_bert
+            initialize(self.model, Path(initial))
         return self.model
+
+    def evaluate(self) -> Result:
+        metrics = self._known_metrics() or self.run_evaluate()
+        return Result(metrics, pretraining_table(metrics))
+
+    @classmethod
+    def result_files(cls, config: PretrainConfig) -> tuple[str, ...]:
+        return ("metrics.jsonl", "metrics.json", "model/config.json")

@@ -1,26 +1,29 @@
-"""What pre-training asks of a model: the seven tasks' losses and metrics (paper section 3.4)."""
+"""The seven pre-training tasks: losses and metrics (paper section 3.4)."""
 
 from collections.abc import Mapping
-from typing import Any
-
-from keras import ops
+from typing import TYPE_CHECKING, Any
 
 from kaleido.app.application import TRAIN, Application
+from kaleido.backend import ops
 from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
-from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
+
+if TYPE_CHECKING:
+    from kaleido.app.model_folder import SavedModel
+    from kaleido.model.kaleido_bert import KaleidoBert
+    from kaleido.retrieval.gallery import Gallery
 
 
 class PretrainingTasks(Application):
-    """The tasks of Kaleido-BERT's heads, wherever the model and the batches come from.
+    """Losses, metrics and predictions of Kaleido-BERT's heads, wherever the model and the batches come from.
 
     Args:
-        loss_config: The weight of each task; one of weight 0 is left out.
+        loss_config: Weight of each task; one of weight 0 is left out.
         compatibility: Quirks of the original release.
     """
 
-    model: KaleidoBert
+    model: "KaleidoBert"
 
     def __init__(self, loss_config: LossConfig, compatibility: Compatibility):
         self.loss_config = loss_config
@@ -34,6 +37,14 @@ class PretrainingTasks(Application):
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
         return self.model(features, training=mode == TRAIN)
+
+    @classmethod
+    def create_scorer(cls, saved: "SavedModel", gallery: "Gallery", batch_size: int) -> Any:
+        if "itm" not in saved.content["heads"]:
+            return super().create_scorer(saved, gallery, batch_size)
+        from kaleido.retrieval.pair_scorer import PairScorer
+
+        return PairScorer(saved.model, gallery, batch_size)
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {task: ops.sum(item_weights(task, labels, self.compatibility)) for task in self.tasks}

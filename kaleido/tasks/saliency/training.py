@@ -70,7 +70,7 @@ class SceneStream(BatchStream):
     """
 
     def batch(self, step: int) -> Batch:
-        draws = self._draws(step)
+        draws = self.draws(step)
         draws = draws[self._local(len(draws.indices))]
         scenes = [
             draw_scene(self.records, index, SIDE, (draws.seed, epoch, index))

@@ -1,0 +1,127 @@
+"""A saved model at work on photos and texts that are not in records."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kaleido.app.model_folder import SavedModel
+from kaleido.app.signatures import PHOTO, TEXT, Signature
+from kaleido.errors import UserError
+from kaleido.model.compiled import compiled
+from kaleido.records.config import NO_TEXT
+from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.text.batch import text_batch
+
+
+class SignatureRunner:
+    """Runs one signature of a saved model on a few examples at a time.
+
+    Args:
+        saved: Model.
+        name: Name of the signature.
+        batch_size: Examples at once; fewer are filled up, so that there is one shape to compile.
+
+    Attributes:
+        reads_text: Whether it reads texts, and the model was trained with them.
+        reads_photos: Whether it reads photos.
+        length: Text positions at most, [CLS] and [SEP] included; longer texts are cut.
+        cut: Number of texts that were cut so far.
+
+    Raises:
+        UserError: if the model has no such signature.
+    """
+
+    def __init__(self, saved: SavedModel, name: str, batch_size: int):
+        signatures = saved.application.signatures(saved.model)
+        if name not in signatures:
+            raise UserError(
+                f"{saved.directory}: this model of the task {saved.content['task']} has no {name}; it has "
+                f"{', '.join(signatures)}"
+            )
+        signature: Signature = signatures[name]
+        self.length = stored_text_length(saved)
+        self.reads_photos = any(array in signature.reads for array in PHOTO)
+        self.reads_text = any(array in signature.reads for array in TEXT) and self.length > NO_TEXT
+        self.cut = 0
+        self.batch_size = batch_size
+        self._reads = signature.reads
+        self._tokenizer: Tokenizer = load_tokenizer(saved.directory)
+        self._run = compiled(saved.model, signature.function)
+
+    def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Computes the outputs for at most `batch_size` examples.
+
+        Args:
+            photos: `level1` to `level5` and `positions` (`docs/design.md`); may be empty where none are read.
+            texts: One text an example; may be empty strings.
+
+        Returns:
+            Outputs by name, float32, one row an example.
+        """
+        batch = {name: values for name, values in photos.items() if name in self._reads}
+        if any(name in self._reads for name in TEXT):
+            tokens = text_batch(self._tokenizer, texts, self.length)
+            self.cut += int(tokens.cut.sum()) if self.reads_text else 0
+            batch |= {"token_ids": tokens.token_ids, "token_mask": tokens.token_mask}
+        rows = len(next(iter(batch.values())))
+        filled = {name: np.resize(values, (self.batch_size, *values.shape[1:])) for name, values in batch.items()}
+        return {name: values[:rows] for name, values in self._run(filled).items()}
+
+
+class Predictor(ABC):
+    """Makes the rows of `predict` for photos and texts.
+
+    Attributes:
+        reads_text: Whether texts are read.
+        needs_text: Whether every photo must have one.
+        length: Text positions at most.
+        cut: Number of texts that were cut so far.
+    """
+
+    reads_text: bool
+    needs_text: bool = False
+    length: int
+    cut: int = 0
+
+    @abstractmethod
+    def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Makes the columns of each example of a batch; arguments as of `SignatureRunner`."""
+
+
+class SignaturePredictor(Predictor):
+    """Asks the signature that the task names in `answer`.
+
+    Args:
+        saved: Model.
+        batch_size: Photos at once.
+
+    Raises:
+        UserError: if the model does not have that signature.
+    """
+
+    def __init__(self, saved: SavedModel, batch_size: int):
+        self._saved = saved
+        self._runner = SignatureRunner(saved, saved.application.answer, batch_size)
+        self.reads_text, self.length = self._runner.reads_text, self._runner.length
+        self.needs_text = saved.application.answer == "match"
+
+    @property
+    def cut(self) -> int:
+        return self._runner.cut
+
+    def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
+        outputs = self._runner(photos, texts)
+        application, labels = self._saved.application, self._saved.labels
+        rows = []
+        for place, text in enumerate(texts):
+            columns = application.prediction({name: values[place] for name, values in outputs.items()}, labels)
+            rows.append({"text": text, **columns} if self.needs_text else columns)
+        return rows
+
+
+def stored_text_length(saved: SavedModel) -> int:
+    """Text positions that the model reads: records hold no more of a text, however much of it a model could read."""
+    photos = saved.content["processor"].get("photos") or {}
+    return min(saved.text_length, photos.get("max_stored_tokens", saved.text_length) + 2)

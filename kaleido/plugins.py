@@ -1,0 +1,72 @@
+"""Modules that register themselves when they are imported: tasks, and further kinds of records.
+
+Lower layers find what upper layers and other packages add through these names, and never import them by themselves.
+"""
+
+import functools
+import importlib
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from kaleido.errors import UserError
+
+RECORDS = "kaleido.records"
+TASKS = "kaleido.tasks"
+
+# A checkout that was never installed has no entry points, so the package's own modules are named here.
+_BUILT_IN = {
+    RECORDS: ("kaleido.original.pipeline",),
+    TASKS: (
+        "kaleido.tasks.pretraining.application",
+        "kaleido.tasks.classification.application",
+        "kaleido.tasks.matching.application",
+        "kaleido.tasks.captioning.application",
+    ),
+}
+
+
+@functools.cache
+def load_plugins(group: str) -> None:
+    """Imports the package's own modules of a group and those that installed packages name as its entry points.
+
+    Args:
+        group: `RECORDS` or `TASKS`.
+
+    Raises:
+        UserError: if a module of another package cannot be imported.
+    """
+    for module in _BUILT_IN[group]:
+        importlib.import_module(module)
+    for entry in entry_points(group=group):
+        try:
+            entry.load()
+        except Exception as error:  # whatever a foreign module raises
+            raise UserError(
+                f"{entry.value}: this plug-in ({group}) cannot be imported: {error}; repair or uninstall it"
+            ) from error
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that register tasks or records of one's own when they are imported.
+
+    Args:
+        names: Names of modules, or paths of Python files or of packages' folders.
+
+    Raises:
+        UserError: if there is no such module.
+    """
+    for name in names:
+        path = Path(name)
+        if path.suffix == ".py" or path.is_dir():
+            if not path.exists():
+                raise UserError(f"{name}: no such file to import")
+            sys.path.insert(0, str(path.resolve().parent))
+            name = path.resolve().stem
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name.partition(".")[0] and error.name != name:
+                raise
+            raise UserError(f"{name}: no such module to import; name an installed one, a file or a folder") from None

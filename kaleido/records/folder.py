@@ -1,0 +1,86 @@
+"""A folder of records, all splits together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from kaleido.constants import TASKS
+from kaleido.records.config import PipelineConfig
+from kaleido.records.open import create_pipeline, open_records
+from kaleido.records.reader import SplitRecords, kind_of, read_description
+from kaleido.records.stream import BatchStream
+from kaleido.text import load_tokenizer
+
+
+class Records:
+    """A handle on a folder of records that `prepare` wrote; opening one loads no arrays.
+
+    Args:
+        directory: The folder.
+
+    Attributes:
+        directory: The folder.
+        metadata: Everything that `prepare` noted: backbone, feature size, categories, configuration.
+        kind: Kind of the records, `photos` for those of a catalogue.
+        splits: Number of records of each split that has any.
+
+    Raises:
+        UserError: if there are no records, or their description is damaged.
+    """
+
+    directory: Path
+    metadata: Mapping[str, Any]
+    kind: str
+    splits: Mapping[str, int]
+
+    def __init__(self, directory: str | Path):
+        self.directory = Path(directory)
+        self.metadata, lengths = read_description(self.directory)
+        self.kind = kind_of(self.metadata)
+        self.splits = {split: sum(of_files) for split, of_files in lengths.items() if sum(of_files)}
+
+    @classmethod
+    def of(cls, records: "str | Path | Records") -> Self:
+        """Gives the handle of a path; a handle is returned as it is."""
+        return records if isinstance(records, cls) else cls(records)
+
+    def open(self, split: str) -> SplitRecords:
+        """Opens one split for reading.
+
+        Raises:
+            UserError: if there is no such split, or its index is damaged.
+        """
+        return open_records(self.directory, split)
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int = 64,
+        config: PipelineConfig | None = None,
+        seed: int = 0,
+        training: bool = True,
+        tasks: Sequence[str] = TASKS,
+    ) -> BatchStream:
+        """Gives the batches of a split as a model is trained on them; docs/design.md lists their arrays.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            batch_size: Rows of a batch.
+            config: Text length and masking; the defaults if not given.
+            seed: Seed of the order, masking and corruption.
+            training: Whether to go on without end, in another order every epoch; otherwise once, in the records' order.
+            tasks: Pre-training tasks to corrupt for.
+
+        Raises:
+            UserError: if there is no such split, or it holds too few products for the tasks.
+        """
+        tokenizer = load_tokenizer(self.directory)
+        config = config or PipelineConfig()
+        return create_pipeline(self.open(split), config, tokenizer, batch_size, seed, training, tasks)
+
+    def __len__(self) -> int:
+        return sum(self.splits.values())
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        return f"Records({str(self.directory)!r}: {counts}; backbone {self.metadata.get('backbone')})"

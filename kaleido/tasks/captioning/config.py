@@ -1,0 +1,33 @@
+"""The configuration section of captioning."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kaleido.ranges import check_range
+
+
+@dataclass(frozen=True)
+class CaptionConfig:
+    """How captions are learned and generated, by the task `caption`.
+
+    Args:
+        decoder: `causal` generates token by token from left to right; `mask_predict`, the paper's, predicts all tokens
+            at once where the text is [MASK].
+        long_texts: What happens where a text is longer than `preprocess_config.max_text_length`: `refuse` to train, or
+            `cut` the text.
+        rounds: Predictions of `mask_predict`, 1 in the paper; with more, training also shows parts of texts.
+        beams: Captions that `causal` keeps at a time; 1 is greedy decoding.
+        length_penalty: `causal` ranks captions by log-probability / tokens ** length_penalty.
+        no_repeat_ngram: Length of token sequences that `causal` never repeats within a caption; 0 allows repetition.
+    """
+
+    decoder: Literal["causal", "mask_predict"] = "causal"
+    long_texts: Literal["refuse", "cut"] = "refuse"
+    rounds: int = 1
+    beams: int = 4
+    length_penalty: float = 1.0
+    no_repeat_ngram: int = 3
+
+    def __post_init__(self):
+        check_range(self, "[1, 100]", "rounds", "beams", section="caption_config")
+        check_range(self, "[0, 100]", "no_repeat_ngram", "length_penalty", section="caption_config")

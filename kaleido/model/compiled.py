@@ -8,7 +8,7 @@ import numpy as np
 from kaleido.backend import keras
 
 
-def compiled(model: keras.Model, function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(model: "keras.Model", function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a function that computes with a model's weights and changes nothing.
 
     TensorFlow compiles it once for all shapes, JAX once for each.

@@ -16,6 +16,7 @@ from tensorflow_datasets.core import dataset_builder
 from kaleido.atomic import flush, refusals_named
 from kaleido.errors import UserError
 from kaleido.records.fixed_layout import FixedLayout
+from kaleido.records.place import VERSION, index_file, partial_directory
 
 REJECTS_FILE = "rejects.jsonl"
 

@@ -5,6 +5,7 @@ import re
 import shlex
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -26,19 +27,22 @@ NAMES = [name for group in GROUPS.values() for name in group]
 
 
 def lines_of(path):
-    """The lines of a file, comment signs removed and continued lines joined."""
+    """The lines of a file: comment signs removed, continued lines joined, options in a variable put in its place."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         cells = json.loads(text)["cells"]
         text = "\n".join("".join(cell["source"]) for cell in cells)
     if path.suffix in (".sh", ".yaml"):
         text = re.sub(r"^#+ ?", "", text, flags=re.MULTILINE)
+    for name, options in re.findall(r'^\s*(\w+)="(--.*)"$', text, re.MULTILINE):
+        text = text.replace(f"${name} ", f"{options} ")
     return re.sub(r"\\\n\s*", " ", text).splitlines()
 
 
 def words_of(line):
     """The arguments of a command line; a shell's variables and substitutions stand for one word each."""
     line = re.sub(r"\$\(.*?\)|\$\{.*?\}", "VALUE", line)
+    line = re.sub(r"\[(--[^\]]*)\]", r"\1", line)  # what may be left out
     line = re.split(r"\s(?:#|&&|\|\||[|;&>])(?:\s|$)|;", line)[0]
     try:
         words = shlex.split(line)
@@ -57,33 +61,39 @@ def command_lines():
     for pattern in PATTERNS:
         for path in sorted(ROOT.glob(pattern)):
             for line in lines_of(path):
-                quoted = path.suffix != ".sh" and "`" in line
+                quoted = "`" in line
+                partial = quoted or " ... " in line
                 for span in re.findall(r"`([^`]+)`", line) if quoted else [line]:
                     found = COMMAND.search(f" {span}")
                     if found and (words := words_of(found[1])) and words[0] in NAMES:
                         place = f"{path.relative_to(ROOT)}: {' '.join(words)}"
-                        yield pytest.param(words, quoted, id=place[:150])
+                        yield pytest.param(words, partial, id=place[:150])
 
 
-@pytest.mark.parametrize(("words", "quoted"), command_lines())
-def test_a_documented_command_line_is_right(words, quoted, monkeypatch):
+@pytest.mark.parametrize(("words", "partial"), command_lines())
+def test_a_documented_command_line_is_right(words, partial, monkeypatch):
     monkeypatch.chdir(ROOT)
     command, _, rest = find_action(find_subcommand(words[0]), words[0], words[1:])
     if not isinstance(command, Command):
         assert not rest or is_placeholder(rest[0])
         return
-    if (quoted and not rest) or "--help" in rest:
+    if (partial and not rest) or "--help" in rest:
         return  # only mentioned
     cls = command.config_class
     values, files = configuration.read_arguments(cls, rest)
     present = [file for file in files if not is_placeholder(file)]
-    given = {key: value for key, value in values.items() if not is_placeholder(value)}
+    keys = configuration.keys_of(cls)
+    given = {
+        key: value
+        for key, value in values.items()
+        if not is_placeholder(value) or str in (keys[key], *get_args(keys[key]))
+    }
     # In running text a command may be cut short; elsewhere nothing that it needs is missing.
     stand_ins = {field.name: "x" for field in fields(cls) if configuration.is_required(field)}
-    if not quoted and not len(files) > len(present):
+    if not partial and not len(files) > len(present):
         stand_ins = {name: "x" for name in stand_ins if name in values and name not in given}
-    if "task" in stand_ins:
-        stand_ins["task"] = "category"
+    if "task" in stand_ins or is_placeholder(given.get("task")):
+        given["task"] = "category"
     elif given.get("task") == "attribute":
         given.setdefault("recognition_config.column", "x")
     inherited = {key for file in present for key in configuration.read_mapping(configuration.find_file(file))}

@@ -66,7 +66,8 @@ def test_the_command_says_in_one_line_that_another_package_has_the_name(files, t
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "kaleido_bert.py").write_text((ROOT / "kaleido_bert.py").read_text())
-    result = run_command(tmp_path)
+    # -S: without what is installed, this package among it.
+    result = run_command(tmp_path, "-S")
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.count("\n") == 1 and str(tmp_path / "kaleido") in result.stderr
     assert "pip uninstall kaleido" in result.stderr
@@ -77,11 +78,10 @@ def test_the_command_runs_where_the_name_is_ours():
     assert result.returncode == 0 and "pretrain" in result.stdout and result.stderr == ""
 
 
-def run_command(folder):
+def run_command(folder, *options):
     code = "import kaleido_bert, sys; sys.argv = ['kaleido', '--help']; kaleido_bert.main()"
-    # -S: what is installed beside the standard library takes no part; --help needs none of it.
     return subprocess.run(
-        [sys.executable, "-S", "-c", code],
+        [sys.executable, *options, "-c", code],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder)},
         capture_output=True,

@@ -18,6 +18,8 @@ class Application(ABC):
     the step's distribution scope; the others may be traced by the backend's compiler, so they use Keras ops.
     """
 
+    model: "keras.Model"
+
     @abstractmethod
     def build_model(self) -> "keras.Model":
         """Makes the model, keeps it as `self.model` and returns it."""

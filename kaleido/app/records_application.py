@@ -79,8 +79,8 @@ class RecordsApplication(Application):
         self.task: str = config.task
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
         self._step: Step | None = None
-        if saved:
-            self.check_prepared(records, self.saved, saved)
+        if self.saved:
+            self.check_prepared(records, self.saved, self.model_directory)
 
     # What a task says about itself.
 
@@ -293,6 +293,7 @@ class RecordsApplication(Application):
             Metrics of the last evaluation, which are also in `metrics.json`.
         """
         metrics = self._train(evaluates=True)
+        assert metrics is not None
         steps = self.config.train_config.total_steps(len(self.open_records("train")))
         self._write_metrics(metrics, steps)
         return metrics
@@ -300,6 +301,7 @@ class RecordsApplication(Application):
     def run_evaluate(self) -> dict[str, float]:
         """Evaluates the saved model; of a run, `metrics.json` is written."""
         metrics = self._evaluate(self._saved_step())
+        assert metrics is not None  # nothing stops this evaluation
         if not self.saved:
             steps = CheckpointStore(self.directory / CHECKPOINTS, 1).steps()
             self._write_metrics(metrics, steps[-1] if steps else None)

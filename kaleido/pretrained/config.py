@@ -41,7 +41,7 @@ class PredictConfig:
     no_repeat_ngram: int | None = None
     rounds: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_range(self, "[1, 1_000_000]", "batch_size")
 
     @property

@@ -23,12 +23,14 @@ class Patience:
         tries: In a row without getting any further, at least 1.
         backoff: Seconds before the second try; they double from try to try, and a seeded part of up to a half is taken
             off, so that those who failed together do not come back together.
-        seed: Of these parts.
+        seed: Seed of these parts.
+        advice: What to do where all tries fail, for the message.
     """
 
     tries: int = 10
     backoff: float = 1.0
     seed: int = 0
+    advice: str = HOW_TO_NAME_A_MIRROR
 
     def insist(
         self,
@@ -59,7 +61,7 @@ class Patience:
                 failures, furthest = 0, reached()
             failures += 1
             if failures >= self.tries:
-                raise UserError(f"{interruption}, tried {failures} times; {HOW_TO_NAME_A_MIRROR}") from interruption
+                raise UserError(f"{interruption}, tried {failures} times; {self.advice}") from interruption
             wait = min(self.backoff * 2 ** (failures - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)
             wait = max(wait, min(interruption.wait, LONGEST_ASKED_WAIT))
             note(f"{interruption}, again in {wait:.0f} s")

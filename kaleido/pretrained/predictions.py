@@ -1,61 +1,140 @@
-"""What a trained model says of photos and texts, as tables."""
+"""Predictions for the photos of a folder or a table, as tables."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
+from kaleido.atomic import write_atomically
+from kaleido.catalog.photo_list import PhotoList, Texts, photos_of_folder, photos_of_table
+from kaleido.catalog.rejects import Rejects
+from kaleido.errors import UserError
+from kaleido.pretrained.inputs import Group
+from kaleido.pretrained.model import BATCH_SIZE, Model
+from kaleido.progress import progress_bars
+from kaleido.rows import csv_bytes, jsonl_bytes
 
-from kaleido.catalog.photo_list import PhotoList
-from kaleido.pretrained.predictor import Predictor
-from kaleido.pretrained.processor import PhotoReader
-from kaleido.pretrained.signatures import CLASSIFY
-from kaleido.rows import write_csv, write_jsonl
-
-BEST = ("label", "second", "third")
-"""The likeliest classes, by the names of their columns."""
+TABLES = (".csv", ".jsonl")
 
 
-def write_predictions(predictor: Predictor, reader: PhotoReader, photos: PhotoList, directory: Path) -> str:
+class Summary(NamedTuple):
+    """What `predict_photos` did.
+
+    Attributes:
+        rows: Number of predictions.
+        files: Files that were written.
+        skipped: For each row or photo that was left out, which and why, a line each.
+        notes: What else the caller should know, a line each.
+    """
+
+    rows: int
+    files: list[Path]
+    skipped: list[str]
+    notes: list[str]
+
+
+def predict_photos(
+    model: Model,
+    photos: PhotoList | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    separators: str = "|;",
+    batch_size: int = BATCH_SIZE,
+    on_error: Literal["stop", "skip"] = "stop",
+    progress: bool = True,
+    **options: Any,
+) -> Summary:
     """Writes `predictions.csv` and the same as `predictions.jsonl`, a photo a row, in their order.
 
-    Of a recogniser the three likeliest classes with their probabilities; of a model that matches the text, its score
-    against the photo and the probability that they belong together.
+    A captioner writes `captions.jsonl` and, with the photos, `captions.html` besides.
 
     Args:
-        predictor: Answers.
-        reader: Of the same model.
-        photos: With their texts.
-        directory: Where to write.
-
-    Returns:
-        What was skipped and what was written, for people.
+        model: Model of any task.
+        photos: Folder with photos, also in sub-folders; `.csv` or `.jsonl` table with the columns `photo`, `text` and,
+            if need be, `id`; or a list of photos.
+        out: Folder to write into.
+        columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
+            other names.
+        source: Folder or zip that the table's photo paths start from; None is the table's own folder.
+        separators: Characters that divide the photos of one column.
+        batch_size: Photos at once.
+        on_error: What an unusable photo or row does: `stop`, or `skip`.
+        progress: Whether progress bars are drawn.
+        options: Options of the task's sections that change how a trained model is used: `beams` of a captioner.
 
     Raises:
-        UserError: if a photo cannot be read and the reader stops, or none can.
+        UserError: if a photo or a row cannot be used and `on_error` is `stop`, or none can; nothing is written then.
     """
-    rows = []
-    for listed, batch in reader.batches(photos):
-        answers = predictor(batch, [photo.text for photo in listed])
-        for place, photo in enumerate(listed):
-            if predictor.answers == CLASSIFY:
-                found = _best(answers["probabilities"][place], predictor.names)
-            else:
-                found = {"text": photo.text, **{name: _figure(answers[name][place]) for name in answers}}
-            rows.append({**photo.key, **found})
-    write_jsonl(directory / "predictions.jsonl", rows)
-    write_csv(directory / "predictions.csv", [[*rows[0]], *([*row.values()] for row in rows)])
-    done = f"{len(rows):,} predictions are in {directory / 'predictions.csv'} and .jsonl"
-    return "\n".join([*reader.skipped(photos), done])
+    predictor = model.predictor(batch_size, **options)
+    texts: Texts = "required" if predictor.needs_text else "optional" if predictor.reads_text else "unused"
+    if not isinstance(photos, PhotoList):
+        photos = _photo_list(Path(photos), columns or {}, source, separators, on_error, texts)
+    notes = []
+    if empty := sum(not photo.text for photo in photos.photos) if predictor.reads_text else 0:
+        notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
+    if texts == "unused" and any(photo.text for photo in photos.photos):
+        notes.append("this model reads photos alone; no text is read")
+    before, unreadable = predictor.cut, {}
+    rows, readers = [], []
+    with progress_bars(progress):
+        batches = model.processor.batches(
+            _groups(photos),
+            batch_size,
+            # A photo that is listed with one text after another is encoded once.
+            sum(1 for _ in groupby(photos.photos, key=attrgetter("path"))),
+            unreadable if on_error == "skip" else None,
+            "--on-error skip",
+        )
+        for listed, batch in batches:
+            for photo, columns_of_row in zip(listed, predictor(batch, [photo.text for photo in listed]), strict=True):
+                rows.append({**photo.key, **columns_of_row})
+                readers.append(partial(photos.source.read, photo.path))
+    if not rows:
+        raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
+    if cut := predictor.cut - before:
+        notes.append(f"texts cut to the {predictor.length} tokens that the model reads: {cut:,}")
+    files = {
+        "predictions.csv": csv_bytes([[*rows[0]], *([*row.values()] for row in rows)]),
+        "predictions.jsonl": jsonl_bytes(rows),
+        **predictor.files(photos.name, rows, readers),
+    }
+    written = [Path(out) / name for name in files]
+    for path, content in zip(written, files.values()):
+        write_atomically(path, content)
+    skipped = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
+    skipped += [f"skipped {name}: {reason}" for name, reason in unreadable.items()]
+    return Summary(len(rows), written, skipped, notes)
 
 
-def _best(probabilities: np.ndarray, names: list[str]) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for column, number in zip(BEST, np.argsort(-probabilities, kind="stable")):
-        found[column] = names[number]
-        found["probability" if column == BEST[0] else f"{column}_probability"] = _figure(probabilities[number])
-    return found
+def _groups(photos: PhotoList) -> Iterator[Group]:
+    for path, group in groupby(photos.photos, key=attrgetter("path")):
+        examples = list(group)
+        place = f" ({examples[0].place})" if examples[0].place else ""
+        yield Group(f"{photos.source.path / path}{place}", partial(photos.source.read, path), examples)
 
 
-def _figure(value: np.float32) -> float:
-    return round(float(value), 6)
+def _photo_list(
+    path: Path,
+    columns: Mapping[str, Sequence[str]],
+    source: str | os.PathLike[str] | None,
+    separators: str,
+    on_error: Literal["stop", "skip"],
+    texts: Texts,
+) -> PhotoList:
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        return photos_of_table(path, Rejects(on_error), source or "", columns, separators, texts)
+    if not path.is_dir():
+        raise UserError(f"{path}: give a folder of photos, or a table that ends in {' or '.join(TABLES)}")
+    if texts == "required":
+        raise UserError(
+            f"{path}: this model tells whether a photo and a text belong together; give a table with the columns "
+            "photo and text. Received: a folder of photos"
+        )
+    if columns or source:
+        raise UserError(f"{path}: columns and source go with a table. Received: a folder of photos")
+    return photos_of_folder(path)

@@ -11,6 +11,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
+from kaleido.app.signatures import EMBED
 from kaleido.backend import keras, ops
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -39,6 +40,7 @@ class Captioning(Finetuning):
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
     free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
+    provides = (EMBED, "caption")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):

@@ -1,16 +1,20 @@
 """A trained captioning model in use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from kaleido import configuration
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.predictor import Predictor
 from kaleido.app.signatures import PHOTO
+from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
+from kaleido.rows import jsonl_bytes
 from kaleido.tasks.captioning.config import CaptionConfig
+from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 from kaleido.text import Tokenizer, load_tokenizer
 
 
@@ -47,7 +51,9 @@ class PhotoCaptioner(Predictor):
         from kaleido.tasks.captioning.mask_predict import mask_predict
 
         chosen = {name: value for name, value in options.items() if value is not None}
-        self.config = CaptionConfig(**{**saved.content["task_config"]["caption_config"], **chosen})
+        if "decoder" in chosen:
+            raise UserError(f"{saved.directory}: a model keeps the decoder that it was trained with")
+        self.config = configuration.build(CaptionConfig, {**saved.content["task_config"]["caption_config"], **chosen})
         self.length = saved.text_length
         self.batch_size = batch_size
         self._tokenizer = load_tokenizer(saved.directory)
@@ -78,6 +84,14 @@ class PhotoCaptioner(Predictor):
             {"caption": caption.text, "log_probability": caption.log_probability, "complete": caption.complete}
             for caption in self.captions(photos)
         ]
+
+    def files(
+        self, title: str, rows: Sequence[Mapping[str, Any]], readers: Sequence[Callable[[], bytes]]
+    ) -> dict[str, bytes]:
+        """Makes `captions.jsonl` and, with the photos, `captions.html`."""
+        items = [SheetItem(row["photo"], read, row["caption"]) for row, read in zip(rows, readers, strict=True)]
+        page = caption_sheet(f"Captions of {title}", items)
+        return {"captions.jsonl": jsonl_bytes(rows), "captions.html": page.encode()}
 
     def _caption(self, tokens: np.ndarray, score: float) -> Caption:
         ends = np.flatnonzero(tokens == self._tokenizer.sep_id)

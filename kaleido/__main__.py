@@ -8,7 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from kaleido.commands.command import run_command
+from kaleido.commands.command import Actions, Command, run_command
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 from kaleido.interruption import Interrupted, ignore_termination, obey_termination
@@ -32,6 +32,7 @@ GROUPS = {
         "experiments": "run the paper's experiments with a preset",
         "report": "write the paper's tables and figures, ours beside theirs",
         "baseline": "measure a plain dual encoder or logistic regression on the same records",
+        "prepare-original": "turn the original release's data files into records",
         "weights": "convert the original release's checkpoint to a model, or back",
     },
     "for developers": {
@@ -78,14 +79,22 @@ def run(argv: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
-    name, *arguments = arguments
+    import_modules(modules)
+    return run_command(find_subcommand(arguments[0]), f"kaleido {arguments[0]}", arguments[1:])
+
+
+def find_subcommand(name: str) -> Command | Actions:
+    """Imports a subcommand.
+
+    Raises:
+        UserError: if there is none of that name; the nearest name, or what replaced it, is given.
+    """
     known = [one for group in GROUPS.values() for one in group]
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         hint = FORMER.get(name) or (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}")
         raise UserError(f"no such subcommand; {hint}. Received: {name}")
-    import_modules(modules)
-    return run_command(importlib.import_module(f"kaleido.commands.{name}").COMMAND, f"kaleido {name}", arguments)
+    return importlib.import_module(f"kaleido.commands.{name.replace('-', '_')}").COMMAND
 
 
 def _without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -49,13 +49,20 @@ The first that a configuration has counts; a field of the alias's own name goes 
 RENAMED = {
     "output": "out",
     "run": "model",
+    "runs": "out",
+    "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
-    "retrieval_config.hard_negatives": "retrieval_config.hard_negatives",
-    "weights_file": "weights",
+    "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
 """Keys of earlier versions and those that replaced them."""
+
+REMOVED = {
+    "from_original": "`kaleido prepare-original FILES --vocabulary VOCABULARY --out RECORDS` converts them",
+    "max_text_length": "a model knows the length of its texts",
+}
+"""Options of earlier versions that other commands have now, or none."""
 
 POSITIONAL = {"positional": True}
 """Metadata of a dataclass field that a command line gives without its name."""
@@ -98,7 +105,7 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
     Raises:
         UserError: for an unknown key (names the nearest right one), a wrong type, a missing value or unreadable YAML.
     """
-    keys, short = _keys(cls), aliases(cls)
+    keys, short = keys_of(cls), aliases(cls)
     merged: dict[str, Any] = {}
     for file in files:
         path = find_file(file)
@@ -150,7 +157,7 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
         print(help_page(cls, prog, description))
         raise SystemExit(0)
     printed = "--print-config" in argv
-    values, files = _read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
+    values, files = read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
     config = build(cls, values, files)
     if printed:
         print(yaml.safe_dump(to_dict(config), sort_keys=False), end="")
@@ -227,7 +234,7 @@ def flatten(config: Any) -> dict[str, Any]:
 
 def aliases(cls: type) -> dict[str, str]:
     """The aliases that a configuration has, and the key that each stands for."""
-    keys = _keys(cls)
+    keys = keys_of(cls)
     found = {}
     for alias, targets in ALIASES.items():
         if alias not in keys and (target := next((target for target in targets if target in keys), None)):
@@ -251,11 +258,13 @@ def is_required(field: Field) -> bool:
 
 
 @functools.cache
-def _keys(cls: type) -> dict[str, Any]:
-    """Every key that the configuration knows, sections included, and its type."""
+def keys_of(cls: type) -> dict[str, Any]:
+    """Lists every key that a configuration has, sections included, and its type."""
 
     def walk(section, prefix) -> Iterator[tuple[str, Any]]:
-        for name, hint in get_type_hints(section).items():
+        hints = get_type_hints(section)
+        for name in (field.name for field in fields(section)):
+            hint = hints[name]
             yield prefix + name, hint
             if is_dataclass(hint):
                 yield from walk(hint, f"{prefix}{name}.")
@@ -325,9 +334,13 @@ def _refuse(name: str, keys: Mapping[str, Any], value: Any) -> NoReturn:
     raise UserError(f"{name} must be {_describe(keys[name])}. Received: {_printable(value)}")
 
 
-def _read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The values by key, and the configuration files, that a command line gives."""
-    keys, short = _keys(cls), aliases(cls)
+def read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Reads the values by key, and the configuration files, that a command line gives; types are not checked.
+
+    Raises:
+        UserError: for an unknown option, one without a value, and too many arguments without a name.
+    """
+    keys, short = keys_of(cls), aliases(cls)
     options = {option(key): key for key in [*short, *keys] if not is_dataclass(keys.get(key))}
     values: dict[str, Any] = {}
     files, positional = [], []
@@ -437,6 +450,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     name = _plain(name)
     if (new := spelled.get(RENAMED.get(name, ""))) is not None:
         return f"; it is now called {new}"
+    if name in REMOVED:
+        return f"; {REMOVED[name]}"
     # A key in the wrong section is as likely as a misspelt one, so last parts are compared as well.
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(spelled)}
     near = difflib.get_close_matches(name, spelled, 1, 0.6) or [

@@ -118,7 +118,21 @@ def load_variables(directory: Path, content: Mapping[str, Any], variables: Seque
     directory = Path(directory)
     for name, sha256 in content["sha256"].items():
         _check_file(directory / name, sha256)
-    path = directory / WEIGHTS_FILE
+    load_weights(directory / WEIGHTS_FILE, variables)
+
+
+def load_weights(path: Path, variables: Sequence[Any]) -> None:
+    """Loads a safetensors file into variables of the same names and shapes.
+
+    Args:
+        path: The file.
+        variables: Keras variables; unchanged if anything is wrong.
+
+    Raises:
+        UserError: if it cannot be read, or naming the first array that is missing, not known, of another shape or not
+            finite.
+    """
+    path = Path(path)
     try:
         arrays = load(path.read_bytes())
     except OSError as error:

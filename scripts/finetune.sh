@@ -7,4 +7,4 @@ if [ ! -f "$model/config.json" ]; then
   exit 2
 fi
 exec "$python" -m kaleido finetune --task "$TASK" --records "dataset/$DATASET/records" --model "$model" \
-  --output "runs/${TASK}_$DATASET" --train_config.batch_size 64 "$@"
+  --out "runs/${TASK}_$DATASET" --train_config.batch_size 64 "$@"

@@ -7,7 +7,7 @@ if [ -z "${DATASET:-}" ]; then
     DATASET=$(basename "$(dirname "$(dirname "$info")")")
   done
   if [ "$found" -ne 1 ]; then
-    echo "$0: $found data sets are prepared under dataset/; prepare one with 'python -m kaleido prepare', or name one: DATASET=... sh $0" >&2
+    echo "$0: $found data sets are prepared under dataset/; prepare one with 'kaleido prepare', or name one: DATASET=... sh $0" >&2
     exit 2
   fi
 fi

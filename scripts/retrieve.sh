@@ -7,4 +7,4 @@ if [ ! -f "$model/config.json" ]; then
   exit 2
 fi
 exec "$python" -m kaleido retrieve --direction "$DIRECTION" --records "dataset/$DATASET/records" --model "$model" \
-  --output "runs/${DIRECTION}_$DATASET" "$@"
+  --out "runs/${DIRECTION}_$DATASET" "$@"

@@ -7,5 +7,5 @@ cd "$(dirname "$0")/.."
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
 
 . scripts/prepared.sh
-exec "$python" -m kaleido pretrain --config configs/pretrain_base.yaml \
-  --records "dataset/$DATASET/records" --output "runs/pretrain_base_$DATASET" "$@"
+exec "$python" -m kaleido pretrain --config pretrain_base \
+  --records "dataset/$DATASET/records" --out "runs/pretrain_base_$DATASET" "$@"

@@ -2,9 +2,9 @@
 # The tests, in the same environment as the quickstart plus the test tools; at most 12 minutes on 2 cores.
 # usage: sh scripts/test.sh [PYTEST_ARGUMENT ...]
 #   sh scripts/test.sh -m "not slow and not tables"    without the slow ones
-#   sh scripts/test.sh -m tables                       the paper's tables at the smoke scale, a quarter of an hour
+#   sh scripts/test.sh -m tables                       the paper's tables at the smoke preset, a quarter of an hour
 set -eu
 cd "$(dirname "$0")/.."
-EXTRA=test
+EXTRA=${EXTRA:-test}
 . scripts/environment.sh
 exec "$python" -m pytest --numprocesses 3 --dist loadfile "$@"

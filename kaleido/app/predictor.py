@@ -1,7 +1,7 @@
 """A saved model at work on photos and texts that are not in records."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,18 +88,6 @@ class Predictor(ABC):
     @abstractmethod
     def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
         """Makes the columns of each example of a batch; arguments as of `SignatureRunner`."""
-
-    def files(
-        self, title: str, rows: Sequence[Mapping[str, Any]], readers: Sequence[Callable[[], bytes]]
-    ) -> dict[str, bytes]:
-        """Makes further files of `predict`, by name.
-
-        Args:
-            title: Name of the list of photos.
-            rows: All rows, with the columns that tell the photos apart, `photo` among them.
-            readers: For each row, what reads its photo.
-        """
-        return {}
 
 
 class SignaturePredictor(Predictor):

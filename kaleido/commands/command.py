@@ -23,6 +23,16 @@ class Command(NamedTuple):
     config: type | Callable[[], type]
     backend: bool = True
 
+    @property
+    def config_class(self) -> type:
+        """The dataclass of the arguments."""
+        return self.config if isinstance(self.config, type) else self.config()
+
+    @property
+    def description(self) -> str:
+        """What the command does, for `--help`."""
+        return " ".join((inspect.getdoc(self.run) or "").partition("\n\n")[0].split())
+
 
 Actions = Mapping[str, Union[Command, "Actions"]]
 
@@ -39,30 +49,36 @@ def run_command(command: Command | Actions, prog: str, argv: Sequence[str]) -> i
         UserError: if there is no such action, or an argument is wrong.
         SystemExit: after `--help`.
     """
+    command, prog, argv = find_action(command, prog, argv)
     if not isinstance(command, Command):
         if argv[:1] in (["-h"], ["--help"]):
-            print(_actions_help(command, prog))
+            print(_help(command, prog))
             raise SystemExit(0)
-        if not argv or argv[0] not in command:
-            received = argv[0] if argv else "nothing"
-            raise UserError(f"invalid choice: {received!r}; `{prog}` takes one of {', '.join(command)}")
-        return run_command(command[argv[0]], f"{prog} {argv[0]}", argv[1:])
-    config = command.config if isinstance(command.config, type) else command.config()
-    values = configuration.parse(config, argv, prog, _description(command))
+        received = argv[0] if argv else "nothing"
+        raise UserError(f"invalid choice: {received!r}; `{prog}` takes one of {', '.join(command)}")
+    config = configuration.parse(command.config_class, argv, prog, command.description)
     if command.backend:
         # After the arguments were checked: it takes seconds, which a mistyped option should not cost.
         import_backend()
-    return command.run(values) or 0
+    return command.run(config) or 0
 
 
-def _actions_help(actions: Actions, prog: str) -> str:
+def find_action(command: Command | Actions, prog: str, argv: Sequence[str]) -> tuple[Command | Actions, str, list[str]]:
+    """Follows the words that name actions.
+
+    Returns:
+        The command or, where the words do not lead to one, its actions; the words followed, and those left.
+    """
+    argv = list(argv)
+    while not isinstance(command, Command) and argv and argv[0] in command:
+        prog, command = f"{prog} {argv[0]}", command[argv.pop(0)]
+    return command, prog, argv
+
+
+def _help(actions: Actions, prog: str) -> str:
     width = max(map(len, actions))
     lines = [
-        f"  {name:<{width}}  {_description(action) if isinstance(action, Command) else ', '.join(action)}"
+        f"  {name:<{width}}  {action.description if isinstance(action, Command) else ', '.join(action)}"
         for name, action in actions.items()
     ]
     return "\n".join([f"usage: {prog} {'|'.join(actions)} ...", "", *lines, "", "Each with --help tells more."])
-
-
-def _description(command: Command) -> str:
-    return " ".join((inspect.getdoc(command.run) or "").partition("\n\n")[0].split())

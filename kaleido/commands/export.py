@@ -1,24 +1,33 @@
-"""`python -m kaleido export`: a saved model as a TensorFlow SavedModel."""
+"""`kaleido export`: a saved model as a TensorFlow SavedModel."""
 
-from pathlib import Path
+from dataclasses import dataclass
 
-from kaleido.backend import import_backend
-from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.command import Command
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb; returns the exit code."""
-    parser = ArgumentParser(
-        prog="python -m kaleido export",
-        description="Writes a saved model as a TensorFlow SavedModel with the signatures embed, classify and match, as "
-        "far as the model has them, which needs neither Kaleido nor Keras.",
-    )
-    parser.add_argument("model", type=Path, help="the `model` folder of a run")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the SavedModel")
-    args = parser.parse_args(argv)
-    import_backend()
-    from kaleido.pretrained.export import EXTRA, export_saved_model
+@dataclass(frozen=True)
+class Export:
+    """The model to export.
 
-    names = export_saved_model(args.model, args.out)
-    print(f"{args.out}: a SavedModel with {', '.join(names)}; vocabulary, labels and preparation are in {EXTRA}/")
-    return 0
+    Args:
+        model: Folder of a saved model, the `model` folder of a run; or its address or name.
+        out: Folder of the SavedModel.
+    """
+
+    model: str
+    out: str
+
+
+def export(config: Export) -> None:
+    """Writes a saved model as a TensorFlow SavedModel, which needs neither Kaleido nor Keras.
+
+    Its signatures are those that the model's task has, such as embed, classify and match.
+    """
+    from kaleido.pretrained.export import EXTRA
+    from kaleido.pretrained.hub import load
+
+    names = load(config.model).export(config.out)
+    print(f"{config.out}: a SavedModel with {', '.join(names)}; vocabulary, labels and preparation are in {EXTRA}/")
+
+
+COMMAND = Command(export, Export)

@@ -1,51 +1,14 @@
-"""`python -m kaleido prepare --from-original`: from the original release's text files to records."""
+"""`kaleido prepare-original`: from the original release's text files to records."""
 
-from pathlib import Path
-
-from kaleido.commands.arguments import ArgumentParser
-
-OPTION = "--from-original"
+from kaleido.commands.command import Command
+from kaleido.original.config import PrepareOriginal
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb with this option; returns the exit code."""
-    parser = ArgumentParser(
-        prog="python -m kaleido prepare",
-        description="Turns the original release's tab-separated files into records, once. They keep their one draw of "
-        "masking and corruption.",
-    )
-    parser.add_argument(
-        OPTION,
-        required=True,
-        metavar="LIST",
-        help="a list of data files, one a line, a pattern in quotes, or a data file: those to train on",
-    )
-    parser.add_argument("records", type=Path, metavar="OUT", help="folder to write")
-    parser.add_argument("--validation", metavar="LIST", help="those held out")
-    parser.add_argument("--vocabulary", required=True, help="BERT's vocab.txt, or a folder with it")
-    parser.add_argument(
-        "--schema",
-        help="name:type:length,...; the published one with as many columns as the first line and its feature size if "
-        "not given",
-    )
-    parser.add_argument("--photo-size", type=int, default=256, help="of the positions, in pixels (%(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="threads that read (%(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace records of other files or options")
-    args = parser.parse_args(argv)
-    from kaleido.original.convert import ConvertConfig, OriginalSource
-    from kaleido.records.making import make_records
+def prepare(config: PrepareOriginal) -> None:
+    """Turns the original release's tab-separated files into records, with their one draw of masking and corruption."""
+    from kaleido.original.convert import prepare_original
 
-    config = ConvertConfig(args.vocabulary, args.schema, args.photo_size, args.workers)
-    sources = {"train": args.from_original, "validation": args.validation}
-    source = OriginalSource(config, {split: files for split, files in sources.items() if files is not None})
-    summary = make_records(source, args.records, args.overwrite)
-    took = ", there already"
-    if summary.made:
-        took = f" in {summary.seconds:.0f} s, {summary.made / summary.seconds:.0f} a second"
-    counts = ", ".join(f"{count:,} {split}" for split, count in summary.photos.items())
-    size = sum(path.stat().st_size for path in args.records.iterdir())
-    print(
-        f"{args.records}: {source.plan['content']} examples {counts}{took}; "
-        f"{source.size / 1e6:,.1f} MB of text, {size / 1e6:,.1f} MB of records ({size / source.size:.0%})"
-    )
-    return 0
+    print(prepare_original(config))
+
+
+COMMAND = Command(prepare, PrepareOriginal, backend=False)

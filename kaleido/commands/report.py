@@ -1,21 +1,32 @@
-"""`python -m kaleido report`: the paper's tables and figures, ours beside theirs."""
+"""`kaleido report`: the paper's tables and figures, ours beside theirs."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kaleido.commands.arguments import ArgumentParser
+from kaleido.commands.command import Command
+from kaleido.configuration import POSITIONAL
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb; returns the exit code."""
-    parser = ArgumentParser(
-        prog="python -m kaleido report",
-        description="Writes what experiments came to beside the paper's figures: Markdown, HTML, CSV, LaTeX and JSON.",
-    )
-    parser.add_argument("runs", type=Path, metavar="RUNS", help="folder that `experiments` wrote")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the report")
-    args = parser.parse_args(argv)
+@dataclass(frozen=True)
+class Report:
+    """The experiments to report on.
+
+    Args:
+        runs: Folder that `experiments` wrote.
+        out: Folder of the report.
+    """
+
+    runs: str = field(metadata=POSITIONAL)
+    out: str
+
+
+def report(config: Report) -> None:
+    """Writes the results of experiments beside the paper's: Markdown, HTML, CSV, LaTeX and JSON."""
     from kaleido.experiments.report.reproduction import PAGE, TEXT, write_report
 
-    print(write_report(args.runs, args.out))
-    print(f"{args.out / TEXT} and {args.out / PAGE}")
-    return 0
+    out = Path(config.out)
+    print(write_report(Path(config.runs), out))
+    print(f"{out / TEXT} and {out / PAGE}")
+
+
+COMMAND = Command(report, Report, backend=False)

@@ -35,7 +35,8 @@ def evaluate(
     Args:
         model: Model, or what `load` takes for it.
         records: Records that were prepared like those of its training.
-        split: `test`, `validation` or `train`; by default `validation`, and `test` with a protocol.
+        split: `test`, `validation` or `train`; by default the one that its training reported on, and `test` of a
+            protocol.
         protocol: Retrieval protocol: `random100`, `fixed` or `full`. By default models that only match are evaluated by
             `random100`, and others by the metrics of their task.
         out: Folder for the metrics and what belongs to them; None writes nothing.

@@ -15,25 +15,28 @@ from kaleido.errors import UserError
 from kaleido.pretrained.inputs import Group
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
-from kaleido.rows import csv_bytes, jsonl_bytes
 
 TABLES = (".csv", ".jsonl")
 
 
-class Summary(NamedTuple):
-    """What `predict_photos` did.
+class Predictions(NamedTuple):
+    """Result of `predict_photos`.
 
     Attributes:
-        rows: Number of predictions.
+        count: Number of predictions.
         files: Files that were written.
         skipped: For each row or photo that was left out, which and why, a line each.
         notes: What else the caller should know, a line each.
     """
 
-    rows: int
+    count: int
     files: list[Path]
     skipped: list[str]
     notes: list[str]
+
+    def __str__(self) -> str:
+        done = f"{self.count:,} predictions are in {' and '.join(map(str, self.files))}"
+        return "\n".join([*self.skipped, done])
 
 
 def predict_photos(
@@ -48,7 +51,7 @@ def predict_photos(
     on_error: Literal["stop", "skip"] = "stop",
     progress: bool = True,
     **options: Any,
-) -> Summary:
+) -> Predictions:
     """Writes `predictions.csv` and the same as `predictions.jsonl`, a photo a row, in their order.
 
     A captioner writes `captions.jsonl` and, with the photos, `captions.html` besides.
@@ -98,17 +101,13 @@ def predict_photos(
         raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
     if cut := predictor.cut - before:
         notes.append(f"texts cut to the {predictor.length} tokens that the model reads: {cut:,}")
-    files = {
-        "predictions.csv": csv_bytes([[*rows[0]], *([*row.values()] for row in rows)]),
-        "predictions.jsonl": jsonl_bytes(rows),
-        **predictor.files(photos.name, rows, readers),
-    }
+    files = model.saved.application.prediction_files(rows, readers)
     written = [Path(out) / name for name in files]
     for path, content in zip(written, files.values()):
         write_atomically(path, content)
     skipped = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
     skipped += [f"skipped {name}: {reason}" for name, reason in unreadable.items()]
-    return Summary(len(rows), written, skipped, notes)
+    return Predictions(len(rows), written, skipped, notes)
 
 
 def _groups(photos: PhotoList) -> Iterator[Group]:
@@ -136,5 +135,5 @@ def _photo_list(
             "photo and text. Received: a folder of photos"
         )
     if columns or source:
-        raise UserError(f"{path}: columns and source go with a table. Received: a folder of photos")
+        raise UserError(f"{path}: --columns and --source go with a table. Received: a folder of photos")
     return photos_of_folder(path)

@@ -160,28 +160,16 @@ class Bert(Files):
         super().__init__(build_bert, lambda folder: load_bert(self._model, folder), ["*.safetensors"])
 
 
-def build_checkpoint(folder: Path) -> None:
-    """A checkpoint in PyTorch's old layout, opcode by opcode."""
+def build_backbone(folder: Path) -> None:
+    from safetensors.numpy import save_file
 
-    def text(value: str) -> bytes:
-        return b"X" + len(value).to_bytes(4, "little") + value.encode()
-
-    def integer(value: int) -> bytes:
-        return b"K" + bytes([value])
-
-    def tensor(offset: int) -> bytes:
-        storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("1") + text("cpu") + integer(6) + b"NtQ"
-        geometry = storage + integer(offset) + integer(2) + integer(3) + b"\x86" + integer(3) + integer(1) + b"\x86\x89"
-        return b"ctorch._utils\n_rebuild_tensor_v2\n(" + geometry + b"ccollections\nOrderedDict\n)RtR"
-
-    magic = b"\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little") + b"."
-    content = b"\x80\x02}(" + text("a") + tensor(0) + text("b") + tensor(0) + b"u."
-    parts = [b"\x80\x02" + magic, b"\x80\x02M\xe9\x03.", b"\x80\x02}.", content, b"\x80\x02]" + text("1") + b"a."]
-    data = b"".join(parts) + (6).to_bytes(8, "little") + np.arange(6, dtype="<f4").tobytes()
-    (folder / "weights.pth").write_bytes(data)
+    save_file({"kernel": np.zeros((2, 3), np.float32), "bias": np.ones(3, np.float32)}, folder / "weights.safetensors")
 
 
-def read_checkpoint(folder: Path) -> None:
-    from kaleido.vision.backbones.torch_pickle import load_tensors
+def read_backbone(folder: Path) -> None:
+    import keras
 
-    load_tensors(folder / "weights.pth")
+    from kaleido.network_folder import load_weights
+
+    arrays = {"kernel": np.zeros((2, 3), np.float32), "bias": np.zeros(3, np.float32)}
+    load_weights(folder / "weights.safetensors", [keras.Variable(value, name=name) for name, value in arrays.items()])

@@ -9,13 +9,13 @@ import numpy as np
 from fuzz_files import (
     Bert,
     Files,
+    build_backbone,
     build_catalog,
-    build_checkpoint,
     build_model,
     build_records,
     build_tokenizer,
+    read_backbone,
     read_catalog,
-    read_checkpoint,
     read_model,
     read_records,
     read_tokenizer,
@@ -101,7 +101,7 @@ class Config(Target):
         from kaleido.app.config import PretrainConfig
         from kaleido.commands.prepare import PrepareRun
 
-        configs = PretrainConfig("records", "output"), PrepareRun("catalog", "records")
+        configs = PretrainConfig("records", "out"), PrepareRun("catalog", "records")
         if self._as_file:
             texts = [yaml.safe_dump(configuration.to_dict(config), sort_keys=False) for config in configs]
         else:
@@ -156,7 +156,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "records": partial(Files, build_records, read_records, ["*.json", "*.npz", "*array_record*"]),
     "sentencepiece": partial(Files, build_tokenizer, partial(read_tokenizer, "sentencepiece.model"), ["*.model"]),
     "wordpiece": partial(Files, build_tokenizer, partial(read_tokenizer, "vocab.txt"), ["*.txt"]),
-    "torch-weights": partial(Files, build_checkpoint, read_checkpoint, ["*.pth"]),
+    "backbone-weights": partial(Files, build_backbone, read_backbone, ["*.safetensors"]),
     "bert-weights": Bert,
     "saved-model": partial(Files, build_model, read_model, ["model/config.json", "model/*.h5"]),
 }

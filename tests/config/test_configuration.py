@@ -219,7 +219,7 @@ def test_what_python_values_cannot_be():
     with pytest.raises(UserError, match=r"model must be text or null\. Received: a mapping"):
         configuration.build(Command, {"source": "a", "model": {}})
     with pytest.raises(UserError, match="unknown key output; it is now called out"):
-        configuration.build(SomeOut, {"output": "a"})
+        configuration.build(SomeOut, {"out": "a"})
     with pytest.raises(UserError, match="unknown option --output; it is now called --out"):
         configuration.parse(SomeOut, ["--output=a"], "", "")
 

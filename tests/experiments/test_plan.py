@@ -123,7 +123,7 @@ def test_what_changes_a_stage_and_what_does_not(tmp_path):
     assert changed(caption={"caption_config": {"rounds": 2}}) == {"caption"}
     # Neither threads nor places nor how often a state is saved.
     assert changed(prepare={"prepare_config": {"backbone": "random", "workers": 1}}) == set()
-    assert changed(pretrain={"train_config": {"steps": 2, "save_every": 7}, "output": "elsewhere"}) == set()
+    assert changed(pretrain={"train_config": {"steps": 2, "save_every": 7}, "out": "elsewhere"}) == set()
     # A model's own key, nested or dotted.
     assert changed(pretrain={"train_config.steps": 2}) == set()
 

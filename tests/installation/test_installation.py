@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import kaleido
 from kaleido.installation import name_clash
 
 ROOT = Path(__file__).parents[2]
@@ -105,3 +106,8 @@ def imported_modules():
                 module = name.partition(".")[0]
                 if module not in sys.stdlib_module_names and module != "kaleido":
                     yield module, path
+
+
+def test_the_version_is_the_same_everywhere():
+    assert f"\nversion: {kaleido.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## [{kaleido.__version__}]" in (ROOT / "CHANGELOG.md").read_text()

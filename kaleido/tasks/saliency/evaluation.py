@@ -1,18 +1,23 @@
 """How well saliencies find products: on scenes whose masks are known, and on the photos of a catalogue."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
+from kaleido.app.result import Result
+from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.tasks.saliency.agreement import box_iou, mask_iou
+from kaleido.tasks.saliency.config import SaliencyEvaluation
 from kaleido.tasks.saliency.training import HELD_OUT_SEED, SceneStream, WardrobeCutouts
 from kaleido.vision.photo import decode
-from kaleido.vision.saliency import BorderSaliency, Saliency, box_of
+from kaleido.vision.saliency import SALIENCIES, BorderSaliency, Saliency, box_of, create_saliency
 
 PLAIN = 240
 """A border of which half the pixels are at least this bright in every channel is a studio's white."""
@@ -43,6 +48,29 @@ class Agreement:
     mask_iou: float
     box_iou: float
     good_boxes: float
+
+
+def evaluate_saliencies(config: SaliencyEvaluation) -> Result:
+    """Measures every saliency on held-out scenes and, if one is given, on the photos of a catalogue.
+
+    Raises:
+        UserError: if the catalogue or the weights cannot be read, or nothing can be measured.
+    """
+    catalog = Catalog.open(config.catalog) if config.catalog else None
+    weights = {"unet": config.weights}
+    saliencies = {name: create_saliency(name, weights.get(name)) for name in SALIENCIES}
+    results = {"held-out scenes": measure(saliencies, held_out_scenes(config.scenes, config.seed), config.scenes)}
+    if catalog:
+        results[catalog.name] = measure(saliencies, catalog_photos(catalog, config.photos), config.photos)
+    lines = ["| photos | | saliency | mask IoU | box IoU | good boxes |", "|---|---:|---|---:|---:|---:|"]
+    for source, found in results.items():
+        for name, values in found.items():
+            shares = f"{values.mask_iou:.3f} | {values.box_iou:.3f} | {values.good_boxes:.1%}"
+            lines.append(f"| {source} | {values.photos} | {name} | {shares} |")
+    metrics = {source: {name: asdict(one) for name, one in found.items()} for source, found in results.items()}
+    if config.out:
+        write_atomically(Path(config.out), json.dumps(metrics, indent=1).encode() + b"\n")
+    return Result(metrics, "\n".join(lines))
 
 
 def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], total: int) -> dict[str, Agreement]:

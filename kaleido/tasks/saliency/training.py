@@ -91,6 +91,7 @@ class SaliencyTraining(Application):
     def __init__(self, config: SaliencyConfig):
         self.config = config
         self.directory = Path(config.out)
+        self.weights_path = self.directory / WEIGHTS_FILE
 
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
@@ -145,7 +146,7 @@ class SaliencyTraining(Application):
             WardrobeCutouts(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config.batch_size, training=False
         )
         metrics = engine.train(scenes, partial(self._evaluate, step, held_out), config.evaluate_every)
-        save_weights(self.model, self.directory / WEIGHTS_FILE)
+        save_weights(self.model, self.weights_path)
         return metrics
 
     def _evaluate(

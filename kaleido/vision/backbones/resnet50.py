@@ -39,8 +39,9 @@ def _imagenet() -> keras.Model:
         return keras.applications.ResNet50(include_top=False, pooling="avg", weights="imagenet")
     except Exception as error:  # Keras' downloader raises bare exceptions
         raise UserError(
-            "cannot download the ImageNet weights of resnet50; pass --weights PATH, "
-            "a resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 fetched elsewhere"
+            "cannot download the ImageNet weights of resnet50; fetch "
+            "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5 elsewhere and name it by "
+            "--prepare_config.backbone_weights FILE"
         ) from error
 
 

@@ -1,0 +1,102 @@
+"""Every command line in the documents, configurations, scripts and examples is one that the program takes."""
+
+import json
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from kaleido import configuration
+from kaleido.__main__ import GROUPS, find_subcommand
+from kaleido.commands.command import Command, find_action
+
+ROOT = Path(__file__).parents[2]
+PATTERNS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/**/*.md",
+    "configs/**/*.yaml",
+    "scripts/**/*.sh",
+    "examples/**/*.ipynb",
+)
+COMMAND = re.compile(r"(?:^|[\s`(;&|!$])(?:(?:\S*python\S*|\"\$python\") -m kaleido|kaleido) (.*)")
+NAMES = [name for group in GROUPS.values() for name in group]
+
+
+def lines_of(path):
+    """The lines of a file, comment signs removed and continued lines joined."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells)
+    if path.suffix in (".sh", ".yaml"):
+        text = re.sub(r"^#+ ?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\\\n\s*", " ", text).splitlines()
+
+
+def words_of(line):
+    """The arguments of a command line; a shell's variables and substitutions stand for one word each."""
+    line = re.sub(r"\$\(.*?\)|\$\{.*?\}", "VALUE", line)
+    line = re.split(r"\s(?:#|&&|\|\||[|;&>])(?:\s|$)|;", line)[0]
+    try:
+        words = shlex.split(line)
+    except ValueError:  # an apostrophe in running text
+        return []
+    return [word for word in words if word not in ("$@", "...", "[OPTION", "...]")]
+
+
+def is_placeholder(value):
+    """Whether a value stands for others: NAME, RUNS/x, i/n, a shell's variable."""
+    return isinstance(value, str) and re.search(r"[A-Z]{2,}|[$<>]|^[a-zA-Z](/[a-zA-Z])?$", value) is not None
+
+
+def command_lines():
+    """The words of every command line, whether it stands in running text, and its place."""
+    for pattern in PATTERNS:
+        for path in sorted(ROOT.glob(pattern)):
+            for line in lines_of(path):
+                quoted = path.suffix != ".sh" and "`" in line
+                for span in re.findall(r"`([^`]+)`", line) if quoted else [line]:
+                    found = COMMAND.search(f" {span}")
+                    if found and (words := words_of(found[1])) and words[0] in NAMES:
+                        place = f"{path.relative_to(ROOT)}: {' '.join(words)}"
+                        yield pytest.param(words, quoted, id=place[:150])
+
+
+@pytest.mark.parametrize(("words", "quoted"), command_lines())
+def test_a_documented_command_line_is_right(words, quoted, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command, _, rest = find_action(find_subcommand(words[0]), words[0], words[1:])
+    if not isinstance(command, Command):
+        assert not rest or is_placeholder(rest[0])
+        return
+    if (quoted and not rest) or "--help" in rest:
+        return  # only mentioned
+    cls = command.config_class
+    values, files = configuration.read_arguments(cls, rest)
+    present = [file for file in files if not is_placeholder(file)]
+    given = {key: value for key, value in values.items() if not is_placeholder(value)}
+    # In running text a command may be cut short; elsewhere nothing that it needs is missing.
+    stand_ins = {field.name: "x" for field in fields(cls) if configuration.is_required(field)}
+    if not quoted and not len(files) > len(present):
+        stand_ins = {name: "x" for name in stand_ins if name in values and name not in given}
+    if "task" in stand_ins:
+        stand_ins["task"] = "category"
+    elif given.get("task") == "attribute":
+        given.setdefault("recognition_config.column", "x")
+    inherited = {key for file in present for key in configuration.read_mapping(configuration.find_file(file))}
+    stand_ins = {name: value for name, value in stand_ins.items() if name not in inherited}
+    configuration.build(cls, stand_ins | given, present)
+
+
+def test_there_are_command_lines():
+    assert len(list(command_lines())) > 60
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_ready_configuration_is_one_of_the_subcommand_in_its_name(path):
+    cls = find_subcommand(path.stem.partition("_")[0]).config_class
+    values = {"out": "x", "task": "category"} if path.stem.startswith("finetune") else {}
+    assert configuration.build(cls, values, [path])

@@ -132,7 +132,7 @@ def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: for an unknown key, or one that is given twice.
     """
-    return _flat(values, _keys(cls), aliases(cls), "")
+    return _flat(values, keys_of(cls), aliases(cls), "")
 
 
 def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:

@@ -202,6 +202,7 @@ class Model:
         Raises:
             UserError: if the model was not trained to match, or a photo cannot be read.
         """
+        _check_texts(texts)
         return self._array(MATCH, "probability", photos, texts, batch_size, on_error, progress)
 
     def classify(
@@ -298,8 +299,8 @@ class Model:
             UserError: if the model's task has no predictions, a text is missing, or a photo cannot be read.
         """
         predictor = self.predictor(batch_size, **options)
-        if predictor.needs_text and texts is None:
-            raise UserError("this model tells whether a photo and a text belong together; give texts. Received: none")
+        if predictor.needs_text:
+            _check_texts(texts)
         rows = self._rows(predictor, predictor, photos, texts, batch_size, on_error, progress)
         return [row or {} for row in rows]
 
@@ -494,6 +495,11 @@ class Model:
     def _warn_of_cut(self, reader: "SignatureRunner | Predictor", before: int) -> None:
         if cut := reader.cut - before:
             warnings.warn(f"texts cut to the {reader.length} tokens that the model reads: {cut}", stacklevel=4)
+
+
+def _check_texts(texts: Texts | None) -> None:
+    if texts is None:
+        raise UserError("this model tells whether a photo and a text belong together; give texts. Received: None")
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -49,9 +49,13 @@ class PhotoCaptioner(Predictor):
         from kaleido.tasks.captioning.mask_predict import mask_predict
 
         chosen = {name: value for name, value in options.items() if value is not None}
-        if "decoder" in chosen:
-            raise UserError(f"{saved.directory}: a model keeps the decoder that it was trained with")
-        self.config = configuration.build(CaptionConfig, {**saved.content["task_config"]["caption_config"], **chosen})
+        trained = saved.content["task_config"]["caption_config"]
+        self.config = configuration.build(CaptionConfig, {**trained, **chosen})
+        if self.config.decoder != trained["decoder"]:
+            raise UserError(
+                f"{saved.directory}: was trained with the decoder {trained['decoder']}, and has no other. "
+                f"Received: {self.config.decoder}"
+            )
         self.length = saved.text_length
         self.batch_size = batch_size
         self._tokenizer = load_tokenizer(saved.directory)

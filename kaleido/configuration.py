@@ -126,6 +126,15 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
         raise UserError(f"a value cannot be read: {' '.join(str(error).split())}") from None
 
 
+def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the values that `build` takes by dotted key: aliases replaced, sections taken apart.
+
+    Raises:
+        UserError: for an unknown key, or one that is given twice.
+    """
+    return _flat(values, keys_of(cls), aliases(cls), "")
+
+
 def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
     """Builds a configuration from command-line arguments.
 

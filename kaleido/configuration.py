@@ -53,6 +53,7 @@ RENAMED = {
     "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
+    "recognition_config.catalog": "catalog",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }

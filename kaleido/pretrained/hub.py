@@ -17,10 +17,10 @@ from kaleido.atomic import flush, refusals_named, write_atomically
 from kaleido.errors import UserError
 from kaleido.fetch.download import Download, Position
 from kaleido.fetch.manifest import checked_name
-from kaleido.fetch.retry import RetryPolicy
-from kaleido.fetch.progress import Progress
 from kaleido.fetch.mirror import Mirror, NotServed
 from kaleido.fetch.mirrors import open_mirror
+from kaleido.fetch.progress import Progress
+from kaleido.fetch.retry import RetryPolicy
 from kaleido.network_folder import CONFIG_FILE, is_network_folder, parse_network_config
 from kaleido.pretrained.model import Model
 from kaleido.progress import progress_bars

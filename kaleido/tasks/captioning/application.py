@@ -11,6 +11,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
+from kaleido.app.signatures import EMBED
 from kaleido.backend import keras, ops
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -41,6 +42,7 @@ class Captioning(Finetuning):
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
     free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
+    provides = (EMBED, "caption")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
@@ -69,7 +71,8 @@ class Captioning(Finetuning):
         from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 
         items = [SheetItem(row["photo"], read, row["caption"]) for row, read in zip(rows, photos, strict=True)]
-        return {"captions.jsonl": jsonl_bytes(rows), "captions.html": caption_sheet("Captions", items).encode()}
+        captions = {"captions.jsonl": jsonl_bytes(rows), "captions.html": caption_sheet("Captions", items).encode()}
+        return super().prediction_files(rows, photos) | captions
 
     @classmethod
     def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> PhotoCaptioner:

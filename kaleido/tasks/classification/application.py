@@ -10,7 +10,7 @@ from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import CLASSIFY, Signature, bert_signatures
+from kaleido.app.signatures import CLASSIFY, EMBED, Signature, bert_signatures
 from kaleido.backend import ops
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -49,6 +49,7 @@ class Recognition(Finetuning):
     sections: ClassVar[Mapping[str, type]] = {"recognition_config": RecognitionConfig}
     free_keys = ("recognition_config.unseen",)
     answer = CLASSIFY
+    provides = (EMBED, CLASSIFY)
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         super().__init__(config, saved)

@@ -12,7 +12,16 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import MATCH, Signature, bert_signatures, body_of, match_outputs
+from kaleido.app.signatures import (
+    EMBED,
+    ENCODE_IMAGE,
+    ENCODE_TEXT,
+    MATCH,
+    Signature,
+    bert_signatures,
+    body_of,
+    match_outputs,
+)
 from kaleido.checksums import file_sha256
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
@@ -50,6 +59,8 @@ class Matching(PretrainingTasks, Finetuning):
     pipeline_tasks = (TASK,)
     sections: ClassVar[Mapping[str, type]] = {"retrieval_config": RetrievalConfig}
     free_keys = ("retrieval_config.two_tower_model",)
+    provides = (EMBED, MATCH, ENCODE_TEXT, ENCODE_IMAGE)
+    protocol = "random100"
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         negatives = config.retrieval_config.negatives

@@ -38,6 +38,8 @@ class Contrastive(Finetuning):
     """
 
     description = "train the two-tower model"
+    provides = (ENCODE_TEXT, ENCODE_IMAGE)
+    protocol = "random100"
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
     @classmethod

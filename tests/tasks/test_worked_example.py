@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from task_harness import TINY, TaskHarness
 
+import kaleido
 from kaleido import configuration
 from kaleido.__main__ import main
 from kaleido.app.finetune_config import finetune_config_class
@@ -100,6 +101,18 @@ class TestPriceRegression(TaskHarness):
         assert np.nanmin(prices) >= 400
         # A model of other prices is far off, on their own scale.
         assert result.metrics["mean_absolute_error"] > 100 and result.metrics["r2"] < 0
+
+    def test_the_python_functions_take_it(self, trained, records, shop, tmp_path):
+        model = kaleido.load(trained.model)
+        photos = sorted((shop / "images").iterdir())[:3]
+        found = model.predict(photos, ["silk dress", "wool dress", "dress"], progress=False)
+        assert len(found) == 3 and all(np.isfinite(row["price"]) for row in found)
+        assert kaleido.evaluate(model, records, progress=False) == pytest.approx(trained.result.metrics)
+        start, options = trained.folder.parent / "start", {"price_config.column": "price"}
+        other = kaleido.finetune(
+            records, "price", tmp_path, model=start, steps=1, text_length=16, options=options, progress=False
+        )
+        assert other.task == "price" and other.result.keys() == trained.result.metrics.keys()
 
     def test_every_command_takes_it(self, trained, records, shop, tmp_path, capsys):
         run, given = tmp_path / "run", ["--import", str(FOLDER), "--records", str(records)]

@@ -316,8 +316,8 @@ class Model:
         """
         _check_batch_size(batch_size)
         application = self._saved.application
-        if _CAPTION not in application.provides and application.answer not in self.signatures:
-            self._require(application.answer, False)
+        if application.answer is not None:
+            self._require(application.answer, application.answer in self.signatures)
         key = (batch_size, repr(sorted(options.items())))
         if key not in self._predictors:
             self._predictors[key] = application.create_predictor(self._saved, batch_size, **options)

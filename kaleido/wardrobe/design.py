@@ -47,7 +47,7 @@ class Piece:
         return outline(self.vertices)[None]
 
     def border(self) -> np.ndarray | None:
-        """Returns the polygons of the contour, whose inner half the fill hides, float64 [n, 4, 2]; None if no contour."""
+        """Returns the polygons of the contour, whose inner half the fill hides, float64 [n, 4, 2]; or None."""
         if not self.edge or self.opacity < 1:
             return None
         if self.width:

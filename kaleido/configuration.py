@@ -49,6 +49,8 @@ The first that a configuration has counts; a field of the alias's own name goes 
 RENAMED = {
     "output": "out",
     "run": "model",
+    "runs": "out",
+    "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
@@ -103,7 +105,7 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
     Raises:
         UserError: for an unknown key (names the nearest right one), a wrong type, a missing value or unreadable YAML.
     """
-    keys, short = _keys(cls), aliases(cls)
+    keys, short = keys_of(cls), aliases(cls)
     merged: dict[str, Any] = {}
     for file in files:
         path = find_file(file)
@@ -223,7 +225,7 @@ def flatten(config: Any) -> dict[str, Any]:
 
 def aliases(cls: type) -> dict[str, str]:
     """The aliases that a configuration has, and the key that each stands for."""
-    keys = _keys(cls)
+    keys = keys_of(cls)
     found = {}
     for alias, targets in ALIASES.items():
         if alias not in keys and (target := next((target for target in targets if target in keys), None)):
@@ -247,8 +249,8 @@ def is_required(field: Field) -> bool:
 
 
 @functools.cache
-def _keys(cls: type) -> dict[str, Any]:
-    """Every key that the configuration knows, sections included, and its type."""
+def keys_of(cls: type) -> dict[str, Any]:
+    """Lists every key that a configuration has, sections included, and its type."""
 
     def walk(section, prefix) -> Iterator[tuple[str, Any]]:
         hints = get_type_hints(section)
@@ -329,7 +331,7 @@ def read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list
     Raises:
         UserError: for an unknown option, one without a value, and too many arguments without a name.
     """
-    keys, short = _keys(cls), aliases(cls)
+    keys, short = keys_of(cls), aliases(cls)
     options = {option(key): key for key in [*short, *keys] if not is_dataclass(keys.get(key))}
     values: dict[str, Any] = {}
     files, positional = [], []

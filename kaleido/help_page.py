@@ -28,47 +28,43 @@ def help_page(cls: type, prog: str, description: str) -> str:
         prog: The command.
         description: What it does.
     """
-    hints, words = get_type_hints(cls), _descriptions(cls)
-    positional = [field for field in fields(cls) if is_positional(field)]
-    plain = [field for field in fields(cls) if not is_positional(field) and not is_dataclass(hints[field.name])]
-    needed = [f"{option(field.name)} {field.name.upper()}" for field in plain if is_required(field)]
-    given = [field.name.upper() if is_required(field) else f"[{field.name.upper()}]" for field in positional]
+    entries = dict(_entries(cls))
+    roots = [field for field in fields(cls) if field.name in entries]
+    positional = [field.name for field in roots if is_positional(field)]
+    required = {field.name for field in roots if is_required(field)}
+    needed = [f"{option(name)} {name.upper()}" for name in entries if name in required and name not in positional]
+    given = [name.upper() if name in required else f"[{name.upper()}]" for name in positional]
     blocks = [f"usage: {' '.join([prog, *given, *needed])} [OPTION ...]", textwrap.fill(description, _WIDTH)]
     if positional:
-        entries = (_entry(field.name.upper(), words[field.name], _default(field)) for field in positional)
-        blocks.append("\n".join(entries))
-    keys = dict(_section_fields(cls))
+        blocks.append("\n".join(_entry(name.upper(), *entries[name][1:]) for name in positional))
     options = [
-        _entry(f"{option(field.name)} {_kind(hints[field.name])}", words[field.name], _default(field))
-        for field in plain
+        _entry(f"{option(field.name)} {_kind(entries[field.name][0])}", *entries[field.name][1:])
+        for field in roots
+        if field.name not in positional
     ]
     for alias, key in aliases(cls).items():
-        hint, text, default = keys[key]
-        options.append(_entry(f"{option(alias)} {_kind(hint)}", f"{text} Short for --{key}.", default))
+        hint, text, default = entries[key]
+        options.append(_entry(f"{option(alias)} {_kind(hint)}", f"{text} Short for {option(key)}.", default))
     general = [_entry(name, text) for name, text in _GENERAL.items()]
     blocks.append("options:\n" + "\n".join([*options, *general]))
     sections: dict[str, list[str]] = {}
-    for key, (hint, text, default) in keys.items():
-        sections.setdefault(key.rpartition(".")[0], []).append(_entry(f"--{key} {_kind(hint)}", text, default))
-    blocks += [f"{section}:\n" + "\n".join(entries) for section, entries in sections.items()]
+    for key, (hint, text, default) in entries.items():
+        if "." in key:
+            sections.setdefault(key.rpartition(".")[0], []).append(_entry(f"--{key} {_kind(hint)}", text, default))
+    blocks += [f"{section}:\n" + "\n".join(lines) for section, lines in sections.items()]
     return "\n\n".join(blocks)
 
 
-def _section_fields(cls: type) -> Iterator[tuple[str, tuple[Any, str, str]]]:
-    """Type, description and default of every key in a section."""
-
-    def walk(section: type, prefix: str, instance: Any) -> Iterator[tuple[str, tuple[Any, str, str]]]:
-        hints, words = get_type_hints(section), _descriptions(section)
-        for field in fields(section):
-            value = getattr(instance, field.name)
-            if is_dataclass(value):
-                yield from walk(type(value), f"{prefix}{field.name}.", value)
-            else:
-                yield f"{prefix}{field.name}", (hints[field.name], words[field.name], _written(value))
-
+def _entries(cls: type, prefix: str = "", instance: Any = None) -> Iterator[tuple[str, tuple[Any, str, str]]]:
+    """Type, description and default of every key; `instance` has the defaults of a section."""
+    hints, words = get_type_hints(cls), _descriptions(cls)
     for field in fields(cls):
-        if field.default_factory is not MISSING and is_dataclass(section := field.default_factory()):
-            yield from walk(type(section), f"{field.name}.", section)
+        value = getattr(instance, field.name) if instance else _default(field)
+        if is_dataclass(value):
+            yield from _entries(type(value), f"{prefix}{field.name}.", value)
+        else:
+            default = "" if is_required(field) else _written(value)
+            yield f"{prefix}{field.name}", (hints[field.name], words[field.name], default)
 
 
 def _descriptions(cls: type) -> dict[str, str]:
@@ -89,10 +85,10 @@ def _entry(name: str, text: str, default: str = "") -> str:
     return "\n".join([*start, *(f"{'':{_INDENT}}{line}" for line in lines)]).rstrip()
 
 
-def _default(field: Field) -> str:
-    if is_required(field):
-        return ""
-    return _written(field.default_factory() if field.default is MISSING else field.default)
+def _default(field: Field) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
 
 
 def _written(value: Any) -> str:

@@ -14,7 +14,7 @@ runs=${RUNS:-runs/tables_$(basename "$scale" .yaml)}
 out=${OUT:-$runs/report}
 
 # In the background, so that what ends this script reaches the experiments, which then save what they have.
-"$python" -m kaleido experiments "$scale" --runs "$runs" "$@" &
+"$python" -m kaleido experiments "$scale" --out "$runs" "$@" &
 child=$!
 trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 143' TERM HUP
 trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 130' INT

@@ -26,7 +26,7 @@ def config(records, tmp_path) -> PretrainConfig:
     """A training of seconds."""
     return PretrainConfig(
         records=str(records),
-        output=str(tmp_path / "run"),
+        out=str(tmp_path / "run"),
         seed=3,
         preprocess_config=PipelineConfig(max_text_length=24),
         model_config=ModelSection("tiny", num_layers=1, hidden_size=16, num_heads=2, intermediate_size=32),

@@ -26,6 +26,7 @@ from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
+from kaleido.rows import csv_bytes, jsonl_bytes
 from kaleido.text import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -115,6 +116,19 @@ class RecordsApplication(Application):
             labels: Names of the classes, as saved with the model.
         """
         return {name: np.round(values.astype(float), 6).tolist() for name, values in outputs.items()}
+
+    @classmethod
+    def prediction_files(
+        cls, rows: Sequence[Mapping[str, Any]], photos: Sequence[Callable[[], Any]]
+    ) -> dict[str, bytes]:
+        """Makes the files of `predict`, by name.
+
+        Args:
+            rows: Columns of every photo: what tells it from others, then its prediction.
+            photos: Functions that read each of these photos.
+        """
+        table = [[*rows[0]], *([*row.values()] for row in rows)]
+        return {"predictions.csv": csv_bytes(table), "predictions.jsonl": jsonl_bytes(rows)}
 
     @classmethod
     def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> "Predictor":

@@ -13,6 +13,9 @@ from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.layout import RecordLayout
 from kaleido.records.pairs import Pairs
 from kaleido.vision.crops import FEATURES
+from kaleido.vision.product import GRID, encode_product
+
+_PICTURE = encode_product(np.full((100, 100, 3), 128, np.uint8), (0, 0, 100, 100))
 
 
 def write_synthetic(
@@ -65,6 +68,8 @@ def write_synthetic(
                 "word_ids": word_ids,
                 "box": np.array([0, 0, 100, 100], np.int32),
                 "photo_size": np.array([100, 100], np.int32),
+                "product": _PICTURE,
+                "cells": np.full((GRID, GRID), 255, np.uint8),
                 "pairs": asdict(_random_pairs(pixels, word_ids, pairs_a_photo)),
                 "positions": pixels.random((PATCHES, 5), np.float32),
                 "features": pixels.random((FEATURES, feature_size), np.float32).astype(np.float16),

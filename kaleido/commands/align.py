@@ -1,28 +1,19 @@
-"""`python -m kaleido align`: which word of a text belongs to which patch of its photo."""
+"""`kaleido align`: the words of a text that belong to each patch of its photo."""
 
-from pathlib import Path
-
-from kaleido import configuration
 from kaleido.alignment.run_config import AlignRun
-from kaleido.backend import import_backend
+from kaleido.commands.command import Command
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb; returns the exit code."""
-    run = configuration.parse(
-        AlignRun,
-        argv,
-        "python -m kaleido align",
-        "Trains a captioner on a catalogue's own texts, and writes aligned words and patches into its records.",
-    )
-    import_backend()
-    from kaleido.alignment.align import align
+def align(run: AlignRun) -> None:
+    """Trains a captioner on a catalogue's own texts, and writes aligned words and patches into its records."""
+    from kaleido.alignment import align as alignment
     from kaleido.alignment.report import FILE, write_alignment
     from kaleido.records.catalog_columns import catalog_of
 
-    found = align(run)
-    catalog = catalog_of(found.records["train"], run.catalog)
-    print(write_alignment(found, catalog))
-    what = f"pairs of {found.photos:,} photos are in the records" if found.photos else "the pairs were there already"
-    print(f"{what}; figures in {Path(run.records) / FILE}")
-    return 0
+    found = alignment.align(run)
+    print(write_alignment(found, catalog_of(found.records["train"], run.catalog)))
+    done = f"pairs of {found.photos:,} photos are in the records" if found.photos else "the pairs were there already"
+    print(f"{done}; metrics are in {run.records}/{FILE}")
+
+
+COMMAND = Command(align, AlignRun)

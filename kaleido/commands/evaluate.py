@@ -1,49 +1,45 @@
-"""`python -m kaleido evaluate`: the seven tasks on held-out products."""
+"""`kaleido evaluate`: a saved model of any task on held-out products."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
-from kaleido import configuration
-from kaleido.app.config import PretrainConfig
-from kaleido.backend import import_backend
-from kaleido.errors import UserError
+from kaleido.commands.command import Command
+from kaleido.ranges import check_range
 
 
 @dataclass(frozen=True)
-class EvaluateRun:
-    """Evaluation of a finished run.
+class Evaluate:
+    """The model to evaluate.
 
     Args:
-        run: Folder that `pretrain` wrote.
-        records: Other records than the run's own, prepared alike; the run's if empty.
-        split: `validation`, `test` or `train`.
-        batch_size: Examples a step.
+        model: Folder of a saved model, the `model` folder of a run.
+        records: Folder that `prepare` wrote, prepared like the records that the model was trained on.
+        split: Split to evaluate on; null is the split that its training reported on, or `test` of a protocol.
+        protocol: Retrieval protocol to rank candidates by, as `retrieve` does; null evaluates the model's own task.
+        batch_size: Examples a step; null is that of the training.
+        out: Folder to write metrics and predictions to; null only prints.
     """
 
-    run: str
-    records: str = ""
-    split: Literal["validation", "test", "train"] = "validation"
-    batch_size: int = 64
+    model: str
+    records: str
+    split: Literal["validation", "test", "train"] | None = None
+    protocol: Literal["random100", "fixed", "full"] | None = None
+    batch_size: int | None = None
+    out: str | None = None
+
+    def __post_init__(self):
+        check_range(self, "[1, 1_000_000]", "batch_size")
 
 
-def main(argv: list[str]) -> int:
-    """Runs the verb; returns the exit code."""
-    arguments = configuration.parse(
-        EvaluateRun, argv, "python -m kaleido evaluate", "Evaluates a pre-trained model on held-out products."
-    )
-    path = Path(arguments.run) / "config.yaml"
-    if not path.is_file():
-        raise UserError(f"{path}: no such run; name a folder that `pretrain` wrote")
-    config = configuration.load(PretrainConfig, path)
-    section = replace(config.evaluate_config, split=arguments.split, batch_size=arguments.batch_size)
-    config = replace(config, output=arguments.run, records=arguments.records or config.records, evaluate_config=section)
+def evaluate(config: Evaluate) -> None:
+    """Evaluates a saved model, whatever its task, on held-out products."""
+    from kaleido.pretrained.evaluation import evaluate_model
 
-    import_backend()
-    from kaleido.tasks.pretraining.application import Pretraining
-    from kaleido.tasks.pretraining.report import pretraining_table
+    result = evaluate_model(config.model, config.records, config.split, config.protocol, config.batch_size)
+    print(result.table)
+    if config.out:
+        result.write(config.out)
+        print(f"written to {config.out}: {', '.join(result.files)}")
 
-    application = Pretraining(config)
-    print(pretraining_table(application.run_evaluate()))
-    print(f"written to {application.metrics_path}")
-    return 0
+
+COMMAND = Command(evaluate, Evaluate)

@@ -10,7 +10,7 @@ from kaleido.experiments.experiment import Experiment
 from kaleido.experiments.plan import Planner, Run
 from kaleido.experiments.stage import Command, Stage, settings_of
 from kaleido.original.text_files import TextFiles
-from kaleido.retrieval.candidates import DIRECTIONS
+from kaleido.retrieval.config import DIRECTIONS
 
 NEEDED = ("checkpoint", "vocabulary")
 RECOGNITION = ("train", "validation")

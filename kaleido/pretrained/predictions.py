@@ -1,61 +1,96 @@
-"""What a trained model says of photos and texts, as tables."""
+"""Predictions of a saved model for photos and texts that are not in records, as files."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
-
-from kaleido.catalog.photo_list import PhotoList
-from kaleido.pretrained.predictor import Predictor
+from kaleido.app.model_folder import SavedModel, load_model
+from kaleido.atomic import write_atomically
+from kaleido.catalog.photo_list import PhotoList, photos_of_folder, photos_of_table
+from kaleido.catalog.rejects import Rejects
+from kaleido.errors import UserError
+from kaleido.pretrained.config import PredictConfig
 from kaleido.pretrained.processor import PhotoReader
-from kaleido.pretrained.signatures import CLASSIFY
-from kaleido.rows import write_csv, write_jsonl
 
-BEST = ("label", "second", "third")
-"""The likeliest classes, by the names of their columns."""
+TABLES = (".csv", ".jsonl")
 
 
-def write_predictions(predictor: Predictor, reader: PhotoReader, photos: PhotoList, directory: Path) -> str:
-    """Writes `predictions.csv` and the same as `predictions.jsonl`, a photo a row, in their order.
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Result of `predict`.
 
-    Of a recogniser the three likeliest classes with their probabilities; of a model that matches the text, its score
-    against the photo and the probability that they belong together.
+    Attributes:
+        count: Number of photos.
+        files: Files that were written.
+        skipped: Rows and photos that were left out, and why.
+        notes: Remarks on texts that were missing, cut or not read.
+    """
 
-    Args:
-        predictor: Answers.
-        reader: Of the same model.
-        photos: With their texts.
-        directory: Where to write.
+    count: int
+    files: Sequence[Path]
+    skipped: Sequence[str]
+    notes: Sequence[str]
 
-    Returns:
-        What was skipped and what was written, for people.
+    def __str__(self) -> str:
+        done = f"{self.count:,} predictions are in {' and '.join(map(str, self.files))}"
+        return "\n".join([*self.skipped, done])
+
+
+def predict(config: PredictConfig) -> Predictions:
+    """Predicts photos, or photos with their texts, and writes what the model's task makes of them.
 
     Raises:
-        UserError: if a photo cannot be read and the reader stops, or none can.
+        UserError: if the photos cannot be read, or the model does not fit them; nothing is written then.
     """
-    rows = []
+    saved = load_model(Path(config.model))
+    _check_options(config, saved)
+    predictor = saved.application.create_predictor(saved, config.batch_size, **config.options)
+    photos = _photos(config, reads_text=predictor.reads_text, needs_text=predictor.needs_text)
+    notes = []
+    if not predictor.reads_text and photos.photos[0].place:
+        notes.append("this model reads photos alone, and no texts")
+    elif predictor.reads_text and (empty := sum(not photo.text for photo in photos.photos)):
+        notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
+    reader = PhotoReader(saved, config.batch_size, config.on_error)
+    rows, reads = [], []
     for listed, batch in reader.batches(photos):
         answers = predictor(batch, [photo.text for photo in listed])
-        for place, photo in enumerate(listed):
-            if predictor.answers == CLASSIFY:
-                found = _best(answers["probabilities"][place], predictor.names)
-            else:
-                found = {"text": photo.text, **{name: _figure(answers[name][place]) for name in answers}}
-            rows.append({**photo.key, **found})
-    write_jsonl(directory / "predictions.jsonl", rows)
-    write_csv(directory / "predictions.csv", [[*rows[0]], *([*row.values()] for row in rows)])
-    done = f"{len(rows):,} predictions are in {directory / 'predictions.csv'} and .jsonl"
-    return "\n".join([*reader.skipped(photos), done])
+        rows += [{**photo.key, **answer} for photo, answer in zip(listed, answers, strict=True)]
+        reads += [partial(photos.source.read, photo.path) for photo in listed]
+    files = saved.application.prediction_files(rows, reads)
+    for name, content in files.items():
+        write_atomically(Path(config.out) / name, content)
+    if predictor.cut:
+        notes.append(
+            f"texts cut to the {predictor.length} positions that the model was trained with: {predictor.cut:,}"
+        )
+    return Predictions(len(rows), [Path(config.out) / name for name in files], reader.skipped(photos), notes)
 
 
-def _best(probabilities: np.ndarray, names: list[str]) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for column, number in zip(BEST, np.argsort(-probabilities, kind="stable")):
-        found[column] = names[number]
-        found["probability" if column == BEST[0] else f"{column}_probability"] = _figure(probabilities[number])
-    return found
+def _check_options(config: PredictConfig, saved: SavedModel) -> None:
+    known = {one.name for section in saved.application.sections.values() for one in fields(section)}
+    if unknown := config.options.keys() - known:
+        raise UserError(
+            f"{config.model}: a model of the task {saved.content['task']} has no {min(unknown)}; leave it out"
+        )
 
 
-def _figure(value: np.float32) -> float:
-    return round(float(value), 6)
+def _photos(config: PredictConfig, reads_text: bool, needs_text: bool) -> PhotoList:
+    path = Path(config.photos)
+    if path.suffix.lower() in TABLES and not path.is_dir():
+        texts: Literal["required", "optional", "unused"] = "optional" if reads_text else "unused"
+        texts = "required" if needs_text else texts
+        rejects = Rejects(config.on_error)
+        return photos_of_table(path, rejects, config.source or "", config.columns, config.separators, texts)
+    if not path.is_dir():
+        raise UserError(f"{path}: give a folder of photos, or a table that ends in {' or '.join(TABLES)}")
+    if needs_text:
+        raise UserError(
+            f"{path}: this model tells whether a photo and a text belong together; give a table with the columns photo "
+            "and text. Received: a folder of photos"
+        )
+    if config.columns or config.source:
+        raise UserError(f"{path}: --columns and --source go with a table. Received: a folder of photos")
+    return photos_of_folder(path)

@@ -5,12 +5,11 @@ from dataclasses import fields
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from kaleido.app.model_folder import read_model_config
+from kaleido.app.model_folder import SavedModel
 from kaleido.catalog.photo_list import ListedPhoto, PhotoList
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -40,18 +39,17 @@ class PhotoReader:
             reads.
     """
 
-    def __init__(self, model: Path, batch_size: int, on_error: Literal["stop", "skip"] = "stop"):
-        content = read_model_config(model)
+    def __init__(self, model: SavedModel, batch_size: int, on_error: Literal["stop", "skip"] = "stop"):
         self._batch_size = batch_size
         self._on_error = on_error
         self.unread: dict[str, str] = {}
-        config = ModelConfig.from_dict(content["model"])
+        config = ModelConfig.from_dict(model.content["architecture"])
         self._raw_positions = bool(config.compatibility.raw_positions)
-        self._extractor = create_extractor(prepare_config_of(content["records"], model))
+        self._extractor = create_extractor(prepare_config_of(model))
         if (size := self._extractor.backbone.feature_size) != config.feature_size:
             raise UserError(
-                f"{model}: the model reads features of {config.feature_size} numbers and the backbone that it names "
-                f"gives {size}; prepare, train and predict with the same backbone"
+                f"{model.directory}: the model reads features of {config.feature_size} numbers and the backbone that "
+                f"it names gives {size}; prepare, train and predict with the same backbone"
             )
 
     def batches(self, photos: PhotoList) -> Iterator[tuple[list[ListedPhoto], Batch]]:
@@ -105,22 +103,18 @@ class PhotoReader:
         return photo.positions
 
 
-def prepare_config_of(metadata: dict[str, Any], model: Path) -> PrepareConfig:
-    """How the records that a model was trained on were prepared.
-
-    Args:
-        metadata: Of the records, as the saved model has it.
-        model: Its folder, for messages.
+def prepare_config_of(model: SavedModel) -> PrepareConfig:
+    """Reads how the records were prepared that a model was trained on.
 
     Raises:
         UserError: if they were not made of photos.
     """
-    saved = metadata.get("config", {})
+    saved = model.content["processor"].get("photos") or {}
     known = {field.name for field in fields(PrepareConfig)}
     if "backbone" not in saved or not set(saved) <= known:
         raise UserError(
-            f"{model}: does not say how its photos were prepared; only models that were trained on records of photos "
-            "can read photos"
+            f"{model.directory}: does not say how its photos were prepared; only models that were trained on records "
+            "of photos can read photos"
         )
     sizes = saved.get("crop_sizes")
     return PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})

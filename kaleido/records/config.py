@@ -73,15 +73,15 @@ class PrepareRun:
 
     Args:
         catalog: Folder of the catalogue.
-        records: Folder to write.
+        out: Folder of the records to write.
         overwrite: Replace records of another catalogue or configuration.
-        shard: Make only part i of n, written i/n and counted from 1, and leave it in RECORDS.partial; the command
+        shard: Make only part i of n, written i/n and counted from 1, and leave it in OUT.partial; the command
             without it then makes what is missing and completes the records.
         prepare_config: How.
     """
 
     catalog: str
-    records: str
+    out: str
     overwrite: bool = False
     shard: str | None = None
     prepare_config: PrepareConfig = field(default_factory=PrepareConfig)

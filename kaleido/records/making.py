@@ -39,6 +39,21 @@ class Summary:
     made: int
     missing: int | None = None
 
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count:,} {split}" for split, count in self.photos.items())
+        rejected = f", {self.rejected:,} rejected ({REJECTS_FILE})" if self.rejected else ""
+        rate = f", {self.made:,} of them now, {self.made / self.seconds:.1f} a second" if self.made else ""
+        took = f" in {self.seconds:.0f} s{rate}" if self.seconds else ", there already"
+        text = f"{self.directory}: photos {counts}{rejected}{took}"
+        if self.missing is None:
+            return text
+        return (
+            f"{text}\n"
+            f"this shard is done; files that other shards have still to make: {self.missing:,}. After the last, the "
+            f"same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
+            f"{self.directory}.partial into one"
+        )
+
 
 class Source(Protocol):
     """What records are made of.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from kaleido.catalog.product import Product
 from kaleido.catalog.sample import place
+from kaleido.records.config import PrepareConfig
 
 
 def assign_splits(
@@ -44,3 +45,9 @@ def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[st
     for product, split in zip(products, splits, strict=True):
         (seen if split == "train" else unseen).update((product.category, product.subcategory))
     return sorted(unseen - seen - {""})
+
+
+def unseen_labels_of(products: Sequence[Product], config: PrepareConfig) -> list[str]:
+    """The labels of held-out products that no training product has, with the splits of a preparation."""
+    splits = assign_splits(products, config.validation_fraction, config.test_fraction, config.seed)
+    return unseen_labels(products, splits)

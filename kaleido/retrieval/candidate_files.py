@@ -18,7 +18,8 @@ import numpy as np
 
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
-from kaleido.retrieval.candidates import DIRECTIONS, CandidateLists
+from kaleido.retrieval.candidates import CandidateLists
+from kaleido.retrieval.config import DIRECTIONS
 from kaleido.retrieval.gallery import Gallery
 
 FORMAT = "kaleido candidates 1"

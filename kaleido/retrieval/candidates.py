@@ -2,49 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from kaleido.errors import UserError
-from kaleido.ranges import check_range
+from kaleido.retrieval.config import DIRECTIONS, CandidatesConfig, Direction
 from kaleido.retrieval.gallery import Gallery, OriginalGallery
-
-Direction = Literal["i2t", "t2i"]
-DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i")
-"""From a photo to its text (ITR), and from a text to its photo (TIR)."""
-
-
-@dataclass(frozen=True)
-class CandidatesConfig:
-    """How queries and negatives are drawn (`random100`).
-
-    Args:
-        queries: How many a repeat; all there are if fewer.
-        negatives: Of each query.
-        repeats: How often queries and negatives are drawn.
-        level: `product` draws other products, each at most once in a list; `photo` draws their photos, so that one with
-            many is drawn more often and a text may come twice.
-        label: What negatives share with their query: `subcategory`, `category`, or a column of the catalogue.
-        small: What happens where too few products share it: `fill` takes the rest from the category, `drop` leaves out
-            the query.
-        seed: Of the draws.
-    """
-
-    queries: int = 1000
-    negatives: int = 100
-    repeats: int = 5
-    level: Literal["product", "photo"] = "product"
-    label: str = "subcategory"
-    small: Literal["fill", "drop"] = "fill"
-    seed: int = 0
-
-    def __post_init__(self):
-        check = partial(check_range, self, section="candidates_config")
-        check("[1, 1_000_000]", "queries", "negatives")
-        check("[1, 1000]", "repeats")
-        check("[0, inf)", "seed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

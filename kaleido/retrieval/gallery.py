@@ -1,7 +1,6 @@
 """The texts and the photos of a split, each once: what retrieval looks for."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import numpy as np
 
@@ -11,9 +10,8 @@ from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import clean_photos
 from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.retrieval.config import TextField
 from kaleido.text import Tokenizer
-
-TextField = Literal["both", "title", "description"]
 
 
 class Gallery(ABC):

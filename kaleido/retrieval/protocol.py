@@ -14,8 +14,8 @@ from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.open import open_records
 from kaleido.retrieval.candidate_files import read_lists, write_lists
-from kaleido.retrieval.candidates import DIRECTIONS, CandidateLists, draw_lists, full_lists, original_lists
-from kaleido.retrieval.config import ProtocolConfig
+from kaleido.retrieval.candidates import CandidateLists, draw_lists, full_lists, original_lists
+from kaleido.retrieval.config import DIRECTIONS, ProtocolConfig
 from kaleido.retrieval.gallery import Gallery, OriginalGallery, PhotoGallery
 from kaleido.retrieval.ranks import ScoredLists
 from kaleido.text import load_tokenizer

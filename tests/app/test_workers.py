@@ -63,7 +63,7 @@ def free_port() -> int:
 def configure(config, folder: Path, change) -> Path:
     """Writes a configuration whose run is in the same folder."""
     folder.mkdir(exist_ok=True)
-    configuration.save(change(config, output=str(folder / "run")), folder / "config.yaml")
+    configuration.save(change(config, out=str(folder / "run")), folder / "config.yaml")
     return folder / "config.yaml"
 
 

@@ -101,7 +101,7 @@ class Config(Target):
         from kaleido.app.config import PretrainConfig
         from kaleido.commands.prepare import PrepareRun
 
-        configs = PretrainConfig("records", "output"), PrepareRun("catalog", "records")
+        configs = PretrainConfig("records", "out"), PrepareRun("catalog", "records")
         if self._as_file:
             texts = [yaml.safe_dump(configuration.to_dict(config), sort_keys=False) for config in configs]
         else:

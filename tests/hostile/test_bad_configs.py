@@ -64,7 +64,7 @@ def test_a_bad_file(content, reason, refused, tmp_path, monkeypatch):
     path = tmp_path / "c.yaml"
     given = re.findall(rb"^(\w+):", content, re.MULTILINE)
     path.write_bytes(content)
-    missing = [f"--{key}=nowhere" for key in ("records", "output") if key.encode() not in given]
+    missing = [f"--{key}=nowhere" for key in ("records", "out") if key.encode() not in given]
     assert re.search(reason, refused("pretrain", "--config", path, *missing))
     assert [entry.name for entry in tmp_path.iterdir()] == ["c.yaml"]
 
@@ -92,7 +92,7 @@ PRETRAIN = {
     "model_config.attention_dropout": (1,),
     "model_config.initializer_range": (0, -1, 5),
     "train_config.batch_size": (0, -8, 10**9),
-    "train_config.steps": (-1,),
+    "train_config.steps": (0, -1),
     "train_config.epochs": (0, -1, "inf"),
     "train_config.accumulation": (0, 7),
     "train_config.precision": ("float16",),
@@ -133,24 +133,24 @@ def cases(table):
 
 @pytest.mark.parametrize(("key", "value"), cases(PRETRAIN))
 def test_an_option_of_pretrain_out_of_range(key, value, refused):
-    line = refused("pretrain", "--records=nowhere", "--output=nowhere", f"--{key}={value}")
+    line = refused("pretrain", "--records=nowhere", "--out=nowhere", f"--{key}={value}")
     assert key.rpartition(".")[2] in line and "Received" in line
 
 
 @pytest.mark.parametrize(("key", "value"), cases(PREPARE))
 def test_an_option_of_prepare_out_of_range(key, value, refused):
-    line = refused("prepare", "--catalog=nowhere", "--records=nowhere", f"--{key}={value}")
+    line = refused("prepare", "--catalog=nowhere", "--out=nowhere", f"--{key}={value}")
     assert key.rpartition(".")[2] in line and "Received" in line
 
 
 def test_dotted_options(refused):
     assert "did you mean --train_config.steps" in refused("pretrain", "--train_config.step=1")
     assert "--train_config is a section" in refused("pretrain", "--train_config={steps: 1}")
-    assert "unrecognized arguments: x" in refused("pretrain", "--records=a", "--output=b", "x")
-    assert "records" in refused("pretrain", "--output=b")
+    assert "unrecognized arguments: x" in refused("pretrain", "--records=a", "--out=b", "x")
+    assert "records" in refused("pretrain", "--out=b")
 
 
-@pytest.mark.parametrize("verb", [("prepare", "--records=out", "--catalog"), ("pretrain", "--output=out", "--records")])
+@pytest.mark.parametrize("verb", [("prepare", "--out=out", "--catalog"), ("pretrain", "--out=out", "--records")])
 def test_a_path_that_no_system_takes(verb, refused, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path in ("x" * 300, "/".join(["x" * 200] * 30), "", "\n", "a/../..\t"):

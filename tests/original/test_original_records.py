@@ -12,10 +12,9 @@ from original_files import VOCABULARY_SIZE, original_columns, schema_string, wri
 from kaleido.__main__ import main
 from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, TEXTS, to_batch
-from kaleido.original.convert import ConvertConfig, OriginalSource
+from kaleido.original.convert import PrepareOriginal, prepare_original
 from kaleido.original.records import OriginalRecords
 from kaleido.records.config import PipelineConfig
-from kaleido.records.making import make_records
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.place import partial_directory
 from kaleido.records.reader import PhotoRecords
@@ -40,9 +39,8 @@ def write_data(folder: Path, content: str = "pretraining") -> dict[str, np.ndarr
 
 
 def convert(folder: Path, **options) -> Path:
-    config = replace(ConvertConfig(str(folder / "vocab.txt")), **options)
-    source = OriginalSource(config, {"train": str(folder / "list"), "validation": str(folder / "2.txt")})
-    make_records(source, folder / "records")
+    files, out, vocabulary = (str(folder / name) for name in ("list", "records", "vocab.txt"))
+    prepare_original(PrepareOriginal(files, out, vocabulary, validation=str(folder / "2.txt"), **options))
     return folder / "records"
 
 
@@ -245,8 +243,8 @@ def test_a_schema_of_ones_own(tmp_path):
     columns = dict(reversed(columns.items()))
     write_columns(tmp_path / "list", columns)
     write_vocabulary(tmp_path / "vocab.txt")
-    config = ConvertConfig(str(tmp_path / "vocab.txt"), schema_string(columns))
-    make_records(OriginalSource(config, {"train": str(tmp_path / "list")}), tmp_path / "records")
+    files, out, vocabulary = (str(tmp_path / name) for name in ("list", "records", "vocab.txt"))
+    prepare_original(PrepareOriginal(files, out, vocabulary, schema=schema_string(columns)))
     batch = create_pipeline(open_records(tmp_path / "records", "train"), CONFIG, None, 3, training=False).batch(0)
     assert_equal(batch, to_batch(columns, "pretraining"))
 

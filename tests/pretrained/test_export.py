@@ -18,7 +18,7 @@ from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.pretrained.export import export_saved_model
 from kaleido.pretrained.signatures import signatures_of
 from kaleido.tasks.captioning.model import Captioner
-from kaleido.tasks.classification.model import Recognizer
+from kaleido.tasks.classification.model import Classifier
 from kaleido.tasks.matching.matcher import Matcher
 from kaleido.tasks.matching.two_tower import Towers
 from kaleido.text import SentencePieceTokenizer
@@ -57,7 +57,7 @@ def models():
     config = ModelConfig(vocab_size=60, feature_size=4, **sizes)
     return {
         "pretrained": KaleidoBert(config),
-        "recognizer": Recognizer(config, "category", len(NAMES)),
+        "recognizer": Classifier(config, "category", len(NAMES)),
         "captioner": Captioner(config, "causal"),
         "matcher": Matcher(config),
     }
@@ -79,7 +79,7 @@ def expected(model, batch):
     bert = getattr(model, "bert", model)
     text, levels, pooled = bert.encode(batch)
     found = {"embed pooled": pooled, "embed text": text, "embed patches": ops.concatenate(levels, axis=1)}
-    if isinstance(model, Recognizer):
+    if isinstance(model, Classifier):
         found["classify probabilities"] = ops.softmax(model(batch)["category"])
     if isinstance(model, Matcher):
         found["embed text_direction"] = model.text_directions(batch)

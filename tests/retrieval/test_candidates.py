@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from kaleido.errors import UserError
 from kaleido.records.reader import PhotoRecords
 from kaleido.retrieval.candidate_files import read_lists, write_lists
-from kaleido.retrieval.candidates import DIRECTIONS, CandidatesConfig, draw_lists, full_lists
+from kaleido.retrieval.candidates import draw_lists, full_lists
+from kaleido.retrieval.config import DIRECTIONS, CandidatesConfig
 from kaleido.retrieval.gallery import Gallery, PhotoGallery
 
 

@@ -15,14 +15,13 @@ from sklearn.metrics import roc_auc_score
 from kaleido.__main__ import main
 from kaleido.app.cluster import Cluster
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
-from kaleido.app.finetune_config import FinetuneConfig, RetrievalConfig
+from kaleido.app.finetune_config import finetune_config_class, RetrievalConfig
 from kaleido.app.model_folder import load_model, save_model
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.open import open_records
-from kaleido.retrieval.candidates import CandidatesConfig
-from kaleido.retrieval.config import RetrieveConfig
+from kaleido.retrieval.config import CandidatesConfig, RetrieveConfig
 from kaleido.retrieval.cosine_scorer import towers_scorer
 from kaleido.retrieval.gallery import PhotoGallery
 from kaleido.retrieval.pair_scorer import PairScorer
@@ -60,7 +59,7 @@ def model(catalogue, tmp_path_factory):
 def config_of(catalogue, tmp_path, model="", **changes) -> RetrieveConfig:
     drawn = CandidatesConfig(queries=10, negatives=3, repeats=2, label="category")
     base = RetrieveConfig(
-        records=str(catalogue), output=str(tmp_path), split="train", model=str(model), candidates_config=drawn
+        records=str(catalogue), out=str(tmp_path), split="train", model=str(model), candidates_config=drawn
     )
     return replace(base, **changes)
 
@@ -206,7 +205,7 @@ def test_models_that_do_not_fit(catalogue, model, tmp_path):
 
 @pytest.fixture
 def finetuning(catalogue, tmp_path) -> FinetuneConfig:
-    return FinetuneConfig(
+    return finetune_config_class()(
         "retrieval",
         str(catalogue),
         str(tmp_path / "finetuned"),
@@ -233,7 +232,7 @@ def test_finetuning_keeps_the_pretrained_head_and_gives_a_model_to_retrieve_with
 
 def test_towers_learn_make_the_shortlist_and_give_matching_a_start(finetuning, catalogue, tmp_path, capsys):
     train = TrainConfig(batch_size=24, steps=300, optimizer_config=OptimizerConfig(learning_rate=3e-3))
-    contrastive = replace(finetuning, task="contrastive", output=str(tmp_path / "towers"), train_config=train)
+    contrastive = replace(finetuning, task="contrastive", out=str(tmp_path / "towers"), train_config=train)
     metrics = Contrastive(contrastive).run_train_and_evaluate()
     assert metrics["loss/total"] == metrics["loss/contrastive"] and metrics["accuracy/contrastive"] > 0.5  # of 16
     towers = tmp_path / "towers" / "model"
@@ -287,7 +286,7 @@ def test_the_texts_that_towers_mistake_are_the_nearest_of_other_words(catalogue)
 
 
 def test_matching_learns_from_what_towers_mistake(finetuning, catalogue, tmp_path):
-    contrastive = replace(finetuning, task="contrastive", output=str(tmp_path / "towers"))
+    contrastive = replace(finetuning, task="contrastive", out=str(tmp_path / "towers"))
     Contrastive(contrastive).run_train()
     section = RetrievalConfig(negatives=3, towers=str(tmp_path / "towers" / "model"), hardest=2)
     application = Matching(replace(finetuning, retrieval_config=section))
@@ -320,7 +319,7 @@ def test_finetuning_shows_so_many_negatives(finetuning):
 
 def test_the_dual_encoder_learns_and_is_kept(catalogue, tmp_path):
     config = RetrievalBaselineConfig(
-        records=str(catalogue), output=str(tmp_path), protocol="full", split="train", epochs=60, batch_size=24,
+        records=str(catalogue), out=str(tmp_path), protocol="full", split="train", epochs=60, batch_size=24,
         learning_rate=1e-2,
     )  # fmt: skip
     path = tmp_path / "dual_encoder.npz"

@@ -1,6 +1,6 @@
 """Fashion captioning: the text of a product from its photo (paper section 4.2, FC)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.progress import tqdm
 from kaleido.records.reader import PhotoRecords, SplitRecords
+from kaleido.rows import jsonl_bytes
 from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
 
@@ -59,6 +60,15 @@ class Captioning(Finetuning):
 
         decoder = content["task_config"]["caption_config"]["decoder"]
         return Captioner(ModelConfig.from_dict(content["architecture"]), decoder)
+
+    @classmethod
+    def prediction_files(
+        cls, rows: Sequence[Mapping[str, Any]], photos: Sequence[Callable[[], Any]]
+    ) -> dict[str, bytes]:
+        from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
+
+        items = [SheetItem(row["photo"], read, row["caption"]) for row, read in zip(rows, photos, strict=True)]
+        return {"captions.jsonl": jsonl_bytes(rows), "captions.html": caption_sheet("Captions", items).encode()}
 
     @classmethod
     def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> PhotoCaptioner:

@@ -1,24 +1,21 @@
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kaleido.app.cluster import Cluster
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
-from kaleido.app.finetune_config import CaptionConfig, FinetuneConfig
+from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
 from kaleido.app.model_folder import load_model
 from kaleido.errors import UserError
-from kaleido.pretrained.processor import PhotoReader
 from kaleido.records.config import PipelineConfig
 from kaleido.tasks.captioning.application import Captioning
-from kaleido.tasks.captioning.photo_captioner import PhotoCaptioner
-from kaleido.tasks.classification.application import Recognition
+from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.pretraining.application import Pretraining
 
 
 @pytest.fixture
 def finetuning(records, tmp_path) -> FinetuneConfig:
-    return FinetuneConfig(
+    return finetune_config_class()(
         "caption",
         str(records),
         str(tmp_path / "finetuned"),
@@ -45,7 +42,7 @@ def test_captions_are_learned(finetuning, change, decoder, rounds):
     said = np.mean([caption.text.split()[:1] == text.split()[:1] for caption, text in zip(captions, texts)])
     assert said > 0.5
     assert all(caption.log_probability < 0 for caption in captions)
-    loaded = load_model(application.directory / "model")
+    loaded = load_model(application.directory / "model").model
     assert loaded.decoder == decoder
     for ours, theirs in zip(loaded.weights, application.model.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -54,8 +51,8 @@ def test_captions_are_learned(finetuning, change, decoder, rounds):
 def test_it_starts_from_the_body_and_the_words_of_pretraining(config, finetuning, change):
     pretrained = change(config, **{"train_config.steps": 1})
     Pretraining(pretrained).run_train()
-    start = load_model(f"{pretrained.output}/model")
-    model = Captioning(change(finetuning, model=f"{pretrained.output}/model")).build_model()
+    start = load_model(f"{pretrained.out}/model").model
+    model = Captioning(change(finetuning, model=f"{pretrained.out}/model")).build_model()
     for part in ("text_embedding", "patch_embedding", "encoder"):
         for ours, theirs in zip(getattr(model.bert, part).weights, getattr(start, part).weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -66,7 +63,7 @@ def test_it_starts_from_the_body_and_the_words_of_pretraining(config, finetuning
 def test_mask_predict_never_sees_the_text(finetuning, change):
     application = Captioning(change(finetuning, **{"caption_config.decoder": "mask_predict"}))
     application.build_model()
-    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    batch = next(iter(application.batches("train", training=True)))
     logits = application.build_logits(batch, "train")["caption"]
     other = batch | {"token_ids": np.where(np.arange(batch["token_ids"].shape[1]) > 0, 7, batch["token_ids"])}
     np.testing.assert_allclose(application.build_logits(other, "train")["caption"], logits, atol=1e-6)
@@ -76,7 +73,7 @@ def test_mask_predict_never_sees_the_text(finetuning, change):
 def test_padding_does_not_count(finetuning):
     application = Captioning(finetuning)
     application.build_model()
-    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    batch = next(iter(application.batches("train", training=True)))
     padded = {name: np.pad(batch[name], ((0, 0), (0, 8))) for name in ("token_ids", "token_mask")}
     losses = []
     for labels in (batch, batch | padded):
@@ -96,14 +93,12 @@ def test_bad_configurations(finetuning, change, tmp_path):
         CaptionConfig(beams=0)
 
 
-def test_models_of_other_tasks_and_photos_of_unknown_preparation(finetuning, change, tmp_path):
+def test_models_of_other_tasks_and_other_options(finetuning, change, tmp_path):
     quick = change(finetuning, **{"train_config.steps": 1})
-    Recognition(replace(quick, task="category", output=str(tmp_path / "category"))).run_train()
-    with pytest.raises(UserError, match="not a captioner"):
-        PhotoCaptioner.load(tmp_path / "category" / "model", {})
     Captioning(quick).run_train()
     with pytest.raises(UserError, match="a fine-tuned model"):
-        Captioning(change(quick, model=f"{quick.output}/model", output=str(tmp_path / "again")))
-    with pytest.raises(UserError, match="does not say how its photos were prepared"):
-        PhotoReader(tmp_path / "finetuned" / "model", 4)
-    assert asdict(PhotoCaptioner.load(tmp_path / "finetuned" / "model", {"beams": 2}).config)["beams"] == 2
+        Captioning(change(quick, model=f"{quick.out}/model", out=str(tmp_path / "again")))
+    saved = load_model(tmp_path / "finetuned" / "model")
+    assert saved.application.create_predictor(saved, 4, beams=2, rounds=None).config == replace(
+        quick.caption_config, beams=2
+    )

@@ -11,21 +11,20 @@ from scipy.special import softmax
 from sklearn.metrics import f1_score
 
 from kaleido.__main__ import main
-from kaleido.app.cluster import Cluster
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
-from kaleido.app.finetune_config import FinetuneConfig
+from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
 from kaleido.app.model_folder import load_model, read_model_config
+from kaleido.app.signatures import CLASSIFY
+from kaleido.app.predictor import SignatureRunner
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
-from kaleido.pretrained.predictor import Predictor
 from kaleido.tasks.classification.application import Recognition, class_weights
-from kaleido.tasks.classification.report import write_recognition
 from kaleido.tasks.pretraining.application import Pretraining
 
 
 @pytest.fixture
 def finetuning(records, tmp_path) -> FinetuneConfig:
-    return FinetuneConfig(
+    return finetune_config_class()(
         "category",
         str(records),
         str(tmp_path / "finetuned"),
@@ -51,7 +50,7 @@ def test_the_saved_model_knows_its_classes(finetuning, change, tmp_path):
     application = Recognition(change(finetuning, **{"train_config.steps": 1, "task": "subcategory"}))
     application.run_train_and_evaluate()
     assert read_model_config(tmp_path / "finetuned" / "model")["labels"] == [f"subcategory {i}" for i in range(10)]
-    loaded = load_model(tmp_path / "finetuned" / "model")
+    loaded = load_model(tmp_path / "finetuned" / "model").model
     for ours, theirs in zip(loaded.weights, application.model.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -59,9 +58,9 @@ def test_the_saved_model_knows_its_classes(finetuning, change, tmp_path):
 def test_it_starts_from_a_pretrained_model(config, finetuning, change):
     pretrained = change(config, **{"train_config.steps": 1})
     Pretraining(pretrained).run_train()
-    application = Recognition(change(finetuning, model=f"{pretrained.output}/model"))
+    application = Recognition(change(finetuning, model=f"{pretrained.out}/model"))
     bert = application.build_model().bert
-    source = load_model(f"{pretrained.output}/model")
+    source = load_model(f"{pretrained.out}/model").model
     np.testing.assert_array_equal(
         bert.encoder.blocks[0].output_projection.kernel, source.encoder.blocks[0].output_projection.kernel
     )
@@ -71,7 +70,7 @@ def test_it_starts_from_a_pretrained_model(config, finetuning, change):
 def test_products_without_a_label_do_not_count(finetuning):
     application = Recognition(finetuning)
     application.build_model()
-    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    batch = next(iter(application.batches("train", training=True))))
     logits = application.build_logits(batch, "evaluate")
     whole = application.build_loss(logits, batch, application.build_loss_weights(batch))
     half = batch | {"category_label": np.where(np.arange(8) < 4, batch["category_label"], -1)}
@@ -89,17 +88,17 @@ def test_from_the_photo_alone(finetuning, change, tmp_path):
     without = change(finetuning, **{"recognition_config.text": False, "train_config.steps": 1})
     application = Recognition(without)
     application.run_train()
-    batch = next(iter(application._pipeline(application.open_records("train"), 8, True, Cluster())))
+    batch = next(iter(application.batches("train", training=True))))
     tokenizer = application.tokenizer
     np.testing.assert_array_equal(batch["token_ids"], [[tokenizer.cls_id, tokenizer.sep_id]] * 8)
-    length = application.task_config["max_text_length"]
-    predictor = Predictor(application.model, tokenizer, application.names, length, batch_size=8)
+    saved = load_model(tmp_path / "finetuned" / "model")
+    predictor = SignatureRunner(saved, CLASSIFY, batch_size=8)
     assert not predictor.reads_text
     photos = {name: values for name, values in batch.items() if name.startswith(("level", "positions"))}
     found, other = predictor(photos, ["red shirt"] * 8), predictor(photos, [""] * 8)
     np.testing.assert_array_equal(found["probabilities"], other["probabilities"])
     assert predictor.cut == 0
-    assert read_model_config(tmp_path / "finetuned" / "model")["task_config"]["max_text_length"] == 2
+    assert read_model_config(tmp_path / "finetuned" / "model")["processor"]["text_length"] == 2
 
 
 @given(
@@ -115,11 +114,11 @@ def test_rare_classes_weigh_by_a_power_of_their_count(counts, balance, unlabelle
     np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
 
 
-def test_the_loss_weighs_rare_classes_and_the_figures_do_not(finetuning, change):
+def test_the_loss_weighs_rare_classes_and_the_metrics_do_not(finetuning, change):
     plain, balanced = (
         Recognition(change(finetuning, **{"recognition_config.balance": balance})) for balance in (0.0, 1.0)
     )
-    batch = next(iter(plain._pipeline(plain.open_records("train"), 8, True, Cluster())))
+    batch = next(iter(plain.batches("train", training=True)))
     labels = batch["category_label"]
     logits = {"category": np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)}
     losses = -np.log(softmax(logits["category"], axis=1)[np.arange(8), labels])
@@ -133,7 +132,7 @@ def test_the_loss_weighs_rare_classes_and_the_figures_do_not(finetuning, change)
 
 def test_a_model_of_other_records_is_refused(config, finetuning, change, tmp_path):
     Pretraining(change(config, **{"train_config.steps": 1})).run_train()
-    fine = change(finetuning, model=f"{config.output}/model", **{"train_config.steps": 1})
+    fine = change(finetuning, model=f"{config.out}/model", **{"train_config.steps": 1})
     Recognition(fine).run_train_and_evaluate()
     with pytest.raises(UserError, match="a fine-tuned model"):
         Recognition(change(finetuning, model=str(tmp_path / "finetuned" / "model")))
@@ -155,14 +154,16 @@ def test_a_class_that_was_never_trained(finetuning, change, tmp_path, monkeypatc
         Recognition(held_out)
     application = Recognition(change(held_out, **{"recognition_config.unseen": "ignore"}))
     application.run_train_and_evaluate()
-    assert "left out: 4 photos" in write_recognition(application, "validation")
+    result = application.evaluate()
+    result.write(application.directory)
+    assert "left out: 4 photos" in result.table
     found = json.loads((tmp_path / "finetuned" / "recognition-validation.json").read_text())
     assert found["examples"] == 16 and found["unseen"] == 4
 
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"task": "colour"}, "must be among"),
-    ({"task": "attribute"}, "names a column"),
+    ({"task": "attribute"}, "needs a column"),
     ({"recognition_config.column": "gender"}, "names a column"),
 ])  # fmt: skip
 def test_tasks_that_there_are_not(finetuning, change, changes, message):
@@ -175,8 +176,8 @@ def test_a_further_column_of_the_catalogue(tmp_path, capsys):
     assert main(["catalog", "generate", "--products", "40", "--out", str(catalogue), "--seed", "5"]) == 0
     records, run = str(catalogue / "records"), str(tmp_path / "run")
     options = ["--prepare_config.backbone", "random", "--prepare_config.saliency", "border"]
-    assert main(["prepare", "--catalog", str(catalogue), "--records", records, *options]) == 0
-    arguments = ["finetune", "--task", "attribute", "--records", records, "--output", run, "--model_config.size=tiny"]
+    assert main(["prepare", "--catalog", str(catalogue), "--out", records, *options]) == 0
+    arguments = ["finetune", "--task", "attribute", "--records", records, "--out", run, "--model_config.size=tiny"]
     capsys.readouterr()
     assert main([*arguments, "--recognition_config.column", "fabric"]) == 2
     assert "no product has the column fabric" in capsys.readouterr().err
@@ -191,7 +192,7 @@ def test_a_further_column_of_the_catalogue(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_command_writes_what_it_found(finetuning, tmp_path, capsys):
-    arguments = ["finetune", "--task", "category", "--records", finetuning.records, "--output", str(tmp_path / "run")]
+    arguments = ["finetune", "--task", "category", "--records", finetuning.records, "--out", str(tmp_path / "run")]
     arguments += ["--model_config.size", "tiny", "--model_config.num_layers", "1", "--model_config.hidden_size", "16"]
     arguments += ["--train_config.steps", "2", "--train_config.batch_size", "8"]
     assert main(arguments) == 0

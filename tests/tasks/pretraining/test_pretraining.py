@@ -61,8 +61,8 @@ def test_a_run_leaves_everything_behind(config):
     metrics = application.run_evaluate()
     assert json.loads((directory / "metrics.json").read_text())["metrics"] == metrics
     np.testing.assert_allclose(metrics["loss/total"], logged[-1]["validation/loss/total"], rtol=1e-5)
-    assert read_model_config(directory / "model")["records"]["feature_size"] == 12
-    model = load_model(directory / "model")
+    assert read_model_config(directory / "model")["architecture"]["feature_size"] == 12
+    model = load_model(directory / "model").model
     for variable in model.weights:
         saved = arrays(application, 8)[f"model/{variable.path}"]
         np.testing.assert_array_equal(np.asarray(variable), saved)
@@ -75,7 +75,7 @@ def test_training_learns(config, change):
 
 
 def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
-    whole = run(change(config, output=str(tmp_path / "whole")))
+    whole = run(change(config, out=str(tmp_path / "whole")))
 
     original, done = StepTensorflow.train, []
 
@@ -97,7 +97,7 @@ def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
 
 def test_accumulation_gives_the_same_updates(config, change, tmp_path):
     plain = change(config, **{"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0})
-    parts = change(plain, **{"output": str(tmp_path / "parts"), "train_config.accumulation": 4})
+    parts = change(plain, **{"out": str(tmp_path / "parts"), "train_config.accumulation": 4})
     assert_same_training(run(plain), run(parts), 8)
 
 
@@ -160,13 +160,13 @@ def test_starting_from_a_saved_model(config, change, tmp_path):
     first = run(config)
     second = Pretraining(
         change(
-            config, **{"output": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")}
+            config, **{"out": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")}
         )
     )
     create_step(second, config.train_config, 8)
     for one, two in zip(first.model.weights, second.model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
-    wider = Pretraining(change(config, **{"output": str(tmp_path / "three"), "model_config.hidden_size": 32}))
+    wider = Pretraining(change(config, **{"out": str(tmp_path / "three"), "model_config.hidden_size": 32}))
     create_step(wider, config.train_config, 8)
     with pytest.raises(UserError, match="hidden_size is 16"):
         load_weights(wider.model, first.directory / "model")

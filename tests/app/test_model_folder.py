@@ -22,7 +22,7 @@ def tokenizer():
 
 
 def test_any_flipped_bit_is_noticed_and_the_file_named(tmp_path, model, tokenizer):
-    save_model(tmp_path / "model", model, tokenizer, {"categories": ["A", "B"]})
+    save_model(tmp_path / "model", model, "pretraining", tokenizer, labels=["A", "B"])
     load_weights(model, tmp_path / "model")
     draw = random.Random(0)
     for path in sorted((tmp_path / "model").iterdir()):
@@ -40,16 +40,16 @@ def test_any_flipped_bit_is_noticed_and_the_file_named(tmp_path, model, tokenize
 
 
 def test_a_full_disk_leaves_the_model_that_was_there(tmp_path, model, tokenizer):
-    save_model(tmp_path / "model", model, tokenizer, {"run": 1})
+    save_model(tmp_path / "model", model, "pretraining", tokenizer, records={"run": 1})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for size in (0, 1000, 20_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
         try:
             with pytest.raises(UserError, match="model cannot be written"):
-                save_model(tmp_path / "model", model, tokenizer, {"run": 2})
+                save_model(tmp_path / "model", model, "pretraining", tokenizer, records={"run": 2})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
         assert read_model_config(tmp_path / "model")["records"] == {"run": 1}
-    save_model(tmp_path / "model", model, tokenizer, {"run": 2})
+    save_model(tmp_path / "model", model, "pretraining", tokenizer, records={"run": 2})
     assert read_model_config(tmp_path / "model")["records"] == {"run": 2}

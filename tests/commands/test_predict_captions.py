@@ -1,4 +1,4 @@
-"""The verb `caption`, and `finetune --task caption` before it, on a wardrobe with its photos."""
+"""`finetune --task caption` and then `predict`, on a wardrobe with its photos."""
 
 import base64
 import json
@@ -29,10 +29,10 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captions")
     catalog, records = folder / "wardrobe", folder / "wardrobe" / "records"
     assert main(["catalog", "generate", "--products=24", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
-    prepare = ["prepare", f"--catalog={catalog}", f"--records={records}", "--prepare_config.backbone=random"]
+    prepare = ["prepare", f"--catalog={catalog}", f"--out={records}", "--backbone=random"]
     prepare += ["--prepare_config.vocabulary_size=300", "--prepare_config.validation_fraction=0.2"]
     assert main(prepare) == 0
-    assert main(["finetune", *TRAIN, f"--records={records}", f"--output={folder / 'run'}"]) == 0
+    assert main(["finetune", *TRAIN, f"--records={records}", f"--out={folder / 'run'}"]) == 0
     return folder
 
 
@@ -53,7 +53,7 @@ def test_a_folder_of_photos(workplace, tmp_path, capsys):
     sources = sorted((workplace / "wardrobe" / "photos").iterdir())[:5]
     for number, source in enumerate(sources):
         shutil.copy(source, photos / "more" / source.name if number else photos / "a <b>.png")
-    command = ["caption", str(workplace / "run" / "model"), str(photos), "--out", str(tmp_path / "out")]
+    command = ["predict", str(photos), "--model", str(workplace / "run" / "model"), "--out", str(tmp_path / "out")]
     assert main([*command, "--batch-size=2"]) == 0
     rows = [json.loads(line) for line in (tmp_path / "out" / "captions.jsonl").read_text().splitlines()]
     assert [row["photo"] for row in rows] == ["a <b>.png", *(f"more/{source.name}" for source in sources[1:])]
@@ -79,12 +79,12 @@ def test_predict_captions_the_photos_of_a_table(workplace, tmp_path):
     photos, model = workplace / "wardrobe" / "photos", str(workplace / "run" / "model")
     names = [source.name for source in sorted(photos.iterdir())[:3]]
     (tmp_path / "shop.csv").write_text("sku,photo\n" + "".join(f"{name[:-4]},{name}\n" for name in names))
-    command = ["predict", model, str(tmp_path / "shop.csv"), "--source", str(photos), "--columns", "id=sku"]
+    command = ["predict", str(tmp_path / "shop.csv"), "--model", model, "--source", str(photos), "--columns", "id=sku"]
     assert main([*command, "--out", str(tmp_path / "predicted")]) == 0
     (tmp_path / "photos").mkdir()
     for name in names:
         shutil.copy(photos / name, tmp_path / "photos")
-    assert main(["caption", model, str(tmp_path / "photos"), "--out", str(tmp_path / "captioned")]) == 0
+    assert main(["predict", str(tmp_path / "photos"), "--model", model, "--out", str(tmp_path / "captioned")]) == 0
     ours, theirs = (
         [json.loads(line) for line in (tmp_path / folder / "captions.jsonl").read_text().splitlines()]
         for folder in ("predicted", "captioned")
@@ -99,29 +99,31 @@ def test_what_cannot_be_captioned(workplace, tmp_path, capsys):
     empty.mkdir()
     (empty / "note.txt").write_text("no photo")
     wrong = {
-        ("caption", str(model), str(empty)): "no photos here",
-        ("caption", str(model), str(tmp_path / "absent")): "is not a folder",
-        ("caption", str(tmp_path), str(empty)): "no saved model here",
-        ("caption", str(model), str(empty), "--beams=0"): "caption_config.beams must be in",
-        ("caption", str(model), str(empty), "--batch-size=0"): "--batch-size must be at least 1",
+        (str(model), str(empty)): "no photos here",
+        (str(model), str(tmp_path / "absent")): "give a folder of photos, or a table",
+        (str(tmp_path), str(empty)): "no saved model here",
+        (str(model), str(empty), "--beams=0"): "caption_config.beams must be in",
+        (str(model), str(empty), "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",
     }
-    for command, message in wrong.items():
-        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    for (of, photos, *options), message in wrong.items():
+        assert main(["predict", photos, "--model", of, *options, "--out", str(tmp_path / "out")]) == 2
         error = capsys.readouterr().err.strip()
         assert message in error.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+    assert main(["caption", str(model), str(empty), "--out", str(tmp_path / "out")]) == 2
+    assert "`kaleido predict --model MODEL PHOTOS --out DIR` writes captions" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_model_of_another_vocabulary(workplace, tmp_path, capsys):
     other = tmp_path / "records"
-    prepare = ["prepare", f"--catalog={workplace / 'wardrobe'}", f"--records={other}"]
-    prepare += ["--prepare_config.backbone=random", "--prepare_config.vocabulary_size=300"]
+    prepare = ["prepare", f"--catalog={workplace / 'wardrobe'}", f"--out={other}"]
+    prepare += ["--backbone=random", "--prepare_config.vocabulary_size=300"]
     assert main([*prepare, "--prepare_config.seed=1", "--prepare_config.validation_fraction=0.3"]) == 0
     records = workplace / "wardrobe" / "records"
-    pretrain = ["pretrain", f"--records={records}", f"--output={tmp_path / 'pretrained'}", "--mode=train"]
+    pretrain = ["pretrain", f"--records={records}", f"--out={tmp_path / 'pretrained'}", "--mode=train"]
     assert main([*pretrain, *TRAIN[1:-1]]) == 0
     capsys.readouterr()
     start = f"--model={tmp_path / 'pretrained' / 'model'}"
-    assert main(["finetune", *TRAIN, start, f"--records={other}", f"--output={tmp_path / 'run'}"]) == 2
+    assert main(["finetune", *TRAIN, start, f"--records={other}", f"--out={tmp_path / 'run'}"]) == 2
     assert re.search(r"the model's vocabulary is \w{8}\.\.\. and that of .* \w{8}\.\.\.", capsys.readouterr().err)

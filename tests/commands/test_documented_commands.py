@@ -42,7 +42,9 @@ def lines_of(path):
         text = text.replace(f"${name} ", f"{options} ")
     lines = []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
-        if path.suffix == ".md" and lines and lines[-1].count("`") % 2:  # quoted text that goes on in this line
+        if line.lstrip().startswith("```"):
+            lines.append("")
+        elif path.suffix == ".md" and lines and lines[-1].count("`") % 2:  # quoted text that goes on in this line
             lines[-1] += f" {line}"
         else:
             lines.append(line)

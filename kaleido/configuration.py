@@ -53,6 +53,7 @@ RENAMED = {
     "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
+    "recognition_config.catalog": "catalog",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
@@ -124,6 +125,15 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
         raise UserError(message) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"a value cannot be read: {' '.join(str(error).split())}") from None
+
+
+def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the values that `build` takes by dotted key: aliases replaced, sections taken apart.
+
+    Raises:
+        UserError: for an unknown key, or one that is given twice.
+    """
+    return _flat(values, keys_of(cls), aliases(cls), "")
 
 
 def parse(cls: type[Config], argv: Sequence[str]) -> Config:

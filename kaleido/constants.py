@@ -1,6 +1,6 @@
 """Names of the pre-training tasks and sizes of the kaleido grids.
 
-The task names are also the keys of logits, losses, metrics, configurations and log tags (paper section 3.4).
+The task names are also the keys of logits, losses, metrics, configurations and log tags (paper section 3.5).
 """
 
 from math import factorial
@@ -10,7 +10,7 @@ CLASSIFICATION_TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage")
 RECONSTRUCTION_TASKS = ("grey", "blank")
 
 LEVELS = (1, 2, 3, 4, 5)
-"""Kaleido levels: level n divides the product's box into n x n patches (paper section 1.1)."""
+"""Kaleido levels: level n divides the product's box into n x n patches (paper section 3.1)."""
 PATCH_COUNTS = tuple(level * level for level in LEVELS)
 PATCHES = sum(PATCH_COUNTS)
 LEVEL_SLICES = tuple(

@@ -24,11 +24,13 @@ class RetryPolicy:
         backoff: Seconds before the second try. They double from try to try; a random part of up to a half is taken
             off, so that clients that failed together do not come back together.
         seed: Seed of the random part.
+        advice: What to do where all tries fail, for the message.
     """
 
     tries: int = 10
     backoff: float = 1.0
     seed: int = 0
+    advice: str = HOW_TO_NAME_A_MIRROR
 
     def call(
         self,
@@ -59,7 +61,7 @@ class RetryPolicy:
                 failures, furthest = 0, reached()
             failures += 1
             if failures >= self.tries:
-                raise UserError(f"{failure}, tried {failures} times; {HOW_TO_NAME_A_MIRROR}") from failure
+                raise UserError(f"{failure}, tried {failures} times; {self.advice}") from failure
             wait = min(self.backoff * 2 ** (failures - 1), LONGEST_WAIT) * random.uniform(0.5, 1.0)
             wait = max(wait, min(failure.wait, LONGEST_ASKED_WAIT))
             note(f"{failure}, again in {wait:.0f} s")

@@ -1,4 +1,4 @@
-"""Heads of the seven pre-training tasks (paper section 3.4)."""
+"""Heads of the seven pre-training tasks (paper section 3.5)."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ _MASKED_TASKS = ("mlm", *RECONSTRUCTION_TASKS)
 
 @keras.saving.register_keras_serializable("kaleido")
 class KaleidoBert(keras.Model):
-    """Kaleido-BERT (paper sections 3.3 and 3.4), from a batch (`docs/design.md`) to logits by task.
+    """Kaleido-BERT (paper sections 3.4 and 3.5), from a batch (`docs/design.md`) to logits by task.
 
     Logits are `mlm` [B, M, V], `itm` [B, 2], `rotation` [B, 4], `jigsaw` [B, 24], `camouflage` [B, 9], `grey`
     [B, 2, D] and `blank` [B, 3, D]. No labels are needed: of them only the positions of masked tokens and patches

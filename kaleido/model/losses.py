@@ -1,4 +1,4 @@
-"""Losses of the seven tasks (paper section 3.4).
+"""Losses of the seven tasks (paper section 3.5).
 
 Losses and weights of items are separate: weights depend on the batch alone, so a step that is split over devices or
 into accumulated parts divides by the weight of the whole batch and gives the same loss and gradient as an undivided

@@ -123,7 +123,7 @@ def import_original(
         )
     model = KaleidoBert(config)
     source.load_into(model)
-    save_model(Path(directory), model, "pretraining", tokenizer, training={"original_checkpoint": source.path.name})
+    save_model(Path(directory), model, "pretraining", tokenizer, records={"original_checkpoint": source.path.name})
     return Imported(Path(directory), config, len(model.weights), source.step, tokenizer is not None)
 
 

@@ -9,6 +9,8 @@ from kaleido.text.tokenizer import Tokenizer
 from kaleido.text.wordpiece import VOCABULARY_FILE, WordPieceTokenizer
 
 CATALOG = "catalog"
+VOCABULARY_FILES = (MODEL_FILE, VOCABULARY_FILE)
+"""Names of vocabularies in the folders of models and records."""
 
 
 def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
@@ -31,7 +33,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
         UserError: if there is none.
     """
     path = Path(path)
-    candidates = [path / MODEL_FILE, path / VOCABULARY_FILE] if path.is_dir() else [path]
+    candidates = [path / name for name in VOCABULARY_FILES] if path.is_dir() else [path]
     for candidate in candidates:
         if candidate.is_file():
             loader = SentencePieceTokenizer if candidate.suffix == ".model" else WordPieceTokenizer

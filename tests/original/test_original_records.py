@@ -12,7 +12,8 @@ from original_files import VOCABULARY_SIZE, original_columns, schema_string, wri
 from kaleido.__main__ import main
 from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, TEXTS, to_batch
-from kaleido.original.convert import PrepareOriginal, prepare_original
+from kaleido.original.config import PrepareOriginal
+from kaleido.original.convert import prepare_original
 from kaleido.original.records import OriginalRecords
 from kaleido.records.config import PipelineConfig
 from kaleido.records.open import create_pipeline, open_records
@@ -181,7 +182,7 @@ def test_kinds_are_told_apart(tmp_path, synthetic):
 
 
 def command(folder: Path, *options: str) -> list[str]:
-    return ["prepare", "--from-original", str(folder / "list"), str(folder / "records"), *options]
+    return ["prepare-original", str(folder / "list"), "--out", str(folder / "records"), *options]
 
 
 @pytest.mark.slow
@@ -205,7 +206,7 @@ def test_the_command_and_training_on_what_it_makes(tmp_path, capsys, monkeypatch
     monkeypatch.chdir(tmp_path)
     options = ["--model_config.size=tiny", "--train_config.batch_size=4", "--train_config.steps=3"]
     options += ["--train_config.log_every=1", "--evaluate_config.batch_size=4", "--train_config.tensorboard=false"]
-    assert main(["pretrain", "--records=records", "--output=run", *options]) == 0
+    assert main(["pretrain", "--records=records", "--out=run", *options]) == 0
     assert "| camouflage |" in capsys.readouterr().out
     metrics = json.loads(Path("run/metrics.json").read_text())["metrics"]
     assert np.isfinite(list(metrics.values())).all()
@@ -215,7 +216,7 @@ def test_the_command_and_training_on_what_it_makes(tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--vocabulary"),
+        ([], "vocabulary is missing"),
         (["--vocabulary", "none"], "no vocabulary: none does not exist"),
         (["--vocabulary", "vocab.txt", "--schema", "a:int"], "name:type:length"),
         (["--vocabulary", "vocab.txt", "--photo-size", "0"], "photo_size must be in"),

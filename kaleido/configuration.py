@@ -136,7 +136,7 @@ def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return _flat(values, keys_of(cls), aliases(cls), "")
 
 
-def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
+def parse(cls: type[Config], argv: Sequence[str]) -> Config:
     """Builds a configuration from command-line arguments.
 
     `--config` names files; every field is an option in kebab-case (`--max-photos`), every key of a section
@@ -145,18 +145,11 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
     Args:
         cls: A dataclass whose fields may be dataclasses.
         argv: The arguments.
-        prog: The command, for `--help`.
-        description: What it does, for `--help`.
 
     Raises:
         UserError: as `build`, for an unknown option, and for one without a value.
-        SystemExit: after `--help` and `--print-config`.
+        SystemExit: after `--print-config`.
     """
-    if {"-h", "--help"} & set(argv):
-        from kaleido.help_page import help_page
-
-        print(help_page(cls, prog, description))
-        raise SystemExit(0)
     printed = "--print-config" in argv
     values, files = read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
     config = build(cls, values, files)

@@ -165,7 +165,7 @@ def _parsed(section: str, path: str, files: tuple[str, ...], given: tuple[tuple[
     if key not in _cache:
         arguments = [*files, *(f"--{name}={value}" for name, value in given)]
         try:
-            _cache[key] = configuration.parse(kinds.SECTIONS[section].config, arguments, "", "")
+            _cache[key] = configuration.parse(kinds.SECTIONS[section].config, arguments)
         except UserError as error:
             raise UserError(f"{path}, section {section}: {error}") from None
     return _cache[key]

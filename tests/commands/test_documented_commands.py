@@ -43,7 +43,7 @@ def lines_of(path):
         text = text.replace(f"${name} ", f"{options} ")
     lines = []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
-        if path.suffix == ".md" and lines and lines[-1].count("`") % 2:  # quoted text that goes on in this line
+        if path.suffix == ".md" and lines and "```" not in lines[-1] and lines[-1].count("`") % 2:  # quoted text that goes on in this line
             lines[-1] += f" {line}"
         else:
             lines.append(line)

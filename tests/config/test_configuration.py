@@ -39,7 +39,7 @@ class Outer:
 
 
 def parse(*argv):
-    return configuration.parse(Outer, list(argv), "test", "A test.")
+    return configuration.parse(Outer, list(argv))
 
 
 def test_file_and_overrides(tmp_path):
@@ -142,7 +142,7 @@ class Command:
 
 
 def command(*argv):
-    return configuration.parse(Command, list(argv), "test", "A test.")
+    return configuration.parse(Command, list(argv))
 
 
 def test_python_values_of_every_form_are_the_same(tmp_path):
@@ -221,7 +221,7 @@ def test_what_python_values_cannot_be():
     with pytest.raises(UserError, match="unknown key output; it is now called out"):
         configuration.build(SomeOut, {"output": "a"})
     with pytest.raises(UserError, match="unknown option --output; it is now called --out"):
-        configuration.parse(SomeOut, ["--output=a"], "", "")
+        configuration.parse(SomeOut, ["--output=a"])
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class SomeOut:
 
 def test_a_positional_where_an_option_is_missing():
     with pytest.raises(UserError, match=r"unrecognized arguments: runs; did you mean --out runs\?"):
-        configuration.parse(SomeOut, ["runs"], "", "")
+        configuration.parse(SomeOut, ["runs"])
 
 
 def test_a_ready_configuration_is_found_by_name_from_anywhere(tmp_path, monkeypatch):

@@ -2,28 +2,29 @@
 
 from dataclasses import dataclass, field
 
+from kaleido.configuration import POSITIONAL
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainConfig:
-    """Which product to explain.
+    """The product to explain.
 
     Args:
-        records: Folder that `prepare` wrote, and `align` after it.
         product: Id of a product, or of one of its photos.
-        output: Folder for the picture and the page.
-        catalog: That the records were made of, where it is not beside them.
-        seed: Of the draw of masks and corruptions.
-        epoch: Of the draw.
+        records: Folder that `prepare` wrote, and `align` after it.
+        out: Folder for the picture and the page.
+        catalog: Folder of the catalogue that the records were made of, where it is not beside them.
+        seed: Seed of the draw of masks and corruptions.
+        epoch: Epoch of the draw.
         preprocess_config: From records to batches.
     """
 
+    product: str = field(metadata=POSITIONAL)
     records: str
-    product: str
-    output: str = "explained"
-    catalog: str = ""
+    out: str = "explained"
+    catalog: str | None = None
     seed: int = 0
     epoch: int = 0
     preprocess_config: PipelineConfig = field(default_factory=PipelineConfig)

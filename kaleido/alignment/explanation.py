@@ -122,7 +122,7 @@ def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tok
     masked = np.zeros(token_ids.shape[1], bool)
     masked[masks.mlm_positions[0][masks.mlm_weights[0] > 0]] = True
     # SentencePiece's mark of a word's beginning, which few fonts have.
-    tokens = [tokenizer.piece(int(piece)).replace("\u2581", "") or " " for piece in masks.token_ids[0]]
+    tokens = [tokenizer.token(int(id)).replace("\u2581", "") or " " for id in masks.token_ids[0]]
 
     corruption = Corruption.draw(TASKS, masks.patches, draws)
     pictures = np.concatenate(cut(photo.photo, photo.box, (CROP,) * 5))

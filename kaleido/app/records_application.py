@@ -17,7 +17,7 @@ from kaleido.app.cluster import Cluster, read_cluster
 from kaleido.app.config import EvaluateConfig
 from kaleido.app.curves import save_curves
 from kaleido.app.model_folder import SavedModel, load_weights, read_model_config, save_model
-from kaleido.app.result import Result
+from kaleido.app.result import Result, task_result
 from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder
 from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
@@ -61,8 +61,9 @@ class RecordsApplication(Application):
         provides: Names of the signatures that saved models of the task may have, and `caption` where `predict` gives
             captions; an error about one that a model lacks names the tasks that have it.
         protocol: Retrieval protocol by which a saved model is evaluated; None for the metrics of its training.
-        model: Keras model that `build_model` made.
-        names: Names of the classes that the model tells apart.
+        names: Names of the classes that the model tells apart; saved with the model as its `labels`.
+        saved_values: Further values, in JSON types, that `create_model` or `predict` need of the training records;
+            saved with the model in its `task_config`.
     """
 
     sections: ClassVar[Mapping[str, type]] = {}
@@ -73,8 +74,8 @@ class RecordsApplication(Application):
     provides: ClassVar[tuple[str, ...]] = ()
     protocol: ClassVar[str | None] = None
 
-    model: "keras.Model"
     names: Sequence[str] = ()
+    saved_values: Mapping[str, Any] = {}
 
     def __init__(self, config: Any, saved: Path | None = None):
         self.directory = Path(config.out)
@@ -86,8 +87,11 @@ class RecordsApplication(Application):
         self.task: str = config.task
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
         self._step: Step | None = None
-        if saved:
-            self.check_prepared(records, self.saved, saved)
+        if self.saved:
+            self.check_prepared(records, self.saved, self.model_directory)
+            self.names = self.saved["labels"]
+            sections = self.sections.keys()
+            self.saved_values = {k: value for k, value in self.saved["task_config"].items() if k not in sections}
 
     # What a task says about itself.
 
@@ -111,7 +115,10 @@ class RecordsApplication(Application):
 
     @classmethod
     def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
-        """What a saved model can be asked, by name; `predict`, the Python API and the SavedModel have these."""
+        """Makes the functions of a saved model by name, for `predict`, the Python API and the SavedModel.
+
+        By default those of the Kaleido-BERT within the model, `embed` and, with the head `itm`, `match`.
+        """
         return bert_signatures(model)
 
     @classmethod
@@ -184,7 +191,7 @@ class RecordsApplication(Application):
 
     @classmethod
     def result_files(cls, config: Any) -> tuple[str, ...]:
-        """Names of the files, within the run's folder, that a finished training leaves with its evaluation."""
+        """Lists the files, within the run's folder, that a finished training leaves with its evaluation."""
         return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
 
     # What it needs of the records.
@@ -310,6 +317,7 @@ class RecordsApplication(Application):
             Metrics of the last evaluation, which are also in `metrics.json`.
         """
         metrics = self._train(evaluates=True)
+        assert metrics is not None
         steps = self.config.train_config.total_steps(len(self.open_records("train")))
         self._write_metrics(metrics, steps)
         return metrics
@@ -317,6 +325,7 @@ class RecordsApplication(Application):
     def run_evaluate(self) -> dict[str, float]:
         """Evaluates the saved model; of a run, `metrics.json` is written."""
         metrics = self._evaluate(self._saved_step())
+        assert metrics is not None  # nothing stops this evaluation
         if not self.saved:
             steps = CheckpointStore(self.directory / CHECKPOINTS, 1).steps()
             self._write_metrics(metrics, steps[-1] if steps else None)
@@ -341,12 +350,7 @@ class RecordsApplication(Application):
         A task overrides this to find more than the means of `build_eval_metrics`.
         """
         metrics = self._known_metrics() or self.run_evaluate()
-        split = self.config.evaluate_config.split
-        rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
-        content = {"task": self.task, "split": split, "metrics": metrics}
-        file = json.dumps(content, indent=1).encode() + b"\n"
-        table = "\n".join([f"| {self.task}, {split} | |", "|---|---:|", *rows])
-        return Result(metrics, table, {f"{self.task}-{split}.json": file})
+        return task_result(self.task, self.config.evaluate_config.split, metrics)
 
     def export_model(self, directory: Path, metrics: Mapping[str, float] | None = None) -> None:
         """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length.
@@ -373,7 +377,7 @@ class RecordsApplication(Application):
             self.task,
             self.tokenizer,
             labels=self.names,
-            task_config={name: training[name] for name in self.sections},
+            task_config=self.task_config(),
             processor=processor,
             training=training,
             records={"fingerprint": self.open_records("train").fingerprint, "catalog": metadata.get("catalog")},
@@ -381,6 +385,11 @@ class RecordsApplication(Application):
         )
 
     # The parts of these.
+
+    def task_config(self) -> dict[str, Any]:
+        """Makes the `task_config` of the saved model: the task's sections, and what it keeps of the records."""
+        sections = {name: configuration.to_dict(getattr(self.config, name)) for name in self.sections}
+        return {**sections, **self.saved_values}
 
     @property
     def metrics_path(self) -> Path:

@@ -15,12 +15,12 @@ from pathlib import Path
 from kaleido import configuration
 from kaleido.atomic import flush, refusals_named, write_atomically
 from kaleido.errors import UserError
-from kaleido.fetch.download import Download, Moved
+from kaleido.fetch.download import Download, Position
 from kaleido.fetch.manifest import checked_name
-from kaleido.fetch.patience import Patience
+from kaleido.fetch.mirror import Mirror, NotServed
+from kaleido.fetch.mirrors import open_mirror
 from kaleido.fetch.progress import Progress
-from kaleido.fetch.source import NotServed, Source
-from kaleido.fetch.sources import source_at
+from kaleido.fetch.retry import RetryPolicy
 from kaleido.network_folder import CONFIG_FILE, is_network_folder, parse_network_config
 from kaleido.pretrained.model import Model
 from kaleido.progress import progress_bars
@@ -136,7 +136,7 @@ def _fetched(url: str, sha256: str | None = None) -> Path:
     cache = cache_directory()
     if sha256 and is_network_folder(cache / sha256):
         return cache / sha256
-    source = source_at(url)
+    source = open_mirror(url)
     address = hashlib.sha256(url.encode()).hexdigest()[:32]
     # Which of the models in the cache was the last one from this address.
     pointer, staging = cache / f"{address}.latest", cache / f".{address}.partial"
@@ -162,13 +162,13 @@ def _fetched(url: str, sha256: str | None = None) -> Path:
     return cache / key
 
 
-def _config(source: Source, staging: Path, sha256: str | None) -> bytes:
+def _config(source: Mirror, staging: Path, sha256: str | None) -> bytes:
     """Fetches a model's `config.json`; what another one has left in the folder goes."""
     path = staging / CONFIG_FILE
     before = path.read_bytes() if path.is_file() else None
     path.unlink(missing_ok=True)
     try:
-        Download(source, CONFIG_FILE, path, sha256, Patience(tries=3, advice=_ADVICE), lambda _: None).run()
+        Download(source, CONFIG_FILE, path, sha256, RetryPolicy(tries=3, advice=_ADVICE), lambda _: None).run()
     except NotServed as error:
         raise UserError(f"{CONFIG_FILE}: {error}; name the folder of a saved model") from error
     data = path.read_bytes()
@@ -178,15 +178,15 @@ def _config(source: Source, staging: Path, sha256: str | None) -> bytes:
     return data
 
 
-def _fetch_all(source: Source, sums: dict[str, str], staging: Path) -> None:
+def _fetch_all(source: Mirror, sums: dict[str, str], staging: Path) -> None:
     with Progress(len(sums)) as bar:
         for name, sha256 in sums.items():
 
-            def report(event: Moved | str, name: str = name) -> None:
+            def report(event: Position | str, name: str = name) -> None:
                 bar.note(name, event) if isinstance(event, str) else bar.moved(name, event)
 
             try:
-                Download(source, name, staging / checked_name(name), sha256, Patience(advice=_ADVICE), report).run()
+                Download(source, name, staging / checked_name(name), sha256, RetryPolicy(advice=_ADVICE), report).run()
             except UserError as error:
                 raise UserError(f"{source.address}/{name}: {error}") from None
             bar.done(name)

@@ -64,8 +64,6 @@ class CatalogSource(Source):
     @cached_property
     def plan(self) -> dict[str, Any]:
         kept = {key: value for key, value in asdict(self._config).items() if key not in RUNTIME_KEYS}
-        if kept["grid"] == "kaleido":
-            del kept["grid"]  # Records from before there was a choice stay what they are.
         plan = {"config": kept, "catalog": {"name": self._catalog.name, "fingerprint": self._catalog.fingerprint}}
         return json.loads(json.dumps(plan)) | {"version": str(KaleidoRecords.VERSION)}
 

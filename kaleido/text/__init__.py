@@ -1,4 +1,4 @@
-"""Text to token ids and word spans: WordPiece for BERT's vocabularies, SentencePiece for a catalogue's own."""
+"""Tokenizers with word spans: WordPiece for BERT's vocabularies, SentencePiece for a catalogue's own."""
 
 from kaleido.text.create import VOCABULARY_FILES, create_tokenizer, load_tokenizer
 from kaleido.text.sentencepiece import SentencePieceTokenizer

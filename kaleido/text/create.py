@@ -1,4 +1,4 @@
-"""Finding or making the tokenizer that a configuration names."""
+"""Loading and training of the tokenizer that a configuration names."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +18,8 @@ def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> T
 
     Args:
         spec: `catalog` to train one, or the path of a `vocab.txt`, a SentencePiece `.model`, or a folder with either.
-        texts: The texts to train on; not touched where one is loaded.
-        vocabulary_size: Size of a trained vocabulary.
+        texts: Texts to train on; not read if a tokenizer is loaded.
+        vocabulary_size: Most tokens of a trained vocabulary.
     """
     if spec == CATALOG:
         return SentencePieceTokenizer.train(texts, vocabulary_size)
@@ -27,7 +27,7 @@ def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> T
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Loads the tokenizer of a folder (a model's, the records', a BERT's) or of a vocabulary file.
+    """Loads a tokenizer from a vocabulary file or from a folder of a model, of records or of a BERT.
 
     Raises:
         UserError: if there is none.

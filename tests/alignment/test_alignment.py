@@ -92,9 +92,9 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
         assert main(command) == 2
         error = capsys.readouterr().err.strip()
         assert message in error and "\n" not in error, error
-    (records / FOLDER / "captioner.weights.h5").write_bytes(b"other")
+    (records / FOLDER / "model.safetensors").write_bytes(b"other")
     assert main(["align", f"--records={records}", *quick]) == 2
-    assert "damaged (its weights were altered)" in capsys.readouterr().err
+    assert "damaged: its content does not fit its checksum" in capsys.readouterr().err
 
 
 def test_prepared_again_nothing_is_lost(records, capsys):

@@ -22,6 +22,7 @@ from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
 
 if TYPE_CHECKING:
+    from kaleido.model.kaleido_bert import KaleidoBert
     from kaleido.tasks.captioning.model import Captioner
 
 TASK = "caption"
@@ -82,14 +83,10 @@ class Captioning(Finetuning):
         split = config.evaluate_config.split
         return (f"captions-{split}.json", f"captions-{split}.jsonl")
 
-    def build_model(self) -> "Captioner":
-        keras.utils.set_random_seed(self.config.seed)
-        self.model = self.create_model(self.content())
-        if self.start:
-            self.model.bert.copy_body(self.start)
-            if "mlm" in self.start.heads:
-                self.model.bert.heads["mlm"].set_weights(self.start.heads["mlm"].get_weights())
-        return self.model
+    def copy_start(self, start: "KaleidoBert") -> None:
+        super().copy_start(start)
+        if "mlm" in start.heads:
+            self.model.bert.heads["mlm"].set_weights(start.heads["mlm"].get_weights())
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
         """Computes the logits [B, T - 1, V] of every token but [CLS]."""
@@ -101,9 +98,6 @@ class Captioning(Finetuning):
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {TASK: ops.sum(_counted(labels))}
-
-    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(_losses(logits, labels)) / ops.maximum(weights[TASK], 1e-5)
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         counted = _counted(labels)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kaleido.constants import TASKS
 from kaleido.records.config import PipelineConfig
@@ -10,6 +10,9 @@ from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords, kind_of, read_description
 from kaleido.records.stream import BatchStream
 from kaleido.text import load_tokenizer
+
+if TYPE_CHECKING:
+    from kaleido.records.making import Summary
 
 
 class Records:
@@ -23,6 +26,7 @@ class Records:
         metadata: Everything that `prepare` noted: backbone, feature size, categories, configuration.
         kind: Kind of the records, `photos` for those of a catalogue.
         splits: Number of records of each split that has any.
+        summary: What `prepare` made, where it returned this handle; as text, what the command prints.
 
     Raises:
         UserError: if there are no records, or their description is damaged.
@@ -32,6 +36,7 @@ class Records:
     metadata: Mapping[str, Any]
     kind: str
     splits: Mapping[str, int]
+    summary: "Summary | None" = None
 
     def __init__(self, directory: str | Path):
         self.directory = Path(directory)

@@ -68,8 +68,8 @@ class OriginalGallery(Gallery):
             start = int(starts[wrong[0]])
             ids = self.photo_ids if direction == "i2t" else self.text_ids
             raise UserError(
-                f"{self.records.directory}: from line {start + 1} on, the query {ids[queries[start]]} has no or several "
-                f"candidates that are marked as its own; is this a file for {direction}?"
+                f"{self.records.directory}: from line {start + 1} on, the query {ids[queries[start]]} has no or "
+                f"several candidates that are marked as its own; is this a file for {direction}?"
             )
         offsets = np.append(starts, len(queries))
         return CandidateLists(direction, np.zeros(len(starts), int), queries[starts], candidates, labels, offsets, {})

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import jsonargparse
@@ -54,6 +54,7 @@ RENAMED = {
     "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
+    "recognition_config.catalog": "catalog",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
@@ -127,7 +128,16 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
         raise UserError(f"a value cannot be read: {' '.join(str(error).split())}") from None
 
 
-def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
+def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the values that `build` takes by dotted key: aliases replaced, sections taken apart.
+
+    Raises:
+        UserError: for an unknown key, or one that is given twice.
+    """
+    return _flat(values, keys_of(cls), aliases(cls), "")
+
+
+def parse(cls: type[Config], argv: Sequence[str]) -> Config:
     """Builds a configuration from command-line arguments.
 
     `--config` names files; every field is an option in kebab-case (`--max-photos`), every key of a section
@@ -136,18 +146,11 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
     Args:
         cls: A dataclass whose fields may be dataclasses.
         argv: The arguments.
-        prog: The command, for `--help`.
-        description: What it does, for `--help`.
 
     Raises:
         UserError: as `build`, for an unknown option, and for one without a value.
-        SystemExit: after `--help` and `--print-config`.
+        SystemExit: after `--print-config`.
     """
-    if {"-h", "--help"} & set(argv):
-        from kaleido.help_page import help_page
-
-        print(help_page(cls, prog, description))
-        raise SystemExit(0)
     printed = "--print-config" in argv
     values, files = read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
     config = build(cls, values, files)
@@ -155,6 +158,28 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
         print(yaml.safe_dump(to_dict(config), sort_keys=False), end="")
         raise SystemExit(0)
     return config
+
+
+def build_section(
+    cls: type, section: str, config: Any, options: Mapping[str, Any], required: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """Builds one section of a run's configuration from the arguments of a library function.
+
+    Args:
+        cls: Dataclass of the run.
+        section: Name of the section.
+        config: The section as a dataclass, a YAML file or the name of a ready configuration of the run, or None for the
+            defaults.
+        options: Values of keys of the section; they win over `config`.
+        required: Values of the fields of the run that have no default.
+
+    Raises:
+        UserError: as `build`.
+    """
+    files = [config] if isinstance(config, str | Path) else []
+    values = {} if files or config is None else flatten(config)
+    values = {f"{section}.{key}": value for key, value in (values | dict(options)).items()}
+    return getattr(build(cls, {**values, **required}, files), section)
 
 
 def load(cls: type[Config], path: Path) -> Config:

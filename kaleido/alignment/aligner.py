@@ -12,10 +12,9 @@ from kaleido.alignment.captioner import AlignmentCaptioner
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.rule import heat_of_words, pairs_of
 from kaleido.alignment.words import alignable, words_of
-from kaleido.atomic import folder_written_atomically
-from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
+from kaleido.network_folder import is_network_folder, load_variables, read_network_config, write_network
 from kaleido.progress import tqdm
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import PhotoRecords
@@ -23,7 +22,7 @@ from kaleido.text import Tokenizer
 from kaleido.vision.patches import Grid
 
 FOLDER = "aligner"
-_CONFIG, _WEIGHTS = "config.json", "captioner.weights.h5"
+"""Where in a folder of records its aligner lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,37 +93,36 @@ class Aligner:
 
     def save(self, directory: Path, made: Mapping) -> None:
         """Writes the aligner, with what it was made of."""
-        with folder_written_atomically(directory) as folder:
-            self.model.save_weights(folder / _WEIGHTS)
-            content = {
-                "captioner": self.model.settings,
-                "threshold": self.threshold,
-                "config": asdict(self.config),
-                "made": dict(made),
-                "sha256": file_sha256(folder / _WEIGHTS),
-            }
-            (folder / _CONFIG).write_bytes(seal(content))
+        content = {
+            "class": AlignmentCaptioner.__name__,
+            "architecture": self.model.settings,
+            "config": asdict(self.config),
+            "threshold": self.threshold,
+            "made": dict(made),
+        }
+        write_network(directory, content, self.model.weights)
 
     @classmethod
     def load(cls, directory: Path, tokenizer: Tokenizer, made: Mapping | None = None) -> "Aligner | None":
         """Reads what `save` wrote; None where there is none, or with `made` one that was made otherwise.
 
         Raises:
-            UserError: if it is damaged.
+            UserError: if it is damaged or of another version.
         """
-        if not (directory / _CONFIG).is_file():
+        if not is_network_folder(directory):
+            return None
+        content = read_network_config(directory)
+        if made is not None and content.get("made") != json.loads(json.dumps(dict(made))):
             return None
         try:
-            content = unseal((directory / _CONFIG).read_bytes())
-            if made is not None and content["made"] != json.loads(json.dumps(dict(made))):
-                return None
-            if file_sha256(directory / _WEIGHTS) != content["sha256"]:
-                raise ValueError("its weights were altered")
-            model = AlignmentCaptioner(**content["captioner"])
-            model.load_weights(directory / _WEIGHTS)
-            return cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            raise UserError(f"{directory}: damaged ({error}); remove it and run `align` again") from None
+            model = AlignmentCaptioner(**content["architecture"])
+            aligner = cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{directory}: not an aligner of this version ({error}); remove it and run `kaleido align` again"
+            ) from None
+        load_variables(directory, content, model.weights)
+        return aligner
 
     def heats(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Heat]:
         """Where each photo shows the words of its text, or of the caption that the model gives it.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kaleido.app.model_folder import SavedModel
-from kaleido.app.signatures import PHOTO, TEXT, Signature
+from kaleido.app.signatures import MATCH, PHOTO, TEXT, Signature
 from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
 from kaleido.records.config import NO_TEXT
@@ -77,13 +77,16 @@ class Predictor(ABC):
         reads_text: Whether texts are read.
         needs_text: Whether every photo must have one.
         length: Text positions at most.
-        cut: Number of texts that were cut so far.
     """
 
     reads_text: bool
     needs_text: bool = False
     length: int
-    cut: int = 0
+
+    @property
+    def cut(self) -> int:
+        """Number of texts that were cut so far."""
+        return 0
 
     @abstractmethod
     def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -103,9 +106,9 @@ class SignaturePredictor(Predictor):
 
     def __init__(self, saved: SavedModel, batch_size: int):
         self._saved = saved
-        self._runner = SignatureRunner(saved, saved.application.answer, batch_size)
+        self._runner = SignatureRunner(saved, saved.application.answer or MATCH, batch_size)
         self.reads_text, self.length = self._runner.reads_text, self._runner.length
-        self.needs_text = saved.application.answer == "match"
+        self.needs_text = saved.application.answer == MATCH
 
     @property
     def cut(self) -> int:

@@ -10,7 +10,7 @@ from kaleido.model.compiled import compiled
 from kaleido.model.config import ModelConfig
 from kaleido.tasks.captioning.beam_search import beam_search
 from kaleido.tasks.captioning.caption_reader import CachedReader, RecomputingReader
-from kaleido.tasks.captioning.captions import Pieces
+from kaleido.tasks.captioning.captions import SpecialTokens
 from kaleido.tasks.captioning.model import Captioner
 
 
@@ -30,7 +30,7 @@ def benchmark_captioning(config: ModelConfig, batch_size: int, tokens: int, seco
     keras.utils.set_random_seed(0)
     captioner = Captioner(config, "causal")
     # With the end forbidden, all captions have the same length.
-    vocabulary = Pieces(begin=1, end=2, pad=0, mask=3, never=(0, 1, 2, 3), count=config.vocab_size)
+    vocabulary = SpecialTokens(begin=1, end=2, pad=0, mask=3, never=(0, 1, 2, 3), count=config.vocab_size)
     batch = random_batch(batch_size, tokens, config.vocab_size, config.feature_size, 1)
     batch = {name: values for name, values in batch.items() if name.startswith(("level", "positions"))}
 

@@ -13,6 +13,9 @@ from kaleido.records.builder import KaleidoRecords, Portion, Row
 from kaleido.records.layout import RecordLayout
 from kaleido.records.pairs import Pairs
 from kaleido.vision.crops import FEATURES
+from kaleido.vision.product import GRID, encode_product
+
+_PICTURE = encode_product(np.full((100, 100, 3), 128, np.uint8), (0, 0, 100, 100))
 
 
 def write_synthetic(
@@ -35,7 +38,7 @@ def write_synthetic(
         photos_a_product: Photos that share product and text.
         shard_photos: Photos a file.
         vocabulary_size: Token ids are below it, and at least 5.
-        longest_text: Pieces of a text at most.
+        longest_text: SpecialTokens of a text at most.
         seed: Of the content.
         pairs_a_photo: Aligned words and patches, drawn at random.
     """
@@ -65,6 +68,8 @@ def write_synthetic(
                 "word_ids": word_ids,
                 "box": np.array([0, 0, 100, 100], np.int32),
                 "photo_size": np.array([100, 100], np.int32),
+                "product": _PICTURE,
+                "cells": np.full((GRID, GRID), 255, np.uint8),
                 "pairs": asdict(_random_pairs(pixels, word_ids, pairs_a_photo)),
                 "positions": pixels.random((PATCHES, 5), np.float32),
                 "features": pixels.random((FEATURES, feature_size), np.float32).astype(np.float16),

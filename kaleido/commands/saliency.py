@@ -11,7 +11,7 @@ def train(config: SaliencyConfig) -> None:
     training = SaliencyTraining(config)
     metrics = training.run_train_and_evaluate()
     print(f"held-out scenes: loss {metrics['loss/mask']:.3f}, mask IoU {metrics['iou/mask']:.3f}")
-    print(f"written to {training.weights_path}")
+    print(f"written to {training.model_directory}")
 
 
 def evaluate(config: SaliencyEvaluation) -> None:

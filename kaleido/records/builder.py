@@ -94,7 +94,10 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     """
 
     VERSION = tfds.core.Version(VERSION)
-    RELEASE_NOTES = {"1.0.0": "74 float16 vectors a photo."}
+    RELEASE_NOTES = {
+        "2.0.0": "The product's picture and cell mask.",
+        "1.0.0": "74 float16 vectors a photo.",
+    }
 
     def __init__(
         self,

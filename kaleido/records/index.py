@@ -12,12 +12,17 @@ from kaleido.records.pairs import Pairs, no_pairs
 
 UNLABELLED = -1
 
+_KINDS = {"product_ids": "S", "photo_ids": "S", "pair_scores": "f"}
+"""NumPy's kind of the columns that are not whole numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """Columns over n records; the texts and the pairs are ragged, row i being `offsets[i]:offsets[i + 1]`.
 
     Attributes:
+        product_ids: UTF-8 [n], the product's id.
+        photo_ids: UTF-8 [n], the photo's id.
         product: int32 [n], the product's number in the catalogue.
         text: int32 [n], equal where the token ids are equal.
         category: int32 [n], index into the metadata's `categories`, -1 where unlabelled.
@@ -31,6 +36,8 @@ class Index:
         pair_scores: float32 [pairs].
     """
 
+    product_ids: np.ndarray
+    photo_ids: np.ndarray
     product: np.ndarray
     text: np.ndarray
     category: np.ndarray
@@ -51,6 +58,7 @@ class Index:
             examples: As `RecordLayout.encode` takes them.
             numbers: Of each the numbers of its product, text, category and sub-category.
         """
+        ids = [np.array([e[name].encode() for e in examples], "S") for name in ("product_id", "photo_id")]
         product, text, category, subcategory = np.array(numbers, np.int32).reshape(-1, 4).T.copy()
 
         def ragged(values: list[np.ndarray], dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +71,7 @@ class Index:
         _, pair_patches = ragged([e["pairs"]["patch"] for e in examples], np.int32)
         _, pair_scores = ragged([e["pairs"]["score"] for e in examples], np.float32)
         tokens, pairs = (token_offsets, token_ids, word_ids), (pair_offsets, pair_words, pair_patches, pair_scores)
-        return cls(product, text, category, subcategory, *tokens, *pairs)
+        return cls(*ids, product, text, category, subcategory, *tokens, *pairs)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Index"]) -> "Index":
@@ -101,10 +109,10 @@ class Index:
     def _check(self) -> None:
         """Raises a ValueError where columns do not fit one another."""
         for name, column in ((f.name, getattr(self, f.name)) for f in fields(self)):
-            if column.ndim != 1 or column.dtype.kind != ("f" if name == "pair_scores" else "i"):
+            if column.ndim != 1 or column.dtype.kind != _KINDS.get(name, "i"):
                 raise ValueError(f"{name} is {column.dtype} {list(column.shape)}")
         columns_of = (
-            (len(self.product), (self.text, self.category, self.subcategory)),
+            (len(self.product), (self.product_ids, self.photo_ids, self.text, self.category, self.subcategory)),
             (len(self.token_ids), (self.word_ids,)),
             (len(self.pair_words), (self.pair_patches, self.pair_scores)),
         )

@@ -7,6 +7,7 @@ from kaleido.constants import PATCHES
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.index import Index
 from kaleido.vision.crops import FEATURES
+from kaleido.vision.product import GRID, decode_product
 
 
 class RecordLayout(FixedLayout):
@@ -18,7 +19,7 @@ class RecordLayout(FixedLayout):
 
     INDEX = Index
     DESCRIPTION = "Features of the kaleido patches of product photos, with the products' texts."
-    indexed = ("token_ids", "word_ids", "pairs")
+    indexed = ("product_id", "photo_id", "token_ids", "word_ids", "pairs")
 
     def __init__(self, feature_size: int):
         self.feature_size = feature_size
@@ -34,6 +35,9 @@ class RecordLayout(FixedLayout):
             "word_ids": ints(None),
             "box": ints(4),
             "photo_size": ints(2),
+            # Encoded: TFDS would decode a picture with every example, and warns where OpenCV is missing.
+            "product": text(),
+            "cells": tfds.features.Tensor(shape=(GRID, GRID), dtype=np.uint8, encoding="bytes"),
             "pairs": {
                 "word": ints(None),
                 "patch": ints(None),
@@ -51,6 +55,20 @@ class RecordLayout(FixedLayout):
     def positions(self, record: bytes) -> np.ndarray:
         """A view of the record's grid positions, float32 [55, 5], in 0..1 of the photo."""
         return self.view(record, "positions")
+
+    def product(self, record: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The product's picture uint8 [224, 224, 3], its cell mask uint8 [14, 14] and its box int32 [4].
+
+        Raises:
+            ValueError: if the record is damaged.
+        """
+        head = self.parse_head(record).feature
+        try:
+            picture = decode_product(head["product"].bytes_list.value[0])
+            cells = np.frombuffer(head["cells"].bytes_list.value[0], np.uint8).reshape(GRID, GRID)
+            return picture, cells, np.array(head["box"].int64_list.value, np.int32).reshape(4)
+        except (IndexError, OSError) as error:
+            raise ValueError(f"a damaged record ({error})") from None
 
     def raw_positions(self, record: bytes) -> np.ndarray:
         """The record's grid positions in pixels: whole numbers, float32 [55, 5]."""

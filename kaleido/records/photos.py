@@ -97,6 +97,8 @@ class PhotoRows:
                     "word_ids": word_ids,
                     "box": result.box,
                     "photo_size": np.array([result.width, result.height], np.int32),
+                    "product": result.product,
+                    "cells": result.cells,
                     "pairs": asdict(no_pairs()),
                     "positions": result.positions,
                     "features": result.features,

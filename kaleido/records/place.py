@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-NAME, VERSION = "kaleido_records", "1.0.0"
+NAME, VERSION = "kaleido_records", "2.0.0"
 """Name and version of the data set, as its description has them."""
 
 

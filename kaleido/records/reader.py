@@ -43,6 +43,20 @@ class PhotoView(NamedTuple):
     positions: np.ndarray
 
 
+class ProductView(NamedTuple):
+    """What a record keeps of its product's picture.
+
+    Attributes:
+        picture: uint8 [224, 224, 3], what is in the product's box.
+        cells: uint8 [14, 14], how much of each cell of the box the product fills, of 255.
+        box: int32 [4], (x1, y1, x2, y2) in pixels of the photo.
+    """
+
+    picture: np.ndarray
+    cells: np.ndarray
+    box: np.ndarray
+
+
 class SplitRecords(ABC):
     """The records of one split, of whatever kind; safe to read from several threads.
 
@@ -183,7 +197,19 @@ class PhotoRecords(SplitRecords):
         return super().example(index) | {"pairs": asdict(self.index.pairs(index))}
 
     def photo_ids(self) -> list[str]:
-        return [self.example(index)["photo_id"].decode() for index in range(len(self))]
+        return [photo_id.decode() for photo_id in self.index.photo_ids.tolist()]
+
+    def product_ids(self) -> list[str]:
+        """The ids of the records' products, in the records' order."""
+        return [product_id.decode() for product_id in self.index.product_ids.tolist()]
+
+    def product(self, index: int) -> ProductView:
+        """What a record keeps of its product's picture."""
+        record = self._read(np.array([index]))[0]
+        try:
+            return ProductView(*self._layout.product(record))
+        except ValueError as error:
+            raise self._damaged(error) from None
 
     def views(self, indices: np.ndarray, raw_positions: bool = False) -> list[PhotoView]:
         """The vectors of some records as they lie in the bytes that were read: nothing is copied.
@@ -196,7 +222,10 @@ class PhotoRecords(SplitRecords):
         try:
             return [PhotoView(self._layout.vectors(r), positions(r)) for r in self._read(np.asarray(indices))]
         except ValueError as error:
-            raise UserError(f"{self.directory}: {error} among the {self.split} records; prepare again") from None
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: ValueError) -> UserError:
+        return UserError(f"{self.directory}: {error} among the {self.split} records; prepare again")
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""

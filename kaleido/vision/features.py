@@ -13,6 +13,7 @@ from kaleido.vision.backbones import Backbone
 from kaleido.vision.crops import FEATURES, LEVEL_ROWS, cut
 from kaleido.vision.patches import MIN_SIDES, Grid, cells, positions
 from kaleido.vision.photo import decode
+from kaleido.vision.product import cell_mask, encode_product
 from kaleido.vision.saliency import Saliency, box_of
 
 Item = tuple[str, Callable[[], bytes | np.ndarray]]
@@ -28,6 +29,8 @@ class PhotoFeatures:
         features: float16 [74, D], in the layout of `kaleido.vision.crops`.
         positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
         box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
+        product: What is in the box, as `encode_product` gives it.
+        cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` gives it.
         width: Of the photo, in pixels.
         height: Of the photo, in pixels.
     """
@@ -36,6 +39,8 @@ class PhotoFeatures:
     features: np.ndarray
     positions: np.ndarray
     box: np.ndarray
+    product: bytes
+    cells: np.ndarray
     width: int
     height: int
 
@@ -165,12 +170,15 @@ class FeatureExtractor:
         least = MIN_SIDES[self.grid]
         if min(height, width) < least:
             return _Waiting(PhotoFailure(key, f"{width} x {height} pixels; the {self.grid} grid needs {least} a side"))
-        box = box_of(self.saliency.mask(photo), least)
+        mask = self.saliency.mask(photo)
+        box = box_of(mask, least)
         result = PhotoFeatures(
             key=key,
             features=np.zeros((FEATURES, self.backbone.feature_size), np.float16),
             positions=positions(cells(box, self.grid), width, height),
             box=np.array(box, np.int32),
+            product=encode_product(photo, box),
+            cells=cell_mask(mask, box),
             width=width,
             height=height,
         )

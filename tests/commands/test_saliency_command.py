@@ -1,4 +1,4 @@
-"""The verb `saliency`."""
+"""The subcommand `saliency`."""
 
 import json
 
@@ -24,11 +24,11 @@ def test_evaluate(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["tune"], "invalid choice: 'tune'"),
-        (["train"], "out"),
+        (["train"], "out is missing"),
         (["train", "--out", "x", "--steps", "0"], "steps must be"),
         (["evaluate", "--scenes", "0"], "scenes must be"),
         (["evaluate", "--catalog", "absent"], "absent"),
-        (["evaluate", "--weights", "absent.safetensors"], "absent.safetensors"),
+        (["evaluate", "--weights", "absent"], "absent"),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path, monkeypatch, capsys):

@@ -14,10 +14,10 @@ from kaleido.experiments.code import code_version
 from kaleido.experiments.experiment import read_experiments
 from kaleido.experiments.kinds import task_modules
 from kaleido.experiments.plan import Planner
+from kaleido.experiments.preset import read_preset
 from kaleido.experiments.report.cells import check_cells
 from kaleido.experiments.report.paper import paper
 from kaleido.experiments.runner import different_runs, request_of, stages_of
-from kaleido.experiments.preset import read_preset
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "configs" / "experiments"

@@ -168,7 +168,10 @@ def test_nothing_has_been_run(tmp_path, capsys):
             "cannot be read",
         ),
         (lambda runs: (runs / "stages/retrieve-b-0/run/retrieval-random100-test.json").write_text("{}"), "damaged"),
-        (lambda runs: (runs / "stages/category-b-0/run/recognition-test.json").unlink(), "recognition-test.json: cannot be read"),
+        (
+            lambda runs: (runs / "stages/category-b-0/run/recognition-test.json").unlink(),
+            "recognition-test.json: cannot be read",
+        ),
         (lambda runs: (runs / "stages/caption-b-0/done.json").write_text("1"), "damaged"),
     ],
 )

@@ -50,8 +50,8 @@ WRONG = {
     "image grey": ({"image": np.zeros((ROWS, 8, 6), np.uint8)}, r"must be uint8 \[N, H, W, 3\]"),
     "image float": ({"image": np.zeros((ROWS, 8, 6, 3))}, "Received: float64"),
     "image turned": ({"image": np.zeros((ROWS, 3, 8, 6), np.uint8)}, r"Received: uint8 \[4, 3, 8, 6\]"),
-    "image huge": ({"image": empty_claim((ROWS, 100_000, 100_000, 3))}, "claims more"),
-    "rows without end": ({"image": empty_claim((10**12, 8, 8, 3))}, "claims more"),
+    "image huge": ({"image": empty_claim((ROWS, 100_000, 100_000, 3))}, "claims to be larger"),
+    "rows without end": ({"image": empty_claim((10**12, 8, 8, 3))}, "claims to be larger"),
     "image outside": ({"image": h5py.ExternalLink("/etc/hostname", "data")}, "link to data elsewhere"),
     "image virtual": ({"image": virtual}, "link to data elsewhere"),
     "image in a raw file": ({"image": external}, "link to data elsewhere"),
@@ -100,4 +100,4 @@ def test_a_file_cut_short(share, fashion_gen, refused, tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     line = refused("catalog", "import", "fashion-gen", "--train", path, "--out", tmp_path / "out")
-    assert f"{path} is not an HDF5 file, or not all of one; fetch or copy it again" in line
+    assert f"{path} is not an HDF5 file, or is incomplete; fetch or copy it again" in line

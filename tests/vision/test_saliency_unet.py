@@ -1,6 +1,7 @@
 """The trained saliency net: its geometry, its weights, and what it finds."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from kaleido.checksums import file_sha256, seal
 from kaleido.errors import UserError
+from kaleido.network_folder import CONFIG_FILE, WEIGHTS_FILE, read_network_config
 from kaleido.tasks.saliency.agreement import box_iou, mask_iou
 from kaleido.vision.saliency import box_of, create_saliency
 from kaleido.vision.saliency.unet import SIDE, build_unet
 from kaleido.vision.saliency.unet_saliency import UnetSaliency
-from kaleido.vision.saliency.weights import SHIPPED, load_weights, save_weights
+from kaleido.vision.saliency.weights import SHIPPED, load_network, save_network
 from kaleido.wardrobe import draw_products
 
 ROOT = Path(__file__).parents[2]
@@ -92,44 +95,58 @@ def test_wardrobe_photos_are_found(unet):
 
 def test_shipped_weights_are_small():
     assert build_unet("zeros").count_params() <= 1_000_000
-    assert SHIPPED.stat().st_size <= 2_500_000
+    assert (SHIPPED / WEIGHTS_FILE).stat().st_size <= 2_500_000
 
 
 def test_weights_survive_a_round_trip_as_halves(tmp_path):
-    before, after = build_unet(), build_unet("zeros")
-    save_weights(before, tmp_path / "w.safetensors")
-    load_weights(after, tmp_path / "w.safetensors")
-    for one, other in zip(before.weights, after.weights):
+    before = build_unet()
+    save_network(before, tmp_path / "model")
+    for one, other in zip(before.weights, load_network(tmp_path / "model").weights):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-3, atol=1e-7)
 
 
-def cut_off(path):
-    path.write_bytes(SHIPPED.read_bytes()[:-100])
+def rewrite(folder, change):
+    """Stores changed arrays with a checksum that fits them."""
+    arrays = load_file(folder / WEIGHTS_FILE)
+    change(arrays)
+    save_file(arrays, folder / WEIGHTS_FILE)
+    content = read_network_config(folder) | {"sha256": {WEIGHTS_FILE: file_sha256(folder / WEIGHTS_FILE)}}
+    (folder / CONFIG_FILE).write_bytes(seal(content))
 
 
-def other_network(path):
-    save_file({"kernel": np.zeros((3, 3), np.float16)}, path)
+def cut_off(folder):
+    path = folder / WEIGHTS_FILE
+    path.write_bytes(path.read_bytes()[:-100])
 
 
-def not_finite(path):
-    arrays = load_file(SHIPPED)
-    next(iter(arrays.values())).flat[0] = np.nan
-    save_file(arrays, path)
+def not_finite(folder):
+    rewrite(folder, lambda arrays: next(iter(arrays.values())).fill(np.nan))
+
+
+def other_arrays(folder):
+    rewrite(folder, lambda arrays: arrays.update(kernel=arrays.popitem()[1]))
+
+
+def other_class(folder):
+    content = read_network_config(folder) | {"class": "KaleidoBert"}
+    (folder / CONFIG_FILE).write_bytes(seal(content))
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: None, "No such file"),
-        (lambda path: path.write_bytes(b""), "damaged"),
-        (lambda path: path.write_bytes(b"\xff" * 64), "damaged"),
+        (shutil.rmtree, "no saved model here"),
+        (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b""), "damaged"),
+        (lambda folder: (folder / CONFIG_FILE).write_bytes(b"\xff" * 64), "damaged"),
         (cut_off, "damaged"),
-        (other_network, "not the weights"),
+        (other_arrays, "of another network"),
+        (other_class, "not a saliency network"),
         (not_finite, "not finite"),
     ],
 )
 def test_damaged_weights_are_refused_by_name(tmp_path, damage, message):
-    path = tmp_path / "w.safetensors"
+    path = tmp_path / "network"
+    shutil.copytree(SHIPPED, path)
     damage(path)
     with pytest.raises(UserError, match=message) as caught:
         create_saliency("unet", str(path))
@@ -138,7 +155,7 @@ def test_damaged_weights_are_refused_by_name(tmp_path, damage, message):
 
 def test_only_the_net_has_weights():
     with pytest.raises(UserError, match="border has no weights"):
-        create_saliency("border", "w.safetensors")
+        create_saliency("border", "network")
 
 
 ON_OTHER_BACKEND = """

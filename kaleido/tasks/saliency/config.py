@@ -10,7 +10,7 @@ class SaliencyConfig:
     """Training of the saliency net on composited wardrobe products.
 
     Args:
-        out: Folder of the run: checkpoints, logs, and the trained `weights.safetensors`.
+        out: Folder of the run: checkpoints, logs, and the trained network in `model`.
         steps: Training steps.
         batch_size: Scenes a step.
         learning_rate: The highest, at the end of the warm-up.

@@ -21,10 +21,11 @@ from kaleido.tasks.saliency.config import SaliencyConfig
 from kaleido.tasks.saliency.figure import LOWER, UPPER, WHOLE
 from kaleido.tasks.saliency.scenes import Cutout, draw_scene
 from kaleido.vision.saliency.unet import SIDE, build_unet
-from kaleido.vision.saliency.weights import save_weights
+from kaleido.vision.saliency.weights import save_network
 from kaleido.wardrobe import draw_cutout
 
-WEIGHTS_FILE = "weights.safetensors"
+MODEL_FOLDER = "model"
+"""Where in the run's folder the trained network lies."""
 
 HELD_OUT_SEED = 4_000_000_000
 """Of the wardrobe whose products are never trained on."""
@@ -91,7 +92,7 @@ class SaliencyTraining(Application):
     def __init__(self, config: SaliencyConfig):
         self.config = config
         self.directory = Path(config.out)
-        self.weights_path = self.directory / WEIGHTS_FILE
+        self.model_directory = self.directory / MODEL_FOLDER
 
     def build_model(self) -> keras.Model:
         keras.utils.set_random_seed(self.config.seed)
@@ -124,7 +125,7 @@ class SaliencyTraining(Application):
         return {"loss/total": means["loss/mask"], **means}
 
     def run_train_and_evaluate(self) -> dict[str, float]:
-        """Trains to the last step, going on from the latest checkpoint, and writes the weights.
+        """Trains to the last step, going on from the latest checkpoint, and writes the network.
 
         Returns:
             Metrics on held-out scenes.
@@ -146,7 +147,7 @@ class SaliencyTraining(Application):
             WardrobeCutouts(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config.batch_size, training=False
         )
         metrics = engine.train(scenes, partial(self._evaluate, step, held_out), config.evaluate_every)
-        save_weights(self.model, self.weights_path)
+        save_network(self.model, self.model_directory)
         return metrics
 
     def _evaluate(

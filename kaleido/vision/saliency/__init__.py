@@ -1,5 +1,6 @@
 """Product detection: from a photo to the mask and box of its product (paper section 1.1)."""
 
+from kaleido.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.vision.saliency.base import BorderSaliency, NoSaliency, Saliency, box_of
 
@@ -9,19 +10,21 @@ SALIENCIES = ("unet", "border", "none")
 
 
 def create_saliency(name: str, weights: str | None = None) -> Saliency:
-    """Creates the saliency of that name, one of `SALIENCIES`.
+    """Creates the saliency of a name, one of `SALIENCIES`.
 
     Args:
         name: `unet` needs a deep-learning library.
-        weights: Of `unet`, a file that `python -m kaleido saliency train` wrote; by default those that are shipped.
+        weights: Folder of a network for `unet` that `kaleido saliency train` wrote; by default the one that comes with
+            the package.
 
     Raises:
-        UserError: There is none of that name, or its weights cannot be read.
+        UserError: if there is none of that name, or its network cannot be read.
     """
     if weights is not None and name != "unet":
         raise UserError(f"saliency {name} has no weights to load; leave them out. Received: {weights}")
     match name:
         case "unet":
+            import_backend()
             from kaleido.vision.saliency.unet_saliency import UnetSaliency
 
             return UnetSaliency(weights)

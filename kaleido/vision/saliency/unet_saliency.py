@@ -10,8 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from kaleido.vision.saliency.base import Saliency
-from kaleido.vision.saliency.unet import SIDE, build_unet
-from kaleido.vision.saliency.weights import SHIPPED, load_weights
+from kaleido.vision.saliency.unet import SIDE
+from kaleido.vision.saliency.weights import SHIPPED, load_network
 
 
 class UnetSaliency(Saliency):
@@ -21,10 +21,10 @@ class UnetSaliency(Saliency):
     of 3:4 on bars, and the bars' edges look like edges of the photo. Where nothing is found, the whole photo is taken.
 
     Args:
-        weights: A file that `python -m kaleido saliency train` wrote; by default the weights that are shipped.
+        weights: Folder of a network that `kaleido saliency train` wrote; by default the one of the package.
 
     Raises:
-        UserError: The weights cannot be read.
+        UserError: if the network cannot be read.
     """
 
     MIN_SHARE = 0.05
@@ -34,8 +34,7 @@ class UnetSaliency(Saliency):
     _turn: AbstractContextManager = nullcontext()
 
     def __init__(self, weights: str | Path | None = None):
-        self.network = build_unet("zeros")
-        load_weights(self.network, Path(weights or SHIPPED))
+        self.network = load_network(Path(weights or SHIPPED))
         # As for the backbones: on a processor TensorFlow's own kernels are the faster ones.
         self.network.compile(jit_compile=keras.backend.backend() != "tensorflow")
         if keras.backend.backend() == "jax":

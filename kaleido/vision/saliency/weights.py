@@ -1,45 +1,37 @@
-"""The network's weights in a file: float16, by layer, without pickles."""
+"""The saliency network in a folder: `config.json` and `model.safetensors`, float16."""
 
 from pathlib import Path
 
 import keras
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
+from kaleido.network_folder import load_variables, read_network_config, write_network
+from kaleido.vision.saliency.unet import SIDE, WIDTHS, build_unet
 
-SHIPPED = Path(__file__).with_name("weights.safetensors")
+SHIPPED = Path(__file__).with_name("network")
 """Trained on the wardrobe; docs/saliency.md says how."""
 
+_CONTENT = {"class": "SaliencyUnet", "architecture": {"side": SIDE, "widths": list(WIDTHS)}}
 
-def save_weights(network: keras.Model, path: Path) -> None:
-    """Writes a network's weights.
+
+def save_network(network: keras.Model, directory: Path) -> None:
+    """Writes a trained network as a folder.
 
     Raises:
         UserError: if the disk refuses.
     """
-    arrays = {variable.path: np.asarray(variable.value).astype(np.float16) for variable in network.weights}
-    write_atomically(Path(path), save(arrays))
+    write_network(directory, _CONTENT, network.weights, dtype="float16")
 
 
-def load_weights(network: keras.Model, path: Path) -> None:
-    """Reads what `save_weights` wrote.
+def load_network(directory: Path = SHIPPED) -> keras.Model:
+    """Reads a network that `save_network` wrote.
 
     Raises:
-        UserError: It cannot be read, is damaged, or belongs to another network.
+        UserError: if it cannot be read, is damaged, or is another network than this version builds.
     """
-    try:
-        arrays = load(Path(path).read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: the saliency net's weights cannot be read: {error.strerror}") from None
-    except SafetensorError as error:
-        raise UserError(f"{path}: damaged, or not a file of weights: {error}") from None
-    found = {name: array.shape for name, array in arrays.items()}
-    if found != {variable.path: tuple(variable.shape) for variable in network.weights}:
-        raise UserError(f"{path}: not the weights of the saliency net, or of another version of it")
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise UserError(f"{path}: damaged: it holds values that are not finite")
-    for variable in network.weights:
-        variable.assign(arrays[variable.path].astype(np.float32))
+    content = read_network_config(directory)
+    if any(content.get(key) != value for key, value in _CONTENT.items()):
+        raise UserError(f"{directory}: not a saliency network, or one of another version. Received: {content['class']}")
+    network = build_unet("zeros")
+    load_variables(directory, content, network.weights)
+    return network

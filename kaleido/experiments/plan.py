@@ -133,6 +133,8 @@ class Planner:
             places = {"records": str(records.folder / "records"), "out": str(folder / "run")}
             if model:
                 places["model"] = str(model[0].folder / model[1])
+            if hasattr(config, "catalog"):
+                places["catalog"] = self._catalog_of(records)
             placed = replace(config, **places)
             subcommand = "finetune" if kinds.is_task(kind) else "pretrain"
             return (Command(subcommand, config=placed),), kinds.task_results(config.task, placed)
@@ -154,6 +156,7 @@ class Planner:
                 records=str(records.folder / "records"),
                 out=str(folder / "run"),
                 model=str(model[0].folder / model[1]),
+                catalog=self._catalog_of(records),
                 lists=str(self._lists(records, settings)) if config.protocol == "random100" else config.lists,
             )
             name = f"run/retrieval-{config.protocol}-{config.split}"
@@ -208,11 +211,8 @@ class Planner:
         prepare = self.config("prepare", experiment.overrides.get("prepare", {}))
         align = self.config("align", experiment.overrides.get("align", {}))
         given: Stage | str
-        if catalog:
-            path, given, missing = str(catalog.folder / WARDROBE), catalog, ""
-        else:
-            path = str(self.preset.catalog["path"])
-            given, missing = _fingerprint(path)
+        given, missing = (catalog, "") if catalog else _fingerprint(str(self.preset.catalog["path"]))
+        path = self._catalog_path(catalog)
         (own, files), (aligned, _) = settings_of(prepare), settings_of(align)
         settings = {f"prepare.{key}": value for key, value in own.items()}
         settings |= {f"align.{key}": value for key, value in aligned.items()}
@@ -227,6 +227,13 @@ class Planner:
         modules = ("kaleido.commands.prepare", "kaleido.commands.align")
         label = f"records of {experiment.name}"
         return self.stage("records", settings, {"catalog": given}, files, modules, make, label, missing=missing)
+
+    def _catalog_path(self, stage: Stage | None) -> str | None:
+        """Names the catalogue: a stage's, or the imported one; None for the original's files, which have none."""
+        return str(stage.folder / WARDROBE) if stage else self.preset.catalog.get("path")
+
+    def _catalog_of(self, records: Stage) -> str | None:
+        return self._catalog_path(next((stage for stage in records.inputs if stage.kind == "catalog"), None))
 
     def _lists(self, records: Stage, settings: Mapping[str, Any]) -> Path:
         """Names the file where all experiments find the same candidates: other patches, but the same products."""

@@ -89,7 +89,7 @@ class Planner:
             make: Gives commands and results for a folder.
             label: Who wants it.
             length: Units and unit.
-            missing: What has to be fetched first.
+            missing: Something that has to be fetched first, in words.
         """
         sums = {key: self.checksums.of(path, key) for key, path in files.items()}
         absent = [f"{path}, named by {key}" for key, path in files.items() if sums[key] == "missing"]

@@ -22,7 +22,7 @@ class Outcome:
     """Result of running experiments.
 
     Attributes:
-        text: What would run, or the result of running it, for people.
+        text: Description of what would run, or of what became of it, for people.
         failed: Whether a stage failed.
     """
 

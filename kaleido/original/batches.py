@@ -15,8 +15,8 @@ PHOTO_SIZE = 256
 """Width and height of Fashion-Gen's photos, in pixels."""
 
 Examples = dict[str, np.ndarray]
-"""The stored part of B examples: the numbers named below; `positions` int32 [B, 55, 5], [x1, x2, y1, y2, w*h] in pixels;
-`features` [B, 55, D], in pre-training [B, 57, D] with the grey targets last."""
+"""The stored part of B examples: the numbers named below; `positions` int32 [B, 55, 5], [x1, x2, y1, y2, w*h] in
+pixels; `features` [B, 55, D], in pre-training [B, 57, D] with the grey targets last."""
 
 _TEXT = {"token_ids": "input_ids", "token_mask": "input_mask", "token_types": "segment_ids"}
 

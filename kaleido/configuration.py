@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import jsonargparse
@@ -158,6 +158,28 @@ def parse(cls: type[Config], argv: Sequence[str]) -> Config:
         print(yaml.safe_dump(to_dict(config), sort_keys=False), end="")
         raise SystemExit(0)
     return config
+
+
+def build_section(
+    cls: type, section: str, config: Any, options: Mapping[str, Any], required: Mapping[str, Any] = MappingProxyType({})
+) -> Any:
+    """Builds one section of a run's configuration from the arguments of a library function.
+
+    Args:
+        cls: Dataclass of the run.
+        section: Name of the section.
+        config: The section as a dataclass, a YAML file or the name of a ready configuration of the run, or None for the
+            defaults.
+        options: Values of keys of the section; they win over `config`.
+        required: Values of the fields of the run that have no default.
+
+    Raises:
+        UserError: as `build`.
+    """
+    files = [config] if isinstance(config, str | Path) else []
+    values = {} if files or config is None else flatten(config)
+    values = {f"{section}.{key}": value for key, value in (values | dict(options)).items()}
+    return getattr(build(cls, {**values, **required}, files), section)
 
 
 def load(cls: type[Config], path: Path) -> Config:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kaleido.alignment.run_config import AlignRun
+from kaleido.alignment.config import AlignRun
 from kaleido.app.config import PretrainConfig
 from kaleido.app.registry import find_task, finetuning_tasks
 from kaleido.app.run_folder import RUNTIME_KEYS

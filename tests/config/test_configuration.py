@@ -249,5 +249,5 @@ def test_a_ready_configuration_is_found_by_name_from_anywhere(tmp_path, monkeypa
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "pretrain_tiny.yaml").write_text("seed: 7\n")
     assert find_config("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
-    with pytest.raises(UserError, match=r"pretrain_tin: no such configuration; there are .*pretrain_tiny"):
+    with pytest.raises(UserError, match=r"no such configuration; there are .*pretrain_tiny"):
         find_config("pretrain_tin")

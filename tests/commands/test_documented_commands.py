@@ -42,7 +42,8 @@ def lines_of(path):
         text = text.replace(f"${name} ", f"{options} ")
     lines = []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
-        if path.suffix == ".md" and lines and "```" not in lines[-1] and lines[-1].count("`") % 2:  # quoted text that goes on in this line
+        before = lines[-1] if lines and path.suffix == ".md" else ""
+        if "```" not in before and before.count("`") % 2:  # quoted text that goes on in this line
             lines[-1] += f" {line}"
         else:
             lines.append(line)

@@ -26,6 +26,9 @@ _BUILT_IN = {
     ),
 }
 
+imported: list[str] = []
+"""Names that `import_modules` was given, for processes that this one starts."""
+
 
 @functools.cache
 def load_plugins(group: str) -> None:
@@ -58,6 +61,8 @@ def import_modules(names: Iterable[str]) -> None:
         UserError: if there is no such module.
     """
     for name in names:
+        if name not in imported:
+            imported.append(name)
         path = Path(name)
         if path.suffix == ".py" or path.is_dir():
             if not path.exists():

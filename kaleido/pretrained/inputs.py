@@ -65,7 +65,7 @@ def examples_of(photos: Photos, texts: Texts | None) -> tuple[Iterator[Group], i
         group = _named(0, photos)._replace(examples=[Example(place, text) for place, text in enumerate(found)])
         return iter([group] if found else []), 1
     if isinstance(texts, str) or texts is None:
-        pairs = zip(items, repeat(texts or ""))
+        pairs: Iterator[tuple[Any, str]] = zip(items, repeat(texts or ""))
     else:
         checked = text_items(texts)
         if isinstance(items, Sized) and isinstance(texts, Sized) and len(items) != len(texts):

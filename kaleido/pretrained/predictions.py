@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from kaleido.atomic import write_atomically
 from kaleido.catalog.photo_list import PhotoList, Texts, photos_of_folder, photos_of_table
@@ -19,7 +20,8 @@ from kaleido.progress import progress_bars
 TABLES = (".csv", ".jsonl")
 
 
-class Predictions(NamedTuple):
+@dataclass(frozen=True)
+class Predictions:
     """Result of `predict_photos`.
 
     Attributes:
@@ -82,7 +84,8 @@ def predict_photos(
         notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
     if texts == "unused" and any(photo.text for photo in photos.photos):
         notes.append("this model reads photos alone; no text is read")
-    before, unreadable = predictor.cut, {}
+    before = predictor.cut
+    unreadable: dict[str, str] = {}
     rows, readers = [], []
     with progress_bars(progress):
         batches = model.processor.batches(

@@ -101,7 +101,7 @@ def _train(
         if twice := merged.keys() & part.keys():
             raise UserError(f"{min(twice)} is given twice")
         merged |= part
-    config = configuration.build(kind, merged, [os.fspath(file) for file in files])
+    config: Any = configuration.build(kind, merged, [os.fspath(file) for file in files])
     with progress_bars(progress), precision(None):
         result = find_task(config.task).application(config).run()
     trained = load(Path(config.out) / "model")

@@ -1,8 +1,9 @@
 """A folder of records, all splits together."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaleido.constants import TASKS
 from kaleido.records.config import PipelineConfig
@@ -10,6 +11,9 @@ from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords, kind_of, read_description
 from kaleido.records.stream import BatchStream
 from kaleido.text import load_tokenizer
+
+if TYPE_CHECKING:
+    from kaleido.records.making import Summary
 
 
 class Records:
@@ -23,6 +27,7 @@ class Records:
         metadata: Everything that `prepare` noted: backbone, feature size, categories, configuration.
         kind: Kind of the records, `photos` for those of a catalogue.
         splits: Number of records of each split that has any.
+        summary: What `prepare` made, where it returned this handle; as text, what the command prints.
 
     Raises:
         UserError: if there are no records, or their description is damaged.
@@ -32,15 +37,16 @@ class Records:
     metadata: Mapping[str, Any]
     kind: str
     splits: Mapping[str, int]
+    summary: "Summary | None" = None
 
-    def __init__(self, directory: str | Path):
+    def __init__(self, directory: str | os.PathLike[str]):
         self.directory = Path(directory)
         self.metadata, lengths = read_description(self.directory)
         self.kind = kind_of(self.metadata)
         self.splits = {split: sum(of_files) for split, of_files in lengths.items() if sum(of_files)}
 
     @classmethod
-    def of(cls, records: "str | Path | Records") -> "Records":
+    def of(cls, records: "str | os.PathLike[str] | Records") -> "Records":
         """Gives the handle of a path; a handle is returned as it is."""
         return records if isinstance(records, Records) else cls(records)
 

@@ -6,6 +6,7 @@ import pytest
 
 from kaleido import configuration
 from kaleido.errors import UserError
+from kaleido.ready import find_config
 
 
 @dataclass(frozen=True)
@@ -242,11 +243,11 @@ def test_a_positional_where_an_option_is_missing():
 
 def test_a_ready_configuration_is_found_by_name_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert configuration.find_file("pretrain_tiny").is_file()
-    assert configuration.find_file("kaleido_bert", "experiments").is_file()
+    assert find_config("pretrain_tiny").is_file()
+    assert find_config("kaleido_bert", "experiments").is_file()
     # One of the working directory comes first.
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "pretrain_tiny.yaml").write_text("seed: 7\n")
-    assert configuration.find_file("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
-    with pytest.raises(UserError, match=r"pretrain_tin: no such configuration; there are .*pretrain_tiny"):
-        configuration.find_file("pretrain_tin")
+    assert find_config("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
+    with pytest.raises(UserError, match=r"no such configuration; there are .*pretrain_tiny"):
+        find_config("pretrain_tin")

@@ -4,81 +4,137 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaleido.alignment.aligner import FOLDER, Aligner, texts_of
-from kaleido.alignment.product_maps import ProductMaps
-from kaleido.alignment.run_config import AlignRun
+from kaleido.alignment.config import AlignConfig, AlignRun
 from kaleido.atomic import write_atomically
-from kaleido.catalog.product import SPLITS
+from kaleido.backend import import_backend
+from kaleido.catalog.catalog import Catalog
+from kaleido.configuration import build_section
 from kaleido.errors import UserError
-from kaleido.records.catalog_columns import catalog_of
+from kaleido.progress import progress_bars
+from kaleido.records.catalog_columns import catalog_beside, catalog_of
+from kaleido.records.folder import Records
 from kaleido.records.pairs import Pairs
 from kaleido.records.place import index_file
-from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
+from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
 from kaleido.text import load_tokenizer
+
+if TYPE_CHECKING:
+    from kaleido.alignment.aligner import Aligner
+    from kaleido.alignment.product_maps import ProductMaps
+
+REPORT_FILE = "alignment.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """What `align` came to.
+    """The result of `align`; as text, what the command prints.
 
     Attributes:
-        records: Of each split, with their pairs.
-        aligner: That made them.
-        photos: How many were aligned now; 0 where the pairs were there already.
+        records: Records of each split, with their pairs.
+        aligner: The aligner that made the pairs.
+        photos: Number of photos that were aligned now; 0 if the pairs were there already.
+        metrics: Numbers of words, pairs and patches of each split, and the quality of the pairs where the catalogue
+            knows the places of parts; the content of `alignment.json`.
+        table: The metrics in Markdown.
     """
 
     records: Mapping[str, PhotoRecords]
-    aligner: Aligner
+    aligner: "Aligner"
     photos: int
+    metrics: Mapping[str, Any]
+    table: str
+
+    def __str__(self) -> str:
+        directory = next(iter(self.records.values())).directory
+        done = f"pairs of {self.photos:,} photos are in the records" if self.photos else "the pairs were there already"
+        return f"{self.table}\n{done}; metrics are in {directory / REPORT_FILE}"
 
 
-def align(run: AlignRun) -> Alignment:
-    """Trains the aligner, or takes the one that is there, and writes the pairs of all splits into the records.
+def align(
+    records: str | Path | Records,
+    *,
+    catalog: str | Path | Catalog | None = None,
+    config: AlignConfig | str | Path | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Alignment:
+    """Finds pairs of words and patches that show the same thing, and writes them into records for guided masking.
 
-    The pairs of a split appear whole; an interrupted run begins again with the trained aligner.
+    A captioner is trained on the records' own texts, or the one that an earlier call trained is taken. The pairs of a
+    split appear whole; an interrupted call begins again with the trained captioner.
+
+    Args:
+        records: Folder of records, or its handle.
+        catalog: Catalogue of the records, if it is not the folder around them. It is only read to measure pairs of
+            words that name parts with known places.
+        config: Captioner and rule, or a YAML file with them; the defaults if not given.
+        overwrite: Whether pairs that were made otherwise are replaced.
+        seed: Seed of the captioner's weights and batches.
+        progress: Whether progress bars are shown.
+        **options: Fields of `AlignConfig`, which win over `config`.
 
     Raises:
-        UserError: if the records are not of a catalogue that is there, or have other pairs and `overwrite` is off.
+        UserError: if the records are not of photos, have other pairs and `overwrite` is off, or `catalog` is not
+            theirs.
     """
-    directory = Path(run.records)
-    metadata, lengths = read_description(directory)
-    if kind_of(metadata) != PHOTOS:
-        raise UserError(f"{directory}: these are records of {kind_of(metadata)}; align takes those of a catalogue")
-    records = {split: PhotoRecords.open(directory, split) for split in SPLITS if sum(lengths.get(split, ()))}
-    tokenizer = load_tokenizer(directory)
-    made = {"catalog": metadata["catalog"], "prepare": metadata["config"], "seed": run.seed}
-    made |= {"align_config": asdict(run.align_config)}
-    made = json.loads(json.dumps(made))
-    wanted = {"seed": run.seed, "align_config": made["align_config"]}
+    required = {"records": str(records), "seed": seed}
+    config = build_section(AlignRun, "align_config", config, options, required)
+    import_backend()
+    from kaleido.alignment.report import alignment_report
+
+    records = Records.of(records)
+    if records.kind != PHOTOS:
+        raise UserError(f"{records.directory}: these are records of {records.kind}; align takes those of a catalogue")
+    splits = {split: records.open(split) for split in records.splits}
+    source = catalog_of(splits["train"], catalog) if catalog else catalog_beside(splits["train"])
+    with progress_bars(progress):
+        aligner, aligned = _align(records, splits, config, seed, overwrite)
+        splits = {split: Records(records.directory).open(split) for split in splits} if aligned else splits
+        metrics, table = alignment_report(splits, aligner, source)
+    write_atomically(records.directory / REPORT_FILE, json.dumps(metrics, indent=1).encode() + b"\n")
+    return Alignment(splits, aligner, aligned, metrics, table)
+
+
+def _align(
+    records: Records, splits: Mapping[str, PhotoRecords], config: AlignConfig, seed: int, overwrite: bool
+) -> tuple["Aligner", int]:
+    """Writes the pairs where they are missing; gives the aligner and the number of photos that were aligned."""
+    from kaleido.alignment.aligner import FOLDER, Aligner
+    from kaleido.alignment.product_maps import ProductMaps
+
+    directory, metadata = records.directory, records.metadata
+    wanted = json.loads(json.dumps({"seed": seed, "align_config": asdict(config)}))
+    made = {"catalog": metadata["catalog"], "prepare": metadata["config"], **wanted}
     there = metadata.get("alignment")
+    tokenizer = load_tokenizer(directory)
     aligner = Aligner.load(directory / FOLDER, tokenizer, made)
     if there == wanted and aligner:
-        return Alignment(records, aligner, 0)
-    if there and there != wanted and not run.overwrite:
+        return aligner, 0
+    if there and there != wanted and not overwrite:
         raise UserError(f"{directory}: has pairs that were made otherwise; replace them with --overwrite true")
-    maps = ProductMaps(catalog_of(records["train"], run.catalog), metadata)
+    maps = ProductMaps(metadata)
     if not aligner:
-        aligner = Aligner.train(
-            tokenizer, records["train"], _sample(maps, records["train"], run), run.align_config, run.seed
-        )
+        train = splits["train"]
+        aligner = Aligner.train(tokenizer, train, _sample(maps, train, config.photos, seed), config, seed)
         aligner.save(directory / FOLDER, made)
-    indices = {split: of_split.index.with_pairs(_pairs(aligner, maps, of_split)) for split, of_split in records.items()}
+    indices = {split: of_split.index.with_pairs(_pairs(aligner, maps, of_split)) for split, of_split in splits.items()}
     for split, index in indices.items():
         index.save(directory / index_file(split))
     content = json.dumps({**metadata, "alignment": wanted}, indent=1).encode()
     write_atomically(directory / "metadata.json", content)
-    aligned = {split: PhotoRecords.open(directory, split) for split in records}
-    return Alignment(aligned, aligner, sum(map(len, aligned.values())))
+    return aligner, len(records)
 
 
-def _sample(maps: ProductMaps, records: PhotoRecords, run: AlignRun) -> dict[str, np.ndarray]:
-    """Maps of some training photos."""
-    random = np.random.default_rng(run.seed)
-    rows = np.sort(random.permutation(len(records))[: run.align_config.photos])
-    found = {"rows": rows, "product": np.zeros((len(rows), 0), np.float32)}
+def _sample(maps: "ProductMaps", records: PhotoRecords, photos: int, seed: int) -> dict[str, np.ndarray]:
+    """Computes the maps of some training photos, as `Aligner.train` takes them."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(records))[:photos])
+    found: dict[str, np.ndarray] = {"rows": rows}
     at = 0
     for portion, features, product in maps.of_records(records, rows, "encode photos to learn from"):
         if not at:
@@ -89,7 +145,9 @@ def _sample(maps: ProductMaps, records: PhotoRecords, run: AlignRun) -> dict[str
     return found
 
 
-def _pairs(aligner: Aligner, maps: ProductMaps, records: PhotoRecords) -> list[Pairs]:
+def _pairs(aligner: "Aligner", maps: "ProductMaps", records: PhotoRecords) -> list[Pairs]:
+    from kaleido.alignment.aligner import texts_of
+
     pairs: list[Pairs] = []
     rows = np.arange(len(records))
     for portion, features, product in maps.of_records(records, rows, f"align {records.split}"):

@@ -1,117 +1,161 @@
-"""One product on its whole way: from its photo to what the model gets."""
+"""One product from its photo to what the model gets."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from kaleido.alignment.aligner import FOLDER, Aligner, Heat, texts_of
-from kaleido.alignment.explain_config import ExplainConfig
-from kaleido.alignment.product_maps import ProductMaps, ProductPhoto
+from kaleido.alignment.config import ExplainConfig
+from kaleido.alignment.explanation_page import Explanation
+from kaleido.alignment.product_maps import ProductMaps, product_cells
 from kaleido.alignment.words import words_of
-from kaleido.catalog.product import SPLITS
-from kaleido.constants import TASKS
+from kaleido.backend import import_backend
+from kaleido.catalog.catalog import Catalog
+from kaleido.configuration import build_section
+from kaleido.constants import LEVELS, TASKS
 from kaleido.errors import UserError
+from kaleido.progress import progress_bars
 from kaleido.records.catalog_columns import catalog_of
+from kaleido.records.config import PipelineConfig
 from kaleido.records.corruption import Corruption
 from kaleido.records.draws import Draws
+from kaleido.records.folder import Records
 from kaleido.records.masking import GuidedMasking, resolve_masking
-from kaleido.records.pairs import Pairs, no_pairs
+from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import Partners
-from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of, kind_of, read_description
+from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.vision.crops import cut
+from kaleido.vision.photo import decode
+from kaleido.vision.product import spread_mask
 
 CROP = 96
 """Pixels a side of each patch's picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What is known of one photo and its text.
+def explain(
+    records: str | Path | Records,
+    product: str,
+    *,
+    out: str | Path | None = None,
+    catalog: str | Path | Catalog | None = None,
+    config: PipelineConfig | str | Path | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Explanation:
+    """Follows one product from its photo to one masked and corrupted input.
 
-    Attributes:
-        name: Of the photo.
-        split: Of its product.
-        text: As the catalogue has it.
-        photo: Found and cut.
-        words: Of the text as the records have it.
-        heat: Of these words, or of the caption; None without an aligner.
-        caption: Words of a generated caption and their attention [n, L]; None without an aligner.
-        pairs: As the records have them.
-        aligned: Whether `align` has seen the records.
-        tokens: What the model reads, piece by piece.
-        masked: bool, which of these were chosen.
-        patches: Of each level, uint8 [n, s, s, 3]: what the model gets.
-        notes: Of each level, what was done to it.
-        changed: Of each level, the places that were changed.
-    """
+    Args:
+        records: Folder of records, or its handle.
+        product: Id of a product, or of one of its photos.
+        out: Folder to write the picture and the page to; nothing is written if not given.
+        catalog: Catalogue of the records, if it is not the folder around them.
+        config: Text length and masking, or a YAML file with them; the defaults if not given.
+        seed: Seed of the drawn masks and corruptions.
+        epoch: Epoch of the drawn masks and corruptions.
+        progress: Whether progress bars are shown.
+        **options: Fields of `PipelineConfig`, which win over `config`.
 
-    name: str
-    split: str
-    text: str
-    photo: ProductPhoto
-    words: list[str]
-    heat: Heat | None
-    caption: tuple[list[str], np.ndarray] | None
-    pairs: Pairs
-    aligned: bool
-    tokens: list[str]
-    masked: np.ndarray
-    patches: list[np.ndarray]
-    notes: list[str]
-    changed: list[list[int]]
-
-
-def explain(config: ExplainConfig) -> Explanation:
-    """Follows one product from its photo to a masked and corrupted input.
+    Returns:
+        The steps; `draw()` gives them as a picture, `page()` as HTML.
 
     Raises:
-        UserError: if the records are not of a catalogue that is there, or do not have the product.
+        UserError: if the records are not of a catalogue that is there, do not have the product, or masking shall be
+            guided and they have no pairs.
     """
-    directory = Path(config.records)
-    metadata, lengths = read_description(directory)
-    if kind_of(metadata) != PHOTOS:
-        raise UserError(f"{directory}: these are records of {kind_of(metadata)}; explain takes those of a catalogue")
-    if grid_of(metadata) != "kaleido":
-        raise UserError(f"{directory}: explain shows kaleido patches. Received: records of grid {grid_of(metadata)}")
-    splits = [split for split in SPLITS if sum(lengths.get(split, ()))]
-    records, row = _find(directory, splits, config)
-    tokenizer = load_tokenizer(directory)
-    maps = ProductMaps(catalog_of(records, config.catalog), metadata)
-    example = records.example(row)
-    photo = maps.photo(example["photo_id"].decode())
-    aligner = Aligner.load(directory / FOLDER, tokenizer)
+    required = {"records": str(records), "product": product, "seed": seed, "epoch": epoch}
+    config = build_section(ExplainConfig, "preprocess_config", config, options, required)
+    records = Records.of(records)
+    if records.kind != PHOTOS:
+        raise UserError(f"{records.directory}: these are records of {records.kind}; explain takes those of a catalogue")
+    if (grid := grid_of(records.metadata)) != "kaleido":
+        raise UserError(f"{records.directory}: explain shows kaleido patches. Received: records of grid {grid}")
+    import_backend()
+    split, row = _find(records, product)
+    with progress_bars(progress):
+        found = _explain(split, row, _Photos(split, catalog_of(split, catalog)), config, seed, epoch)
+    if out is not None:
+        found.write(out)
+    return found
+
+
+class _Photos:
+    """Reads the photos of records from their catalogue."""
+
+    def __init__(self, records: PhotoRecords, catalog: Catalog):
+        self._ids = records.photo_ids()
+        self._catalog = catalog
+        self._uris = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        uri = self._uris[self._ids[row]]
+        try:
+            return decode(self._catalog.read(uri))
+        except UserError as error:
+            raise UserError(f"{self._catalog.locate(uri)}: {error}") from None
+
+
+def _find(records: Records, product: str) -> tuple[PhotoRecords, int]:
+    """Finds the split and the row of a product's first photo, or of a photo."""
+    for split in map(records.open, records.splits):
+        for row, ids in enumerate(zip(split.product_ids(), split.photo_ids())):
+            if product in ids:
+                return split, row
+    raise UserError(
+        f"{records.directory}: has no product of that id, for example {split.product_ids()[0]}. Received: {product}"
+    )
+
+
+def _explain(
+    records: PhotoRecords, row: int, photos: _Photos, settings: PipelineConfig, seed: int, epoch: int
+) -> Explanation:
+    from kaleido.alignment.aligner import FOLDER, Aligner, texts_of
+
+    settings = resolve_masking(settings, records)
+    tokenizer = load_tokenizer(records.directory)
+    view, photo = records.product(row), photos[row]
     text = texts_of(records, np.array([row]))[0]
     heat = caption = None
-    if aligner:
-        features, product = maps.encode([photo]), photo.product[None]
+    if aligner := Aligner.load(records.directory / FOLDER, tokenizer):
+        features, product = ProductMaps(records.metadata).encode([view.picture]), product_cells(view)[None]
         heat = aligner.heats([text], features, product)[0]
         caption = aligner.caption(features, product)[0]
-    tokens, masked, patches, notes, changed = _draw(config, records, row, tokenizer, maps, photo)
+    tokens, masked, patches, notes, changed = _draw(records, row, photos, tokenizer, settings, seed, epoch)
+    box = tuple(view.box.tolist())
     return Explanation(
-        example["photo_id"].decode(), records.split, example["text"].decode(), photo, words_of(tokenizer, *text), heat,
-        caption, records.index.pairs(row), "alignment" in metadata, tokens, masked, patches, notes, changed,
-    )  # fmt: skip
+        name=records.photo_ids()[row],
+        split=records.split,
+        text=records.example(row)["text"].decode(),
+        photo=photo,
+        mask=spread_mask(view.cells, box, *photo.shape[:2]),
+        box=box,
+        picture=view.picture,
+        words=words_of(tokenizer, *text),
+        heat=heat,
+        caption=caption,
+        pairs=records.index.pairs(row),
+        aligned="alignment" in records.metadata,
+        tokens=tokens,
+        masked=masked,
+        patches=patches,
+        notes=notes,
+        changed=changed,
+    )
 
 
-def _find(directory: Path, splits: list[str], config: ExplainConfig) -> tuple[PhotoRecords, int]:
-    some = ""
-    for split in splits:
-        records = PhotoRecords.open(directory, split)
-        for row in range(len(records)):
-            example = records.example(row)
-            ids = example["product_id"].decode(), example["photo_id"].decode()
-            some = some or ids[0]
-            if config.product in ids:
-                return records, row
-    raise UserError(f"{directory}: has no product of that id, for example {some}. Received: {config.product}")
-
-
-def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tokenizer, maps: ProductMaps, photo):
-    """What the model gets of the photo and its own text in one epoch."""
-    draws = Draws(config.seed, np.array([config.epoch]), np.array([row]))
-    settings = resolve_masking(config.preprocess_config, records)
+def _draw(
+    records: PhotoRecords,
+    row: int,
+    photos: _Photos,
+    tokenizer: Tokenizer,
+    settings: PipelineConfig,
+    seed: int,
+    epoch: int,
+) -> tuple[list[str], np.ndarray, list[np.ndarray], list[str], list[list[int]]]:
+    """Draws what the model gets of a photo and its own text in one epoch: the last five fields of `Explanation`."""
+    draws = Draws(seed, np.array([epoch]), np.array([row]))
     length = min(int(records.index.text_lengths(np.array([row]))[0]), settings.max_text_length - 2)
     ids, words, _ = records.index.texts(np.array([row]), length)
     token_ids = np.concatenate([[[tokenizer.cls_id]], ids, [[tokenizer.sep_id]]], axis=1).astype(np.int32)
@@ -125,13 +169,12 @@ def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tok
     tokens = [tokenizer.token(int(id)).replace("\u2581", "") or " " for id in masks.token_ids[0]]
 
     corruption = Corruption.draw(TASKS, masks.patches, draws)
-    pictures = np.concatenate(cut(photo.photo, photo.box, (CROP,) * 5))
-    levels = [pictures[corruption.vectors[f"level{level}"][0]] for level in range(1, 6)]
+    pictures = _cut(records, row, photos)
+    levels = [pictures[corruption.vectors[f"level{level}"][0]] for level in LEVELS]
     place = int(masks.patches[3][0, 0])
     if len(np.unique(records.index.product)) > 1:
         donor = int(Partners(records.index).donors(np.array([row]), draws)[0])
-        other = maps.photo(records.example(donor)["photo_id"].decode())
-        levels[2][place] = np.concatenate(cut(other.photo, other.box, (CROP,) * 5))[corruption.donor_vectors[0]]
+        levels[2][place] = _cut(records, donor, photos)[corruption.donor_vectors[0]]
     levels[4][masks.patches[5][0]] = 255
     turns = int(corruption.labels["rotation_label"][0])
     notes = [
@@ -140,3 +183,8 @@ def _draw(config: ExplainConfig, records: PhotoRecords, row: int, tokenizer: Tok
     ]  # fmt: skip
     changed = [[], [], *(masks.patches[level][0].tolist() for level in (3, 4, 5))]
     return tokens, masked, levels, notes, changed
+
+
+def _cut(records: PhotoRecords, row: int, photos: _Photos) -> np.ndarray:
+    """Cuts the 74 pictures of a photo: uint8 [74, 96, 96, 3]."""
+    return np.concatenate(cut(photos[row], tuple(records.product(row).box.tolist()), (CROP,) * len(LEVELS)))

@@ -3,24 +3,29 @@
 import base64
 import html
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kaleido.alignment.explanation import Explanation
 from kaleido.alignment.rule import FIRST_PATCH, patch_boxes
 from kaleido.atomic import write_atomically
+from kaleido.records.pairs import Pairs
 from kaleido.vision.kaleido_sheet import ACCENT, GAP, INK, LABEL, MARGIN, PANEL, PAPER, kaleido_sheet
+
+if TYPE_CHECKING:
+    from kaleido.alignment.aligner import Heat
 
 TILE = 150
 """Pixels a side of a word's picture."""
 
 HEAT = (235, 120, 20)
-"""What the greatest heat is tinted with."""
+"""Colour of the greatest heat."""
 
 MOST_TILES = 20
-"""Words shown in the picture; the page shows them all."""
+"""Largest number of words in the picture; the page shows them all."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1640px; color: #343a46; background: #fff }
@@ -30,74 +35,115 @@ mark { background: #f6c9c3; padding: 0 .2em; border-radius: 3px } small { color:
 """
 
 
-def write_explanation(found: Explanation, directory: Path) -> tuple[Path, Path]:
-    """Writes `NAME.png` and `NAME.html`; returns where they are."""
-    name = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in found.name)
-    picture, page = directory / f"{name}.png", directory / f"{name}.html"
-    write_atomically(picture, _png(explanation_picture(found)))
-    write_atomically(page, explanation_page(found).encode())
-    return picture, page
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One photo and its text, from the photo to what the model gets.
 
+    Attributes:
+        name: Id of the photo.
+        split: Split of its product.
+        text: Text of the product as the catalogue has it.
+        photo: uint8 [H, W, 3].
+        mask: bool [H, W], the product, drawn from the cell mask that the records keep.
+        box: (x1, y1, x2, y2) of the product in pixels.
+        picture: uint8 [224, 224, 3], what is in the box.
+        words: Words of the text as the records have it.
+        heat: Heat-maps of these words, or of the caption's; None without an aligner.
+        caption: Words of a generated caption and their attention [n, L]; None without an aligner.
+        pairs: Pairs that the records have.
+        aligned: Whether `align` has seen the records.
+        tokens: Tokens that the model reads.
+        masked: bool, which of the tokens were masked.
+        patches: What the model gets of each level, uint8 [n, s, s, 3].
+        notes: What was done to each level.
+        changed: Places of each level that were changed.
+    """
 
-def explanation_picture(found: Explanation) -> Image.Image:
-    """The way of one product from top to bottom, an RGB picture some 1600 pixels wide."""
-    sheet = kaleido_sheet(found.photo.photo, found.photo.mask, found.photo.box)
-    bands = [("1. The product, found and cut into kaleido patches", sheet)]
-    if tiles := caption_tiles(found)[:MOST_TILES]:
-        bands.append(("2. A generated caption, and where the captioner looked", _row(tiles, sheet.width)))
-    if tiles := pair_tiles(found)[:MOST_TILES]:
-        bands.append(("3. Words of the text and the patches that they are aligned with", _row(tiles, sheet.width)))
-    bands.append(("4. What the model gets: words masked, patches corrupted", _input_panel(found, sheet.width)))
-    title = ImageFont.load_default(size=19)
-    height = sum(band.height + 2 * LABEL for _, band in bands)
-    picture = Image.new("RGB", (sheet.width, height), PAPER)
-    draw, top = ImageDraw.Draw(picture), 0
-    for text, band in bands:
-        draw.text((MARGIN, top + LABEL), text, INK, title, anchor="lm")
-        picture.paste(band, (0, top + 2 * LABEL))
-        top += band.height + 2 * LABEL
-    return picture
+    name: str
+    split: str
+    text: str
+    photo: np.ndarray
+    mask: np.ndarray
+    box: tuple[int, int, int, int]
+    picture: np.ndarray
+    words: list[str]
+    heat: "Heat | None"
+    caption: tuple[list[str], np.ndarray] | None
+    pairs: Pairs
+    aligned: bool
+    tokens: list[str]
+    masked: np.ndarray
+    patches: list[np.ndarray]
+    notes: list[str]
+    changed: list[list[int]]
 
+    def write(self, directory: str | Path) -> tuple[Path, Path]:
+        """Writes `NAME.png` and `NAME.html`; returns their paths."""
+        name = "".join(sign if sign.isalnum() or sign in "-_." else "_" for sign in self.name)
+        picture, page = Path(directory) / f"{name}.png", Path(directory) / f"{name}.html"
+        write_atomically(picture, _png(self.draw()))
+        write_atomically(page, self.page().encode())
+        return picture, page
 
-def explanation_page(found: Explanation) -> str:
-    """The same as a page that needs no other file."""
-    sheet = kaleido_sheet(found.photo.photo, found.photo.mask, found.photo.box)
-    captions, pairs = caption_tiles(found), pair_tiles(found)
-    missing = "<p>No captioner here: <code>python -m kaleido align</code> trains one.</p>"
-    said = missing if found.caption is None else "<p>It says nothing.</p>"
-    none = "<p>No pairs: no word of this text is sure enough.</p>" if found.aligned else missing
-    tokens = " ".join(
-        f"<mark>{html.escape(token)}</mark>" if masked else html.escape(token)
-        for token, masked in zip(found.tokens, found.masked)
-    )
-    x1, y1, x2, y2 = found.photo.box
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(found.name)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(found.name)}</h1>\n"
-        f"<p>{html.escape(found.text)}</p><p><small>{found.split}; product at x {x1} to {x2}, y {y1} to {y2} of a "
-        f"photo of {found.photo.photo.shape[1]} x {found.photo.photo.shape[0]} pixels</small></p>\n"
-        f"<h2>The product, found and cut into kaleido patches</h2>{_img(sheet)}\n"
-        f"<h2>A generated caption, and where the captioner looked</h2>{_figures(captions) or said}\n"
-        f"<h2>Words of the text and the patches that they are aligned with</h2>{_figures(pairs) or none}\n"
-        f"<h2>What the model gets: words masked, patches corrupted</h2><p>{tokens}</p>"
-        f"{_img(_input_panel(found, sheet.width, with_text=False))}</body></html>\n"
-    )
+    def draw(self) -> Image.Image:
+        """Draws the steps from top to bottom: an RGB picture some 1600 pixels wide."""
+        sheet = kaleido_sheet(self.photo, self.mask, self.box)
+        bands = [("1. The product, found and cut into kaleido patches", sheet)]
+        if tiles := caption_tiles(self)[:MOST_TILES]:
+            bands.append(("2. A generated caption, and where the captioner looked", _row(tiles, sheet.width)))
+        if tiles := pair_tiles(self)[:MOST_TILES]:
+            bands.append(("3. Words of the text and the patches that they are aligned with", _row(tiles, sheet.width)))
+        bands.append(("4. What the model gets: words masked, patches corrupted", _input_panel(self, sheet.width)))
+        title = ImageFont.load_default(size=19)
+        height = sum(band.height + 2 * LABEL for _, band in bands)
+        picture = Image.new("RGB", (sheet.width, height), PAPER)
+        draw, top = ImageDraw.Draw(picture), 0
+        for text, band in bands:
+            draw.text((MARGIN, top + LABEL), text, INK, title, anchor="lm")
+            picture.paste(band, (0, top + 2 * LABEL))
+            top += band.height + 2 * LABEL
+        return picture
+
+    def page(self) -> str:
+        """Writes the steps as an HTML page that needs no other file."""
+        sheet = kaleido_sheet(self.photo, self.mask, self.box)
+        missing = "<p>No captioner here: <code>kaleido align</code> trains one.</p>"
+        empty = missing if self.caption is None else "<p>The caption is empty.</p>"
+        no_pairs = "<p>No pairs: no word of this text reaches the confidence.</p>" if self.aligned else missing
+        tokens = " ".join(
+            f"<mark>{html.escape(token)}</mark>" if masked else html.escape(token)
+            for token, masked in zip(self.tokens, self.masked)
+        )
+        x1, y1, x2, y2 = self.box
+        height, width = self.photo.shape[:2]
+        return (
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(self.name)}</title>'
+            f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(self.name)}</h1>\n"
+            f"<p>{html.escape(self.text)}</p><p><small>{self.split}; product at x {x1} to {x2}, y {y1} to {y2} of a "
+            f"photo of {width} x {height} pixels</small></p>\n"
+            f"<h2>The product, found and cut into kaleido patches</h2>{_img(sheet)}\n"
+            f"<h2>A generated caption, and where the captioner looked</h2>{_figures(caption_tiles(self)) or empty}\n"
+            "<h2>Words of the text and the patches that they are aligned with</h2>"
+            f"{_figures(pair_tiles(self)) or no_pairs}\n"
+            f"<h2>What the model gets: words masked, patches corrupted</h2><p>{tokens}</p>"
+            f"{_img(_input_panel(self, sheet.width, with_text=False))}</body></html>\n"
+        )
 
 
 def caption_tiles(found: Explanation) -> list[tuple[str, Image.Image]]:
-    """Each word of the generated caption, and the product with the word's attention."""
+    """Draws the product with the attention of each word of the generated caption."""
     if not found.caption:
         return []
-    return [(word, _heated(found.photo.crop, heat)) for word, heat in zip(*found.caption)]
+    return [(word, _heated(found.picture, heat)) for word, heat in zip(*found.caption)]
 
 
 def pair_tiles(found: Explanation) -> list[tuple[str, Image.Image]]:
-    """Each aligned word, and the product with its heat (where it is a word of the text) and its patches outlined."""
+    """Draws the product with the heat of each aligned word (if it is of the text) and the outlines of its patches."""
     tiles, boxes = [], patch_boxes()
     for word in np.unique(found.pairs.word):
         own = found.pairs.word == word
         heated = found.heat and found.heat.words == found.words
-        tile = _heated(found.photo.crop, found.heat.heat[word]) if heated else _tile(found.photo.crop)
+        tile = _heated(found.picture, found.heat.heat[word]) if heated else _tile(found.picture)
         draw = ImageDraw.Draw(tile)
         for patch in found.pairs.patch[own]:
             edges = boxes[patch - FIRST_PATCH] * (TILE - 1)
@@ -133,7 +179,7 @@ def _input_panel(found: Explanation, width: int, with_text: bool = True) -> Imag
 
 
 def _lines(found: Explanation, width: int, font) -> list[list[tuple[str, bool]]]:
-    """The pieces in lines, each with whether it was masked."""
+    """Breaks the tokens into lines, each token with whether it was masked."""
     lines, left = [[]], 0.0
     for token, masked in zip(found.tokens, found.masked.tolist()):
         size = font.getlength(f"{token} ")
@@ -146,7 +192,7 @@ def _lines(found: Explanation, width: int, font) -> list[list[tuple[str, bool]]]
 
 
 def _row(tiles: list[tuple[str, Image.Image]], width: int) -> Image.Image:
-    """Tiles beside and below each other, each with its word."""
+    """Lays tiles out in rows, each with its word."""
     columns = (width - MARGIN) // (TILE + GAP)
     rows = -(-len(tiles) // columns)
     panel = Image.new("RGB", (width, rows * (TILE + LABEL) + MARGIN), PAPER)
@@ -164,7 +210,7 @@ def _tile(crop: np.ndarray) -> Image.Image:
 
 
 def _heated(crop: np.ndarray, heat: np.ndarray) -> Image.Image:
-    """The product, faded, and redder where the heat is greater."""
+    """Tints the faded product by heat."""
     side = round(len(heat) ** 0.5)
     scaled = (255 * heat / max(heat.max(), 1e-12)).astype(np.uint8).reshape(side, side)
     mask = Image.fromarray(scaled).resize((TILE, TILE), Image.Resampling.BICUBIC)

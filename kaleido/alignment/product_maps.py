@@ -1,116 +1,72 @@
-"""The photos of records as the alignment captioner sees them: feature maps of the products."""
+"""Feature maps of the products of records, as the alignment captioner reads them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
 
 import numpy as np
-from PIL import Image
 
-from kaleido.catalog.catalog import Catalog
-from kaleido.errors import UserError
 from kaleido.progress import tqdm
-from kaleido.records.config import PrepareConfig
-from kaleido.records.reader import PhotoRecords
+from kaleido.records.reader import PhotoRecords, ProductView
 from kaleido.vision.backbones import create_backbone
-from kaleido.vision.photo import decode
-from kaleido.vision.saliency import box_of, create_saliency
-
-SIDE, CELL = 224, 16
-"""Pixels of a product and of a cell of its map: 14 x 14 cells."""
-
-CELLS = (SIDE // CELL) ** 2
+from kaleido.vision.product import CELLS
 
 PRODUCT_SHARE = 0.1
-"""A cell shows the product where so much of it lies on the mask."""
+"""Share of a cell that the product has to fill for the cell to count as product."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProductPhoto:
-    """One photo, found and cut.
-
-    Attributes:
-        photo: uint8 [H, W, 3].
-        mask: bool [H, W].
-        box: (x1, y1, x2, y2) in pixels.
-        crop: uint8 [224, 224, 3], what is in the box.
-        product: float32 [196], 1 where a cell shows the product; everywhere if none does.
-    """
-
-    photo: np.ndarray
-    mask: np.ndarray
-    box: tuple[int, int, int, int]
-    crop: np.ndarray
-    product: np.ndarray
+def product_cells(view: ProductView) -> np.ndarray:
+    """Tells which cells show the product: float32 [196], 1 where they do; 1 everywhere if none does."""
+    product = (view.cells.ravel() > 255 * PRODUCT_SHARE).astype(np.float32)
+    return product if product.any() else np.ones_like(product)
 
 
 class ProductMaps:
-    """Maps of the photos of records, by the saliency and the backbone that the records were made with.
+    """Computes maps with the backbone that the records were made with, from the pictures that they keep.
 
     Args:
-        catalog: Of the records.
-        metadata: Of the records.
+        metadata: Metadata of the records.
     """
 
     BATCH = 32
 
-    def __init__(self, catalog: Catalog, metadata: dict):
-        known = {field.name for field in fields(PrepareConfig)}
-        config = PrepareConfig(**{key: value for key, value in metadata["config"].items() if key in known})
-        self.catalog = catalog
-        self._uris = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
-        self._saliency = create_saliency(config.saliency, config.saliency_weights)
-        self._backbone = create_backbone(config.backbone, config.backbone_weights)
+    def __init__(self, metadata: Mapping):
+        config = metadata["config"]
+        self._backbone = create_backbone(config["backbone"], config["backbone_weights"])
 
-    def photo(self, photo_id: str) -> ProductPhoto:
-        """Reads and cuts one photo.
+    def encode(self, pictures: list[np.ndarray]) -> np.ndarray:
+        """Encodes at most `BATCH` pictures; the network always gets that many.
 
-        Raises:
-            UserError: if it cannot be read any more.
+        Returns:
+            float16 [n, 196, C].
         """
-        uri = self._uris[photo_id]
-        try:
-            photo = decode(self.catalog.read(uri))
-        except UserError as error:
-            raise UserError(f"{self.catalog.locate(uri)}: {error}") from None
-        mask = self._saliency.mask(photo)
-        box = x1, y1, x2, y2 = tuple(int(edge) for edge in box_of(mask))
-        crop = Image.fromarray(photo).crop(box).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        inside = Image.fromarray(mask[y1:y2, x1:x2].astype(np.uint8) * 255)
-        cells = np.asarray(inside.resize((SIDE // CELL, SIDE // CELL), Image.Resampling.BOX))
-        product = (cells.ravel() > 255 * PRODUCT_SHARE).astype(np.float32)
-        return ProductPhoto(photo, mask, box, np.asarray(crop), product if product.any() else np.ones_like(product))
-
-    def encode(self, photos: list[ProductPhoto]) -> np.ndarray:
-        """float16 [n, 196, C], n at most `BATCH`; the network always gets that many."""
-        crops = np.stack([photo.crop for photo in photos])
+        crops = np.stack(pictures)
         maps = self._backbone.encode_map(np.resize(crops, (self.BATCH, *crops.shape[1:])))[: len(crops)]
         return maps.reshape(len(crops), CELLS, -1).astype(np.float16)
 
     def of_records(
-        self, records: PhotoRecords, rows: np.ndarray, what: str
+        self, records: PhotoRecords, rows: np.ndarray, label: str
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Rows in portions: their numbers, maps float16 [n, 196, C] and product float32 [n, 196].
+        """Computes the maps of some records in portions.
 
         Args:
-            records: Of one split.
+            records: Records of one split.
             rows: int [n].
-            what: For the progress bar.
+            label: Label of the progress bar.
+
+        Yields:
+            A portion of the rows, their maps float16 [n, 196, C] and `product_cells` float32 [n, 196].
         """
-        with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(total=len(rows), desc=what, unit="photo") as progress:
+        with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(total=len(rows), desc=label, unit="photo") as progress:
             waiting = []
             for portion in (rows[start : start + self.BATCH] for start in range(0, len(rows), self.BATCH)):
-                waiting.append((portion, [threads.submit(self._of_record, records, row) for row in portion]))
+                waiting.append((portion, [threads.submit(records.product, int(row)) for row in portion]))
                 if len(waiting) == 3:
                     yield self._done(*waiting.pop(0), progress)
-            for portion, photos in waiting:
-                yield self._done(portion, photos, progress)
+            for portion, views in waiting:
+                yield self._done(portion, views, progress)
 
-    def _of_record(self, records: PhotoRecords, row: int) -> ProductPhoto:
-        return self.photo(records.example(int(row))["photo_id"].decode())
-
-    def _done(self, portion, photos, progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found = [photo.result() for photo in photos]
+    def _done(self, portion, views, progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found = [view.result() for view in views]
         progress.update(len(portion))
-        return portion, self.encode(found), np.stack([photo.product for photo in found])
+        return portion, self.encode([view.picture for view in found]), np.stack([product_cells(v) for v in found])

@@ -1,73 +1,73 @@
-"""What alignment found, and how good it is where the catalogue knows the places of parts."""
+"""Metrics of alignment: numbers of pairs, and their quality where the catalogue knows the places of parts."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
-from kaleido.alignment.align import Alignment
-from kaleido.alignment.aligner import texts_of
+from kaleido.alignment.aligner import Aligner, texts_of
 from kaleido.alignment.quality import AlignmentQuality, NamedPart, alignment_quality, named_parts
 from kaleido.alignment.words import words_of
-from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.records.reader import PhotoRecords, grid_of
 from kaleido.text import Tokenizer
 
-FILE = "alignment.json"
 
+def alignment_report(
+    splits: Mapping[str, PhotoRecords], aligner: Aligner, catalog: Catalog | None
+) -> tuple[dict[str, Any], str]:
+    """Counts the pairs of records, and measures them where the catalogue knows the places of parts.
 
-def write_alignment(found: Alignment, catalog: Catalog) -> str:
-    """Writes `alignment.json` beside the records.
+    Args:
+        splits: Aligned records of each split.
+        aligner: The aligner that made the pairs.
+        catalog: Catalogue of the records, if it is there.
 
     Returns:
-        The figures in Markdown.
+        The metrics, and the same in Markdown.
     """
     rows = ["| split | photos | words aligned | pairs | patches of levels 3, 4, 5 |", "|---|---:|---:|---:|---:|"]
-    content = {"config": asdict(found.aligner.config), "threshold": found.aligner.threshold, "splits": {}}
-    for split, records in found.records.items():
+    metrics: dict[str, Any] = {"config": asdict(aligner.config), "threshold": aligner.threshold, "splits": {}}
+    for split, records in splits.items():
         index = records.index
         photos = np.repeat(np.arange(len(index)), np.diff(index.pair_offsets))
         aligned = len(np.unique(np.stack([photos, index.pair_words], axis=1), axis=0)) if len(photos) else 0
         levels = np.histogram(index.pair_patches, bins=[5, 14, 30, 55])[0].tolist()
-        figures = {"photos": len(index), "words_aligned": aligned, "pairs": len(photos), "levels": levels}
-        content["splits"][split] = figures
+        of_split = {"photos": len(index), "words_aligned": aligned, "pairs": len(photos), "levels": levels}
+        metrics["splits"][split] = of_split
         shown = ", ".join(f"{count:,}" for count in levels)
         rows.append(f"| {split} | {len(index):,} | {aligned:,} | {len(photos):,} | {shown} |")
-        if quality := records_quality(records, found.aligner.tokenizer, catalog):
-            figures["parts"] = asdict(quality)
-    for split, figures in content["splits"].items():
-        if quality := figures.get("parts"):
+        if catalog and (quality := records_quality(records, aligner.tokenizer, catalog)):
+            of_split["parts"] = asdict(quality)
+    for split, of_split in metrics["splits"].items():
+        if quality := of_split.get("parts"):
             rows += ["", _quality_line(split, AlignmentQuality(**quality))]
-    path = next(iter(found.records.values())).directory / FILE
-    write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
-    return "\n".join(rows)
+    return metrics, "\n".join(rows)
 
 
 def records_quality(records: PhotoRecords, tokenizer: Tokenizer, catalog: Catalog) -> AlignmentQuality | None:
-    """The figures over all photos whose parts the catalogue knows; None where it knows none, or of a fixed grid."""
+    """Measures the pairs of all photos whose parts the catalogue knows; None if it knows none, or for a fixed grid."""
     if grid_of(records.metadata) != "kaleido":
         return None
     parts = {photo.id: photo.parts for product in catalog.products for photo in product.photos if photo.parts}
     if not parts:
         return None
-    rows = np.arange(len(records))
     found = []
-    for row, text in zip(rows, texts_of(records, rows)):
-        example = records.example(row)
-        of_photo = parts.get(example["photo_id"].decode(), ())
-        named = parts_in_box(words_of(tokenizer, *text), of_photo, example["box"], tokenizer)
-        found.append((named, records.index.pairs(row)))
+    for row, (photo, text) in enumerate(zip(records.photo_ids(), texts_of(records, np.arange(len(records))))):
+        if photo in parts:
+            box = records.product(row).box
+            named = parts_in_box(words_of(tokenizer, *text), parts[photo], box, tokenizer)
+            found.append((named, records.index.pairs(row)))
     return alignment_quality(found)
 
 
 def parts_in_box(words: list[str], parts, box: np.ndarray, tokenizer: Tokenizer) -> list[NamedPart]:
-    """The words that name parts, which are known in pixels of the photo, as is the product's box."""
+    """Finds the words that name parts; boxes of the parts and of the product are in pixels of the photo."""
     x1, y1, x2, y2 = map(float, box)
 
     def cut(word: str) -> list[str]:
-        return [piece for piece in words_of(tokenizer, *tokenizer.encode(word)) if piece]
+        return [part for part in words_of(tokenizer, *tokenizer.encode(word)) if part]
 
     described = []
     for part in parts:

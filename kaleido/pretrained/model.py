@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+import kaleido
 from kaleido.app.model_card import model_card
 from kaleido.app.model_folder import load_model
 from kaleido.app.predictor import Predictor, SignatureRunner
@@ -298,8 +299,8 @@ class Model:
         """What makes the rows of `predict`; made once for the same arguments."""
         _check_batch_size(batch_size)
         application = self._saved.application
-        if _CAPTION not in application.provides and application.answer not in self.signatures:
-            self._require(application.answer, False)
+        if application.answer is not None:
+            self._require(application.answer, application.answer in self.signatures)
         key = (batch_size, repr(sorted(options.items())))
         if key not in self._predictors:
             self._predictors[key] = application.create_predictor(self._saved, batch_size, **options)
@@ -367,9 +368,9 @@ class Model:
         Raises:
             UserError: if the model was fine-tuned already, or an option cannot be used.
         """
-        from kaleido.pretrained.training import finetune
-
-        return finetune(records, task, out, model=self, config=config, progress=progress, options=options, **values)
+        return kaleido.finetune(
+            records, task, out, model=self, config=config, progress=progress, options=options, **values
+        )
 
     def evaluate(self, records: "str | os.PathLike[str] | Records", **arguments: Any) -> dict[str, Any]:
         """Evaluates the model on held-out products; see `kaleido.evaluate`.
@@ -384,9 +385,7 @@ class Model:
         Raises:
             UserError: if the records are of another backbone or vocabulary, or an option cannot be used.
         """
-        from kaleido.pretrained.evaluation import evaluate
-
-        return evaluate(self, records, **arguments)
+        return kaleido.evaluate(self, records, **arguments)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Saves the model with all that is needed to use it and a model card, `README.md`.

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaleido.constants import TASKS
 from kaleido.records.config import PipelineConfig
@@ -11,6 +11,9 @@ from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords, kind_of, read_description
 from kaleido.records.stream import BatchStream
 from kaleido.text import load_tokenizer
+
+if TYPE_CHECKING:
+    from kaleido.records.making import Summary
 
 
 class Records:
@@ -24,6 +27,7 @@ class Records:
         metadata: Everything that `prepare` noted: backbone, feature size, categories, configuration.
         kind: Kind of the records, `photos` for those of a catalogue.
         splits: Number of records of each split that has any.
+        summary: What `prepare` made, where it returned this handle; as text, what the command prints.
 
     Raises:
         UserError: if there are no records, or their description is damaged.
@@ -33,6 +37,7 @@ class Records:
     metadata: Mapping[str, Any]
     kind: str
     splits: Mapping[str, int]
+    summary: "Summary | None" = None
 
     def __init__(self, directory: str | os.PathLike[str]):
         self.directory = Path(directory)

@@ -30,6 +30,8 @@ class Summary:
         seconds: Time it took, 0 where everything was there.
         made: Photos that this took up, where an earlier run or another process had not.
         missing: Files that other shards still have to make; None for records that are complete and in their place.
+        unseen_labels: Labels of held-out products that no training product has.
+        sheet: Picture of the patches of some products.
     """
 
     directory: Path
@@ -38,6 +40,8 @@ class Summary:
     seconds: float
     made: int
     missing: int | None = None
+    unseen_labels: Sequence[str] = ()
+    sheet: Path | None = None
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {split}" for split, count in self.photos.items())
@@ -45,6 +49,10 @@ class Summary:
         rate = f", {self.made:,} of them now, {self.made / self.seconds:.1f} a second" if self.made else ""
         took = f" in {self.seconds:.0f} s{rate}" if self.seconds else ", there already"
         text = f"{self.directory}: photos {counts}{rejected}{took}"
+        if self.unseen_labels:
+            text += f"\nlabels of held-out products that are in no training product: {', '.join(self.unseen_labels)}"
+        if self.sheet:
+            text += f"\nkaleido patches of some products: {self.sheet}"
         if self.missing is None:
             return text
         return (

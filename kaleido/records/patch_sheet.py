@@ -1,49 +1,54 @@
-"""A picture of the kaleido patches of some products of a catalogue."""
+"""A picture of the kaleido patches of some products, as their records have them."""
 
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
 from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
-from kaleido.records.config import PrepareConfig
+from kaleido.records.folder import Records
+from kaleido.records.reader import grid_of
+from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
+from kaleido.vision.photo import decode
+from kaleido.vision.product import spread_mask
 
 FILE = "patches.png"
 PRODUCTS = 8
 
 
-def write_patch_sheet(catalog: Catalog, config: PrepareConfig, directory: Path) -> Path | None:
-    """Draws the patches of some products beside their records, unless the picture is there.
+def write_patch_sheet(catalog: Catalog, records: Records) -> Path | None:
+    """Draws the patches of some training products beside the records, unless the picture is there.
 
     Args:
         catalog: Catalogue that the records were made of.
-        config: Preparation of the records.
-        directory: Folder of the records.
+        records: Records of photos.
 
     Returns:
-        The picture; None for a grid other than `kaleido`, or if no photo can be read.
+        The picture; None for a grid other than `kaleido`, or if no photo can be read any more.
     """
-    if config.grid != "kaleido":
+    if grid_of(records.metadata) != "kaleido":
         return None
-    path = directory / FILE
+    path = records.directory / FILE
     if path.exists():
         return path
-    from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
-    from kaleido.vision.photo import decode
-    from kaleido.vision.saliency import box_of, create_saliency
-
-    remove_leftovers(directory)
-    saliency = create_saliency(config.saliency, config.saliency_weights)
+    train = records.open("train")
+    ids = train.photo_ids()
+    _, first = np.unique(train.index.product, return_index=True)
     sheets = []
-    for product in catalog.products[:: max(1, len(catalog.products) // PRODUCTS)][:PRODUCTS]:
+    for row in first[:: max(1, len(first) // PRODUCTS)][:PRODUCTS].tolist():
+        product = catalog.products[train.index.product[row]]
         try:
-            photo = decode(catalog.read(product.photos[0].uri))
-        except UserError:  # already among the rejects, or preparation would have stopped
+            photo = decode(catalog.read(next(photo.uri for photo in product.photos if photo.id == ids[row])))
+        except UserError:
             continue
-        mask = saliency.mask(photo)
-        sheets.append(kaleido_sheet(photo, mask, box_of(mask)))
+        view = train.product(row)
+        box = tuple(view.box.tolist())
+        sheets.append(kaleido_sheet(photo, spread_mask(view.cells, box, *photo.shape[:2]), box))
     if not sheets:
         return None
+    remove_leftovers(records.directory)
     png = BytesIO()
     kaleido_sheets(sheets).save(png, format="PNG")
     write_atomically(path, png.getvalue())

@@ -1,49 +1,115 @@
-"""From a catalogue to records."""
+"""Preparation: from a catalogue to records."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
+from kaleido.configuration import build_section
 from kaleido.errors import UserError
-from kaleido.progress import tqdm
+from kaleido.progress import progress_bars, tqdm
 from kaleido.records.builder import KaleidoRecords, Portion
-from kaleido.records.config import RUNTIME_KEYS, PrepareConfig
+from kaleido.records.config import RUNTIME_KEYS, PrepareConfig, PrepareRun
 from kaleido.records.extractor import create_extractor
+from kaleido.records.folder import Records
 from kaleido.records.layout import RecordLayout
 from kaleido.records.making import Source, Summary, make_records
+from kaleido.records.patch_sheet import write_patch_sheet
 from kaleido.records.photos import PhotoRows
 from kaleido.records.shard import Shard
-from kaleido.records.splits import assign_splits
+from kaleido.records.splits import assign_splits, unseen_labels_of
 from kaleido.records.work_folder import WorkFolder
 from kaleido.text import Tokenizer, create_tokenizer
 
 
 def prepare(
-    catalog: Catalog, directory: Path, config: PrepareConfig, overwrite: bool = False, shard: Shard | None = None
-) -> Summary:
-    """Makes the records of a catalogue, or goes on where an interrupted run stopped, or finds them made.
+    catalog: str | Path | Catalog,
+    out: str | Path,
+    *,
+    config: PrepareConfig | str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Records:
+    """Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids.
 
-    The same catalogue and configuration give the same bytes, however often a run is interrupted and whatever is left
-    to shards, as far as the backbone computes the same on every host.
+    An interrupted call is continued by the same call; where everything is made already, nothing is done. The same
+    catalogue and configuration give the same bytes, however often a preparation is interrupted and whatever is left to
+    shards, as far as the backbone computes the same on every host.
 
     Args:
-        catalog: Whose photos and texts to take.
-        directory: Where the records go; see `make_records`.
-        config: How to make them.
+        catalog: A catalogue, or its folder.
+        out: Folder of the records to write, with the vocabulary beside them.
+        config: How records are made, or a YAML file that says so; the defaults if not given.
         overwrite: Whether records of another catalogue or configuration are replaced.
-        shard: See `make_records`.
+        progress: Whether progress bars are shown.
+        **options: Fields of `PrepareConfig`, which win over `config`.
 
     Returns:
-        What lies in `directory`; with a shard that is not the last step, what it made.
+        The records; `summary` tells what was made.
 
     Raises:
-        UserError: if a photo is unusable and `on_error` is `stop`, or as `make_records` does.
+        UserError: if a photo is unusable and `on_error` is `stop`, the catalogue cannot be used, or `out` holds
+            something else.
     """
+    catalog, config = _arguments(catalog, out, config, options)
+    with progress_bars(progress):
+        summary = make_catalog_records(catalog, Path(out), config, overwrite)
+        records = Records(out)
+        records.summary = replace(
+            summary,
+            unseen_labels=unseen_labels_of(catalog.products, config),
+            sheet=write_patch_sheet(catalog, records),
+        )
+    return records
+
+
+def prepare_shard(
+    catalog: str | Path | Catalog,
+    out: str | Path,
+    shard: str | Shard,
+    *,
+    config: PrepareConfig | str | Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Summary:
+    """Makes one host's share of the records; `prepare` then makes what is missing and completes them.
+
+    Args:
+        catalog: A catalogue, or its folder.
+        out: Folder of the records; the share waits in `OUT.partial`.
+        shard: Share i of n, written `i/n` and counted from 1.
+        config: As for `prepare`; the same for all shares.
+        overwrite: Refused, because it would remove what the other shares make.
+        progress: Whether progress bars are shown.
+        **options: Fields of `PrepareConfig`, which win over `config`.
+
+    Returns:
+        What was made, and how many files other shares have still to make.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    shard = Shard.parse(shard) if isinstance(shard, str) else shard
+    catalog, config = _arguments(catalog, out, config, options)
+    with progress_bars(progress):
+        return make_catalog_records(catalog, Path(out), config, overwrite, shard)
+
+
+def _arguments(catalog, out, config, options) -> tuple[Catalog, PrepareConfig]:
+    config = build_section(PrepareRun, "prepare_config", config, options, {"catalog": "", "out": str(out)})
+    return Catalog.open(catalog) if isinstance(catalog, str | Path) else catalog, config
+
+
+def make_catalog_records(
+    catalog: Catalog, directory: Path, config: PrepareConfig, overwrite: bool = False, shard: Shard | None = None
+) -> Summary:
+    """Makes the records of a catalogue, or those of one shard, as `make_records` does."""
     return make_records(CatalogSource(catalog, config), directory, overwrite, shard)
 
 
@@ -51,8 +117,8 @@ class CatalogSource(Source):
     """The photos and texts of a catalogue, as `make_records` takes them.
 
     Args:
-        catalog: Whose.
-        config: How to make records of them.
+        catalog: The catalogue.
+        config: How records are made of it.
     """
 
     progress = {"unit": "photo"}

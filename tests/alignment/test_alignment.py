@@ -12,11 +12,10 @@ from kaleido.__main__ import main
 from kaleido.alignment.align import align
 from kaleido.alignment.aligner import FOLDER, Aligner
 from kaleido.alignment.config import AlignConfig
-from kaleido.alignment.product_maps import CELLS
-from kaleido.alignment.run_config import AlignRun
 from kaleido.errors import UserError
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import SentencePieceTokenizer
+from kaleido.vision.product import CELLS
 
 QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
 
@@ -28,7 +27,7 @@ def wardrobe(tmp_path_factory):
     prepare = [
         "prepare",
         f"--catalog={directory}",
-        f"--records={directory}/records",
+        f"--out={directory}/records",
         "--prepare_config.backbone=random",
     ]
     settings = {"saliency": "border", "vocabulary_size": 150, "validation_fraction": 0.2, "test_fraction": 0}
@@ -45,8 +44,7 @@ def records(wardrobe, tmp_path):
 def test_pairs_get_into_the_records_and_stay_the_same(records):
     before = PhotoRecords.open(records, "train")
     assert not len(before.index.pair_words)
-    run = AlignRun(records=str(records), align_config=QUICK)
-    found = align(run)
+    found = align(records, config=QUICK)
     index = found.records["train"].index
     assert found.photos == sum(map(len, found.records.values())) and len(index.pair_words)
     assert (index.pair_patches >= 5).all() and (index.pair_patches < 55).all()
@@ -55,21 +53,21 @@ def test_pairs_get_into_the_records_and_stay_the_same(records):
         assert np.isin(index.pairs(row).word, words).all()
     np.testing.assert_array_equal(found.records["train"].example(0)["pairs"]["word"], index.pairs(0).word)
     assert found.records["train"].fingerprint != before.fingerprint
-    assert align(run).photos == 0
+    assert align(records, config=QUICK).photos == 0
     with pytest.raises(UserError, match="pairs that were made otherwise; replace them with --overwrite true"):
-        align(replace(run, seed=1))
-    again = align(replace(run, overwrite=True, align_config=replace(QUICK, steps=4)))
+        align(records, config=QUICK, seed=1)
+    again = align(records, config=QUICK, steps=4, overwrite=True)
     assert again.photos == found.photos
-    same = align(replace(run, overwrite=True)).records["train"].index
+    same = align(records, config=QUICK, overwrite=True).records["train"].index
     np.testing.assert_array_equal(same.pair_patches, index.pair_patches)
     np.testing.assert_allclose(same.pair_scores, index.pair_scores)
 
 
 def test_the_commands_and_their_errors(records, tmp_path, capsys):
-    explain = ["explain", "wardrobe-000003", f"--records={records}", f"--output={tmp_path / 'out'}"]
+    explain = ["explain", "wardrobe-000003", f"--records={records}", f"--out={tmp_path / 'out'}"]
     assert main(explain) == 0
     page = (tmp_path / "out" / "wardrobe-000003-0.html").read_text(encoding="utf-8")
-    assert "python -m kaleido align" in page
+    assert "kaleido align" in page
     quick = [f"--align_config.{key}={getattr(QUICK, key)}" for key in ("steps", "batch_size", "hidden_size")]
     assert main(["align", f"--records={records}", *quick]) == 0
     shown = capsys.readouterr().out
@@ -80,7 +78,7 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
     assert "were there already" in capsys.readouterr().out
     assert main(explain) == 0
     page = (tmp_path / "out" / "wardrobe-000003-0.html").read_text(encoding="utf-8")
-    assert "python -m kaleido align" not in page and "<mark>" in page
+    assert "kaleido align" not in page and "<mark>" in page
     assert (tmp_path / "out" / "wardrobe-000003-0.png").stat().st_size > 50_000
     for command, message in (
         (["explain", "nobody", f"--records={records}"], "no product of that id, for example wardrobe-"),
@@ -98,9 +96,9 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
 
 
 def test_prepared_again_nothing_is_lost(records, capsys):
-    align(AlignRun(records=str(records), align_config=QUICK))
+    align(records, config=QUICK)
     pairs = PhotoRecords.open(records, "train").index.pair_words
-    prepare = ["prepare", f"--catalog={records.parent}", f"--records={records}", "--prepare_config.backbone=random"]
+    prepare = ["prepare", f"--catalog={records.parent}", f"--out={records}", "--prepare_config.backbone=random"]
     settings = {"saliency": "border", "vocabulary_size": 150, "validation_fraction": 0.2, "test_fraction": 0}
     assert main([*prepare, *(f"--prepare_config.{key}={value}" for key, value in settings.items())]) == 0
     assert "there already" in capsys.readouterr().out

@@ -1,6 +1,5 @@
 """What the ablations of Table 4 are made of: one fixed grid, no saliency, and masking that looks at no pairs."""
 
-import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,11 +9,11 @@ import pytest
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.rule import hottest_patches, patch_boxes
 from kaleido.constants import LEVEL_SLICES, PATCHES
-from kaleido.records.config import PipelineConfig, PrepareConfig
+from kaleido.records.config import PipelineConfig
 from kaleido.records.open import open_records
 from kaleido.records.pairs import Pairs
 from kaleido.records.pipeline import Pipeline
-from kaleido.records.prepare import CatalogSource, prepare
+from kaleido.records.prepare import make_catalog_records
 from kaleido.records.reader import PhotoRecords, grid_of
 from kaleido.vision.patches import FIXED_COLUMNS, FIXED_ROWS, cells, places, positions
 from kaleido.vision.photo import decode
@@ -60,8 +59,8 @@ def test_words_meet_the_fixed_patch_that_is_under_their_heat():
 
 def test_fixed_records_differ_in_their_patches_alone(tmp_path, catalog, prepare_config):
     whole = replace(prepare_config, saliency="none")
-    prepare(catalog, tmp_path / "kaleido", whole)
-    prepare(catalog, tmp_path / "fixed", replace(whole, grid="fixed"))
+    make_catalog_records(catalog, tmp_path / "kaleido", whole)
+    make_catalog_records(catalog, tmp_path / "fixed", replace(whole, grid="fixed"))
     ours, fixed = (open_records(tmp_path / name, "train") for name in ("kaleido", "fixed"))
     assert grid_of(ours.metadata) == "kaleido" and grid_of(fixed.metadata) == "fixed"
     first, second = ours.example(0), fixed.example(0)
@@ -72,13 +71,6 @@ def test_fixed_records_differ_in_their_patches_alone(tmp_path, catalog, prepare_
     assert not np.array_equal(first["features"], second["features"])
     uri = catalog.products[0].photos[0].uri
     assert decode(catalog.read(uri)).shape[:2] == (height, width)
-
-
-def test_records_from_before_there_was_a_choice_are_found(catalog, prepare_config):
-    plan = CatalogSource(catalog, prepare_config).plan
-    assert "grid" not in plan["config"]
-    assert CatalogSource(catalog, replace(prepare_config, grid="fixed")).plan["config"]["grid"] == "fixed"
-    assert PrepareConfig(**{**json.loads(json.dumps(plan["config"])), "crop_sizes": None}).grid == "kaleido"
 
 
 def test_random_masking_looks_at_no_pairs(records, tokenizer, tmp_path):

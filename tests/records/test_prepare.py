@@ -14,7 +14,7 @@ from kaleido.records.builder import KaleidoRecords
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.place import partial_directory
-from kaleido.records.prepare import prepare
+from kaleido.records.prepare import make_catalog_records
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
 
@@ -25,7 +25,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def prepared(tmp_path, catalog, prepare_config):
-    prepare(catalog, tmp_path / "prepared", prepare_config)
+    make_catalog_records(catalog, tmp_path / "prepared", prepare_config)
     return tmp_path / "prepared"
 
 
@@ -86,14 +86,14 @@ def test_same_input_same_bytes_whatever_the_interruptions(tmp_path, catalog, pre
     for reads in (10, 0, 16):
         catalog.reads_left = reads
         with pytest.raises(RuntimeError, match="power cut"):
-            prepare(catalog, again, prepare_config)
+            make_catalog_records(catalog, again, prepare_config)
         assert not again.exists()
         with pytest.raises(UserError, match="interrupted"):
             PhotoRecords.open(again, "train")
     catalog.reads_left = math.inf
     written = {path.name: path.stat().st_mtime_ns for path in partial_directory(again).glob("*/records/*array*")}
     assert written
-    prepare(catalog, again, prepare_config)
+    make_catalog_records(catalog, again, prepare_config)
     assert contents(again) == contents(prepared)
     assert {name: (again / name).stat().st_mtime_ns for name in written} == written
     assert not partial_directory(again).exists()
@@ -102,39 +102,39 @@ def test_same_input_same_bytes_whatever_the_interruptions(tmp_path, catalog, pre
 def test_finished_records_are_kept_or_replaced_on_request(catalog, prepare_config, prepared):
     before = contents(prepared)
     catalog.reads_left = 0
-    assert prepare(catalog, prepared, replace(prepare_config, workers=2, on_error="skip")).seconds == 0
+    assert make_catalog_records(catalog, prepared, replace(prepare_config, workers=2, on_error="skip")).seconds == 0
     with pytest.raises(UserError, match=r"shard_photos 7, now 9.*") as error:
-        prepare(catalog, prepared, replace(prepare_config, shard_photos=9))
+        make_catalog_records(catalog, prepared, replace(prepare_config, shard_photos=9))
     assert "--overwrite" in str(error.value)
     catalog.fingerprint = "0" * 64
     with pytest.raises(UserError, match="fingerprint"):
-        prepare(catalog, prepared, prepare_config)
+        make_catalog_records(catalog, prepared, prepare_config)
     assert contents(prepared) == before
     catalog.reads_left = math.inf
-    prepare(catalog, prepared, replace(prepare_config, shard_photos=9), overwrite=True)
+    make_catalog_records(catalog, prepared, replace(prepare_config, shard_photos=9), overwrite=True)
     assert json.loads((prepared / "metadata.json").read_text())["config"]["shard_photos"] == 9
 
 
 def test_an_interrupted_preparation_of_other_settings_is_not_mixed_in(tmp_path, catalog, prepare_config):
     catalog.reads_left = 10
     with pytest.raises(RuntimeError):
-        prepare(catalog, tmp_path / "mixed", prepare_config)
+        make_catalog_records(catalog, tmp_path / "mixed", prepare_config)
     catalog.reads_left = math.inf
     other = replace(prepare_config, saliency="none")
     with pytest.raises(UserError, match="saliency 'border', now 'none'"):
-        prepare(catalog, tmp_path / "mixed", other)
-    prepare(catalog, tmp_path / "mixed", other, overwrite=True)
-    prepare(catalog, tmp_path / "other", other)
+        make_catalog_records(catalog, tmp_path / "mixed", other)
+    make_catalog_records(catalog, tmp_path / "mixed", other, overwrite=True)
+    make_catalog_records(catalog, tmp_path / "other", other)
     assert contents(tmp_path / "mixed") == contents(tmp_path / "other")
 
 
 def test_a_run_that_made_nothing_binds_nobody(tmp_path, catalog, prepare_config):
     catalog.reads_left = 0
     with pytest.raises(RuntimeError):
-        prepare(catalog, tmp_path / "records", prepare_config)
+        make_catalog_records(catalog, tmp_path / "records", prepare_config)
     catalog.reads_left = math.inf
     other = replace(prepare_config, saliency="none")
-    prepare(catalog, tmp_path / "records", other)
+    make_catalog_records(catalog, tmp_path / "records", other)
     assert PhotoRecords.open(tmp_path / "records", "train").metadata["config"]["saliency"] == "none"
 
 
@@ -142,7 +142,7 @@ def test_other_files_are_left_alone(tmp_path, catalog, prepare_config):
     (tmp_path / "letter.txt").write_text("dear reader")
     for overwrite in (False, True):
         with pytest.raises(UserError, match="other files"):
-            prepare(catalog, tmp_path, prepare_config, overwrite)
+            make_catalog_records(catalog, tmp_path, prepare_config, overwrite)
 
 
 def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
@@ -150,10 +150,10 @@ def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
     catalog.broken = {photo.uri for product in (first, second) for photo in product.photos}
     uri = first.photos[0].uri
     with pytest.raises(UserError, match=f"{uri}.*{first.id}.*broken.*on_error") as error:
-        prepare(catalog, tmp_path / "records", prepare_config)
+        make_catalog_records(catalog, tmp_path / "records", prepare_config)
     assert "\n" not in str(error.value)
     small_shards = replace(prepare_config, on_error="skip", shard_photos=1)  # some files will hold no record
-    summary = prepare(catalog, tmp_path / "skipped", small_shards)
+    summary = make_catalog_records(catalog, tmp_path / "skipped", small_shards)
     assert summary.rejected == len(catalog.broken)
     assert sum(summary.photos.values()) == catalog.photo_count - len(catalog.broken)
     rejects = [json.loads(line) for line in (tmp_path / "skipped" / "rejects.jsonl").read_text().splitlines()]
@@ -168,17 +168,17 @@ def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
 
 def test_vocabulary_can_be_given(tmp_path, catalog, prepare_config, prepared):
     path = next(prepared.glob("*.model"))
-    prepare(catalog, tmp_path / "given", replace(prepare_config, vocabulary=str(path)))
+    make_catalog_records(catalog, tmp_path / "given", replace(prepare_config, vocabulary=str(path)))
     metadata = [json.loads((d / "metadata.json").read_text()) for d in (prepared, tmp_path / "given")]
     assert metadata[0]["vocabulary"] == metadata[1]["vocabulary"]
     with pytest.raises(UserError, match="no vocabulary"):
-        prepare(catalog, tmp_path / "missing", replace(prepare_config, vocabulary="nowhere.model"))
+        make_catalog_records(catalog, tmp_path / "missing", replace(prepare_config, vocabulary="nowhere.model"))
 
 
 def test_holding_out_everything_is_refused(tmp_path, catalog, prepare_config):
     catalog.products = tuple(replace(product, split="test") for product in catalog.products)
     with pytest.raises(UserError, match="validation_fraction"):
-        prepare(catalog, tmp_path / "records", prepare_config)
+        make_catalog_records(catalog, tmp_path / "records", prepare_config)
 
 
 def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):

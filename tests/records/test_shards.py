@@ -22,7 +22,7 @@ from kaleido.errors import UserError
 from kaleido.records import prepare as prepare_module
 from kaleido.records.builder import KaleidoRecords
 from kaleido.records.place import partial_directory
-from kaleido.records.prepare import prepare
+from kaleido.records.prepare import make_catalog_records
 from kaleido.records.shard import Shard
 
 
@@ -43,7 +43,7 @@ def damaged(catalog):
 
 @pytest.fixture
 def unsplit(tmp_path, damaged, config):
-    prepare(damaged, tmp_path / "unsplit", config)
+    make_catalog_records(damaged, tmp_path / "unsplit", config)
     return contents(tmp_path / "unsplit")
 
 
@@ -69,44 +69,44 @@ def test_shards_then_one_command_give_the_bytes_of_an_unsplit_preparation(tmp_pa
     for number in (2, 3, 1):
         damaged.reads_left = 48 // 2  # a third of the files, and not all
         shard = Shard(number, 3)
-        summary = prepare(damaged, directory, config, shard=shard)
+        summary = make_catalog_records(damaged, directory, config, shard=shard)
         assert not directory.exists()
         left -= 3
         assert summary.missing == left
         made += sum(summary.photos.values()) + summary.rejected
         assert f"/{sum(summary.photos.values()) + summary.rejected} [" in capfd.readouterr().err
-        assert prepare(damaged, directory, config, shard=shard) == replace(summary, made=0, seconds=ANY)
+        assert make_catalog_records(damaged, directory, config, shard=shard) == replace(summary, made=0, seconds=ANY)
     assert made == damaged.photo_count
     damaged.reads_left = 0
-    merged = prepare(damaged, directory, config)
+    merged = make_catalog_records(damaged, directory, config)
     assert merged.missing is None
     assert merged.made == 0
     assert merged.rejected == len(damaged.broken)
     assert contents(directory) == unsplit
     assert not partial_directory(directory).exists()
-    assert prepare(damaged, directory, config, shard=Shard(1, 3)).missing is None
+    assert make_catalog_records(damaged, directory, config, shard=Shard(1, 3)).missing is None
     assert not partial_directory(directory).exists()
 
 
 def test_parts_of_hosts_without_a_shared_disk_are_copied_together(tmp_path, damaged, config, unsplit):
     hosts = [tmp_path / name / "records" for name in ("one", "two", "three", "four")]
     for number, directory in enumerate(hosts, start=1):
-        prepare(damaged, directory, config, shard=Shard(number, 4))
+        make_catalog_records(damaged, directory, config, shard=Shard(number, 4))
     for directory in hosts[1:3]:
         shutil.copytree(partial_directory(directory), partial_directory(hosts[0]), dirs_exist_ok=True)
     # The fourth is forgotten: 2 of the 9 files, which hold 7 photos and 1.
     damaged.reads_left = 7
     with pytest.raises(RuntimeError, match="power cut"):
-        prepare(damaged, hosts[0], config)
+        make_catalog_records(damaged, hosts[0], config)
     damaged.reads_left = 1
-    prepare(damaged, hosts[0], config)
+    make_catalog_records(damaged, hosts[0], config)
     assert contents(hosts[0]) == unsplit
 
 
 def test_what_a_copy_cut_off_is_made_again(tmp_path, damaged, config, unsplit):
     directory = tmp_path / "records"
     for number in (1, 2):
-        prepare(damaged, directory, config, shard=Shard(number, 2))
+        make_catalog_records(damaged, directory, config, shard=Shard(number, 2))
     work = next(partial_directory(directory).glob("*/"))
     files = sorted(work.glob("records/*train*array_record*"))
     parts = sorted(work.glob("parts/train*.npz")), sorted(work.glob("parts/train*.jsonl"))
@@ -115,7 +115,7 @@ def test_what_a_copy_cut_off_is_made_again(tmp_path, damaged, config, unsplit):
         path.write_bytes(path.read_bytes()[:size])
     next(path for path in parts[1] if path.stat().st_size).write_bytes(b"")
     parts[0][3].unlink()
-    prepare(damaged, directory, config)
+    make_catalog_records(damaged, directory, config)
     assert contents(directory) == unsplit
 
 
@@ -150,20 +150,20 @@ def other_version(config, monkeypatch, **_):
 )
 def test_parts_made_otherwise_are_refused(tmp_path, catalog, config, monkeypatch, difference, named):
     here, there = tmp_path / "here" / "records", tmp_path / "there" / "records"
-    prepare(catalog, here, config, shard=Shard(1, 4))
+    make_catalog_records(catalog, here, config, shard=Shard(1, 4))
     changed = difference(config, catalog=catalog, monkeypatch=monkeypatch)
-    prepare(catalog, there, changed, shard=Shard(2, 4))
+    make_catalog_records(catalog, there, changed, shard=Shard(2, 4))
     shutil.copytree(partial_directory(there), partial_directory(here), dirs_exist_ok=True)
     before = sorted(partial_directory(here).rglob("*"))
     for shard in (None, Shard(3, 4)):
         with pytest.raises(UserError, match=named) as error:
-            prepare(catalog, here, changed, shard=shard)
+            make_catalog_records(catalog, here, changed, shard=shard)
         assert "\n" not in str(error.value)
     assert sorted(partial_directory(here).rglob("*")) == before
     with pytest.raises(UserError, match=r"delete .*records and .*records\.partial"):
-        prepare(catalog, here, changed, overwrite=True, shard=Shard(1, 4))
-    prepare(catalog, here, changed, overwrite=True)
-    prepare(catalog, there, changed)
+        make_catalog_records(catalog, here, changed, overwrite=True, shard=Shard(1, 4))
+    make_catalog_records(catalog, here, changed, overwrite=True)
+    make_catalog_records(catalog, there, changed)
     if difference is not other_vocabulary:  # the plan allows either
         assert contents(here) == contents(there)
 
@@ -176,7 +176,7 @@ def test_processes_do_not_disturb_each_other(tmp_path, damaged, config, unsplit,
     def run(shard):
         start.wait()
         try:
-            prepare(damaged, directory, config, shard=shard)
+            make_catalog_records(damaged, directory, config, shard=shard)
         except BaseException as error:
             failures.append(error)
 
@@ -186,7 +186,7 @@ def test_processes_do_not_disturb_each_other(tmp_path, damaged, config, unsplit,
     for thread in threads:
         thread.join()
     assert not failures
-    prepare(damaged, directory, config)
+    make_catalog_records(damaged, directory, config)
     assert contents(directory) == unsplit
     assert not partial_directory(directory).exists()
 
@@ -198,11 +198,11 @@ def test_a_published_preparation_ends_the_shards_that_still_run(tmp_path, damage
     def read_until_published(uri):
         if next(reads) == 10:
             damaged.read = read
-            prepare(damaged, directory, config)
+            make_catalog_records(damaged, directory, config)
         return read(uri)
 
     damaged.read = read_until_published
-    assert prepare(damaged, directory, config, shard=Shard(1, 2)).missing is None
+    assert make_catalog_records(damaged, directory, config, shard=Shard(1, 2)).missing is None
     assert contents(directory) == unsplit
 
 
@@ -213,7 +213,7 @@ from pathlib import Path
 from memory_catalog import MemoryCatalog, make_products
 from kaleido.records.place import partial_directory
 from kaleido.records.config import PrepareConfig
-from kaleido.records.prepare import prepare
+from kaleido.records.prepare import make_catalog_records
 from kaleido.records.shard import Shard
 
 catalog = MemoryCatalog(make_products(9))
@@ -235,7 +235,7 @@ def survives(step, *shards):
                 rename(self, target)
     Path.replace = rename
     for shard in shards:
-        prepare(catalog, records, config, shard=shard)
+        make_catalog_records(catalog, records, config, shard=shard)
     os._exit(0)
 
 records = folder / "unsplit"
@@ -294,6 +294,6 @@ def test_the_command_makes_a_shard_and_says_what_is_next(tmp_path, catalog, monk
 
 def test_more_shards_than_files_leave_some_nothing_to_do(tmp_path, prepare_config):
     catalog = MemoryCatalog(make_products(4))
-    summary = prepare(catalog, tmp_path / "records", prepare_config, shard=Shard(40, 40))
+    summary = make_catalog_records(catalog, tmp_path / "records", prepare_config, shard=Shard(40, 40))
     assert sum(summary.photos.values()) == 0
     assert summary.missing

@@ -1,5 +1,6 @@
 """Networks that turn crops into feature vectors, all behind `Backbone`."""
 
+from kaleido.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.vision.backbones.backbone import Backbone
 
@@ -7,22 +8,24 @@ BACKBONES = ("efficientnet_lite0", "resnet50", "random")
 
 
 def create_backbone(name: str, weights: str | None = None) -> Backbone:
-    """Creates the backbone of that name, one of `BACKBONES`.
+    """Creates the backbone of a name, one of `BACKBONES`.
 
     Args:
-        name: `resnet50` is the paper's; `efficientnet_lite0` needs no network access; `random` serves tests.
-        weights: A file of weights; by default those trained on ImageNet.
+        name: `resnet50` is the paper's; `efficientnet_lite0` comes with its weights; `random` serves tests.
+        weights: File of weights; by default those trained on ImageNet.
 
     Raises:
-        UserError: There is none of that name, or its weights cannot be had.
+        UserError: if there is none of that name, or its weights cannot be read or downloaded.
     """
     # Imported on demand: only two of the three need a deep-learning library.
     match name:
         case "efficientnet_lite0":
+            import_backend()
             from kaleido.vision.backbones.efficientnet_lite0 import EfficientNetLite0
 
             return EfficientNetLite0(weights)
         case "resnet50":
+            import_backend()
             from kaleido.vision.backbones.resnet50 import ResNet50
 
             return ResNet50(weights)

@@ -1,5 +1,6 @@
 """Product detection: from a photo to the mask and box of its product (paper section 1.1)."""
 
+from kaleido.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.vision.saliency.base import BorderSaliency, NoSaliency, Saliency, box_of
 
@@ -23,6 +24,7 @@ def create_saliency(name: str, weights: str | None = None) -> Saliency:
         raise UserError(f"saliency {name} has no weights to load; leave them out. Received: {weights}")
     match name:
         case "unet":
+            import_backend()
             from kaleido.vision.saliency.unet_saliency import UnetSaliency
 
             return UnetSaliency(weights)

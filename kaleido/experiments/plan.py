@@ -133,8 +133,8 @@ class Planner:
             places = {"records": str(records.folder / "records"), "out": str(folder / "run")}
             if model:
                 places["model"] = str(model[0].folder / model[1])
-            if hasattr(config, "catalog"):
-                places["catalog"] = self._catalog_of(records)
+            if kinds.is_task(kind):
+                places["catalog"] = _catalog_of(records)
             placed = replace(config, **places)
             subcommand = "finetune" if kinds.is_task(kind) else "pretrain"
             return (Command(subcommand, config=placed),), kinds.task_results(config.task, placed)
@@ -156,7 +156,7 @@ class Planner:
                 records=str(records.folder / "records"),
                 out=str(folder / "run"),
                 model=str(model[0].folder / model[1]),
-                catalog=self._catalog_of(records),
+                catalog=_catalog_of(records),
                 lists=str(self._lists(records, settings)) if config.protocol == "random100" else config.lists,
             )
             name = f"run/retrieval-{config.protocol}-{config.split}"
@@ -212,7 +212,7 @@ class Planner:
         align = self.config("align", experiment.overrides.get("align", {}))
         given: Stage | str
         given, missing = (catalog, "") if catalog else _fingerprint(str(self.preset.catalog["path"]))
-        path = self._catalog_path(catalog)
+        path = str(catalog.folder / WARDROBE) if catalog else str(self.preset.catalog["path"])
         (own, files), (aligned, _) = settings_of(prepare), settings_of(align)
         settings = {f"prepare.{key}": value for key, value in own.items()}
         settings |= {f"align.{key}": value for key, value in aligned.items()}
@@ -228,13 +228,6 @@ class Planner:
         label = f"records of {experiment.name}"
         return self.stage("records", settings, {"catalog": given}, files, modules, make, label, missing=missing)
 
-    def _catalog_path(self, stage: Stage | None) -> str | None:
-        """Names the catalogue: a stage's, or the imported one; None for the original's files, which have none."""
-        return str(stage.folder / WARDROBE) if stage else self.preset.catalog.get("path")
-
-    def _catalog_of(self, records: Stage) -> str | None:
-        return self._catalog_path(next((stage for stage in records.inputs if stage.kind == "catalog"), None))
-
     def _lists(self, records: Stage, settings: Mapping[str, Any]) -> Path:
         """Names the file where all experiments find the same candidates: other patches, but the same products."""
         drawn = {key: value for key, value in settings.items() if key.startswith("candidates_config.")}
@@ -246,6 +239,11 @@ class Planner:
 
 
 _SPLIT_KEYS = ("validation_fraction", "test_fraction", "seed", "on_error")
+
+
+def _catalog_of(records: Stage) -> str | None:
+    """Names the catalogue of some records, which are in another folder; the original's have none."""
+    return getattr(records.commands[0].config, "catalog", None)
 
 
 def _fingerprint(path: str) -> tuple[str, str]:

@@ -100,7 +100,7 @@ def test_every_stage_is_made_once(finished, capsys):
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*")} == stamps
     # What nobody needs any more is gone; what cells are computed from is not.
     assert not list((folder / "runs").rglob("checkpoints"))
-    assert len(list((folder / "runs").rglob("model.safetensors"))) == 2
+    assert len(list((folder / "runs" / "stages").glob("*/run/model/model.safetensors"))) == 2
 
 
 def test_cells_are_recomputed_from_what_was_dumped(finished):

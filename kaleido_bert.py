@@ -8,7 +8,7 @@ nothing from the package before it has looked.
 import runpy
 import sys
 
-FIX = "pip uninstall kaleido; pip install --force-reinstall --no-deps kaleido-bert"
+FIX = "uninstall kaleido, and install kaleido-bert again with --force-reinstall --no-deps"
 
 
 def main() -> None:
@@ -16,6 +16,10 @@ def main() -> None:
     if message := foreign_package():
         print(f"kaleido: {message}", file=sys.stderr)
         sys.exit(2)
+    from kaleido.installation import name_clash
+
+    if message := name_clash():
+        print(f"kaleido: warning: {message}", file=sys.stderr)
     runpy.run_module("kaleido", run_name="__main__")
 
 
@@ -27,7 +31,7 @@ def foreign_package() -> str | None:
         place = getattr(sys.modules.get("kaleido"), "__path__", ["nowhere"])
         return (
             f"the package `kaleido` in {next(iter(place))} is not Kaleido-BERT, or only in parts: another distribution "
-            f"of that name (Plotly's exporter) has taken its place; keep them in separate environments, or: {FIX}"
+            f"of that name (Plotly's exporter) has taken its place; keep them in separate environments, or {FIX}"
         )
     return None
 

@@ -1,6 +1,69 @@
-"""Kaleido: vision-language pre-training for fashion (Kaleido-BERT, CVPR 2021) on Keras 3."""
+"""Kaleido: vision-language pre-training for fashion (Kaleido-BERT, CVPR 2021) on Keras 3.
+
+The names of `__all__` are the public API. They are imported when they are first used, so that `import kaleido` takes
+milliseconds and needs no deep-learning framework.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from kaleido.errors import UserError
 
-__all__ = ["UserError"]
+if TYPE_CHECKING:
+    from kaleido.alignment.align import align
+    from kaleido.alignment.explanation import explain
+    from kaleido.catalog.catalog import Catalog
+    from kaleido.pretrained import model_zoo
+    from kaleido.pretrained.evaluation import evaluate
+    from kaleido.pretrained.hub import list_models, load
+    from kaleido.pretrained.model import Model
+    from kaleido.pretrained.training import finetune, pretrain
+    from kaleido.records.folder import Records
+    from kaleido.records.prepare import prepare
+
 __version__ = "0.2.0"
+
+__all__ = [
+    "Catalog",
+    "Model",
+    "Records",
+    "UserError",
+    "__version__",
+    "align",
+    "evaluate",
+    "explain",
+    "finetune",
+    "list_models",
+    "load",
+    "model_zoo",
+    "prepare",
+    "pretrain",
+]
+
+_HOMES = {
+    "Catalog": "kaleido.catalog.catalog",
+    "Model": "kaleido.pretrained.model",
+    "Records": "kaleido.records.folder",
+    "align": "kaleido.alignment.align",
+    "evaluate": "kaleido.pretrained.evaluation",
+    "explain": "kaleido.alignment.explanation",
+    "finetune": "kaleido.pretrained.training",
+    "list_models": "kaleido.pretrained.hub",
+    "load": "kaleido.pretrained.hub",
+    "model_zoo": "kaleido.pretrained",
+    "prepare": "kaleido.records.prepare",
+    "pretrain": "kaleido.pretrained.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = importlib.import_module(_HOMES[name])
+    found = importlib.import_module(f"{home.__name__}.{name}") if name == "model_zoo" else getattr(home, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Files and folders appear under their final name whole or not at all."""
+"""Atomic writing: files and folders appear under their final name complete or not at all."""
 
 import os
 import shutil
@@ -10,16 +10,16 @@ from kaleido.errors import UserError
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Writes `path` by way of a temporary file beside it, making its folder where needed.
+    """Writes a file by way of a temporary one beside it; creates its folder if missing.
 
     Args:
-        path: What to write.
+        path: File to write.
         data: Its content.
-        durable: Whether it has reached the disk before it gets its name. Without, a power failure may leave an empty
-            file; a killed process may not in either case.
+        durable: Whether to wait until the data is on disk before renaming. Otherwise a power failure may leave an
+            empty file; a killed process leaves no incomplete file in either case.
 
     Raises:
-        UserError: Where the disk refuses.
+        UserError: if the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with refusals_named(path):
@@ -35,10 +35,10 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
 
 @contextmanager
 def folder_written_atomically(directory: Path) -> Iterator[Path]:
-    """Gives an empty folder that takes the place of `directory` at the end, or goes if anything fails.
+    """Yields an empty folder that replaces `directory` at the end, or is removed if anything fails.
 
     Raises:
-        UserError: Where the disk refuses.
+        UserError: if the folder cannot be written.
     """
     temporary = directory.with_name(f".{directory.name}.tmp")
     with refusals_named(directory):
@@ -56,7 +56,7 @@ def folder_written_atomically(directory: Path) -> Iterator[Path]:
 
 
 def remove_atomically(directory: Path) -> None:
-    """Removes a folder if it is there; none with some of its files missing is ever seen under its name."""
+    """Removes a folder if it exists; it is never seen under its name with some of its files missing."""
     former = directory.with_name(f".{directory.name}.former.tmp")
     shutil.rmtree(former, ignore_errors=True)
     if directory.exists():
@@ -65,7 +65,7 @@ def remove_atomically(directory: Path) -> None:
 
 
 def remove_leftovers(*directories: Path) -> None:
-    """Removes the temporary files and folders that killed writers left; no other writer may be at work there."""
+    """Removes the temporary files and folders of killed writers; no other process may be writing there."""
     for directory in directories:
         for leftover in directory.glob(".*.tmp"):
             if leftover.is_dir():
@@ -76,7 +76,7 @@ def remove_leftovers(*directories: Path) -> None:
 
 @contextmanager
 def refusals_named(path: Path) -> Iterator[None]:
-    """Turns what the disk refuses while `path` is written into a UserError that names it."""
+    """Turns an OSError in the body into a UserError that names `path`."""
     try:
         yield
     except OSError as error:
@@ -86,7 +86,7 @@ def refusals_named(path: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """Waits until a file or folder has reached the disk."""
+    """Waits until a file or folder is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -33,6 +33,22 @@ else:
     keras, ops = _LazyModule("keras"), _LazyModule("keras.ops")
 
 
+@contextmanager
+def precision(policy: str | None) -> Iterator[None]:
+    """Sets Keras' dtype policy for the time of a call, and puts the former one back.
+
+    Args:
+        policy: Name of the policy; None leaves the one that is set, which the call may change.
+    """
+    former = keras.config.dtype_policy()
+    try:
+        if policy:
+            keras.config.set_dtype_policy(policy)
+        yield
+    finally:
+        keras.config.set_dtype_policy(former)
+
+
 def import_backend() -> None:
     """Imports Keras on the backend in use (`KERAS_BACKEND`, TensorFlow by default).
 

@@ -1,4 +1,4 @@
-"""Checksums: how a file that was cut off or altered is told from a sound one."""
+"""Checksums, by which truncated and altered files are recognised."""
 
 import hashlib
 import json
@@ -9,24 +9,24 @@ _KEY = "checksum"
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file's content."""
+    """Computes the hexadecimal sha256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(content: dict[str, Any]) -> bytes:
-    """JSON that carries its own checksum: the same content gives the same bytes, so every altered byte is noticed."""
+    """Encodes JSON with its own checksum; the same content gives the same bytes, so any altered byte is noticed."""
     checksum = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     return json.dumps({**content, _KEY: checksum}, indent=1).encode() + b"\n"
 
 
 def unseal(data: bytes) -> dict[str, Any]:
-    """The content that was sealed.
+    """Decodes what `seal` returned.
 
     Raises:
         ValueError: if any byte was altered.
     """
     content = json.loads(data)
     if not isinstance(content, dict) or content.pop(_KEY, None) is None or seal(content) != data:
-        raise ValueError("the content does not fit its checksum")
+        raise ValueError("the content does not match its checksum")
     return content

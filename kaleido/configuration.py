@@ -53,6 +53,7 @@ RENAMED = {
     "scale": "preset",
     "label_column": "label",
     "max_text_length": "text_length",
+    "recognition_config.catalog": "catalog",
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
@@ -126,6 +127,15 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
         raise UserError(f"a value cannot be read: {' '.join(str(error).split())}") from None
 
 
+def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the values that `build` takes by dotted key: aliases replaced, sections taken apart.
+
+    Raises:
+        UserError: for an unknown key, or one that is given twice.
+    """
+    return _flat(values, keys_of(cls), aliases(cls), "")
+
+
 def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
     """Builds a configuration from command-line arguments.
 
@@ -183,12 +193,32 @@ def load(cls: type[Config], path: Path) -> Config:
     return build(cls, {}, [path])
 
 
-def find_file(name: str | Path) -> Path:
-    """The YAML file of a configuration: the file itself, or the ready configuration of this name."""
+def find_file(name: str | Path, kind: str = "") -> Path:
+    """Finds the YAML file of a configuration.
+
+    Args:
+        name: Path of a file, or name of a ready configuration in `configs/` of the working directory or of the package.
+        kind: Folder within `configs/`: `presets`, `experiments`, or none.
+
+    Raises:
+        UserError: if there is no ready configuration of this name.
+    """
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.exists() or len(path.parts) > 1:
+    if path.suffix in (".yaml", ".yml") or path.is_file() or len(path.parts) > 1:
         return path
-    return Path("configs") / f"{name}.yaml"
+    folders = [folder / kind for folder in config_folders()]
+    for folder in folders:
+        if (path := folder / f"{name}.yaml").is_file():
+            return path
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    raise UserError(f"{name}: no such configuration; there are {', '.join(known)}, or name a YAML file")
+
+
+def config_folders() -> tuple[Path, ...]:
+    """Folders of ready configurations: that of the working directory, and that of the package, which comes second."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return Path("configs"), installed if installed.is_dir() else package.parent / "configs"
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""The one exception that a user can cause.
+"""The exception for mistakes of the user.
 
-Commands turn it into a single line on stderr and exit code 2; everything else is a bug and keeps its traceback.
+Commands print it as one line on stderr and exit with code 2; any other exception is a bug and keeps its traceback.
 """
 
 
 class UserError(Exception):
-    """Something in the user's input, files or configuration is wrong.
+    """Raised for an error in the user's input, files or configuration.
 
-    Its message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` if a value helps.
+    The message is one line: what was wrong, where (file, row, key), what to do, and `Received: ...` if a value helps.
     """
 
     def __init__(self, message: str):
-        # Names of files and columns, and the words of libraries, may hold line breaks.
+        # File and column names and the messages of libraries may contain line breaks.
         super().__init__(" ".join(message.splitlines()))

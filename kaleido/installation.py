@@ -13,9 +13,8 @@ def name_clash(package: Path = Path(__file__).parent) -> str | None:
     for record in package.parent.glob("kaleido-*.dist-info/RECORD"):
         if f"\n{package.name}/__init__.py," in f"\n{record.read_text(encoding='utf-8')}":
             return (
-                f"another distribution named kaleido ({record.parent.name}, Plotly's exporter?) is installed in the "
-                "same place and has files of the same names, so it is broken now, and the next change of either breaks "
-                "this one; keep them in separate environments, or: pip uninstall kaleido; "
-                "pip install --force-reinstall --no-deps kaleido-bert"
+                f"{record.parent} is another distribution with the name kaleido (Plotly's exporter), which is broken "
+                "now because files of this one replaced its own; keep them in separate environments, or uninstall "
+                "kaleido, and install kaleido-bert again with --force-reinstall --no-deps"
             )
     return None

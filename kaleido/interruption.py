@@ -1,19 +1,20 @@
-"""SIGTERM leaves as Ctrl-C does: by a KeyboardInterrupt, which cleans up on its way."""
+"""Handling of SIGTERM like Ctrl-C: a KeyboardInterrupt, so that `finally` blocks clean up."""
 
 import os
 import signal
 import sys
 import threading
+from typing import Any
 
 _PAUSE = 0.05
-"""Seconds until a signal that Python swallowed is sent again."""
+"""Seconds until a swallowed signal is sent again."""
 
 
 class Interrupted(Exception):
-    """SIGTERM or Ctrl-C stopped a training; its state was saved, and the same command goes on from there.
+    """Raised when SIGTERM or Ctrl-C stopped a training whose state was saved; the same command resumes it.
 
     Attributes:
-        signal_number: Which signal.
+        signal_number: Number of the signal.
     """
 
     def __init__(self, step: int, signal_number: int):
@@ -22,22 +23,22 @@ class Interrupted(Exception):
 
 
 def obey_termination() -> None:
-    """Makes SIGTERM raise `KeyboardInterrupt(SIGTERM)` in the main thread, whatever that is doing."""
+    """Makes SIGTERM raise `KeyboardInterrupt(SIGTERM)` in the main thread."""
     signal.signal(signal.SIGTERM, _raise)
     sys.unraisablehook = _send_again
 
 
 def ignore_termination() -> None:
-    """For the end, when the work is done: Python's closing down must not end in a traceback."""
+    """Ignores SIGTERM from now on, so that the interpreter's shutdown cannot end in a traceback."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _raise(number, frame):
+def _raise(number: int, frame: Any) -> None:
     raise KeyboardInterrupt(number)
 
 
-def _send_again(unraisable) -> None:
-    """Python drops what is raised in a finaliser or in a weak reference's callback; a signal may arrive just there."""
+def _send_again(unraisable: Any) -> None:
+    """Sends an interrupting signal again whose exception Python dropped, as it does in finalisers and callbacks."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return

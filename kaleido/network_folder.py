@@ -19,6 +19,9 @@ from kaleido.errors import UserError
 
 FORMAT = 3
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+CARD_FILE = "README.md"
+"""Model card; the one file without a checksum, because people write into it."""
+
 _KEYS = ("format", "class", "sha256")
 
 
@@ -55,7 +58,7 @@ def write_network(
         (folder / WEIGHTS_FILE).write_bytes(save(arrays))
         if extra:
             extra(folder)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD_FILE)
         sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
         (folder / CONFIG_FILE).write_bytes(seal({"format": FORMAT, **content, "sha256": sums}))
 
@@ -70,9 +73,24 @@ def read_network_config(directory: Path) -> dict[str, Any]:
     if not is_network_folder(directory):
         raise UserError(f"{path}: no saved model here; name the `model` folder of a run")
     try:
-        content = unseal(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_network_config(data, path)
+
+
+def parse_network_config(data: bytes, path: Path | str) -> dict[str, Any]:
+    """Reads the bytes of a `config.json`.
+
+    Args:
+        data: Content of the file.
+        path: Path or address of the file, for messages.
+
+    Raises:
+        UserError: if it is damaged or has another format.
+    """
+    try:
+        content = unseal(data)
     except ValueError as error:
         raise UserError(f"{path}: damaged: {error}") from None
     if content.get("format") != FORMAT:

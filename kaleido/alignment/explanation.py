@@ -166,7 +166,7 @@ def _draw(
     masked = np.zeros(token_ids.shape[1], bool)
     masked[masks.mlm_positions[0][masks.mlm_weights[0] > 0]] = True
     # SentencePiece's mark of a word's beginning, which few fonts have.
-    tokens = [tokenizer.piece(int(token)).replace("\u2581", "") or " " for token in masks.token_ids[0]]
+    tokens = [tokenizer.token(int(id)).replace("\u2581", "") or " " for id in masks.token_ids[0]]
 
     corruption = Corruption.draw(TASKS, masks.patches, draws)
     pictures = _cut(records, row, photos)

@@ -1,8 +1,10 @@
-"""An application: what a model is built for, in EasyTransfer's five verbs."""
+"""An application: a model with its loss and its metrics, in EasyTransfer's five verbs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from kaleido.backend import ops
 
 if TYPE_CHECKING:
     import keras
@@ -16,39 +18,48 @@ class Application(ABC):
 
     Features and labels both live in a batch (`docs/design.md`), a dict of arrays. `build_model` is called once, inside
     the step's distribution scope; the others may be traced by the backend's compiler, so they use Keras ops.
+
+    Attributes:
+        model: Keras model that `build_model` made.
     """
+
+    model: "keras.Model"
 
     @abstractmethod
     def build_model(self) -> "keras.Model":
         """Makes the model, keeps it as `self.model` and returns it."""
 
-    @abstractmethod
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Runs the model: logits by task. `mode` is `train`, `evaluate` or `predict`."""
+        """Runs the model: outputs by name. `mode` is `train`, `evaluate` or `predict`."""
+        return self.model(features, training=mode == TRAIN)
 
     @abstractmethod
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
-        """How much each task has to count in a batch: float32 scalars by task.
+        """Computes how much each task has to count in a batch: float32 scalars by task, for example labelled rows.
 
         A batch that is cut into parts, over devices or in time, adds these up and divides each part's loss by the sum.
         """
 
-    @abstractmethod
     def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        """This part's share of the loss, a scalar, given the weights of the whole batch."""
+        """Computes this part's share of the loss, a scalar, given the weights of the whole batch.
+
+        By default each task's sum of `loss/TASK` in `build_eval_metrics`, divided by the task's weight.
+        """
+        metrics = self.build_eval_metrics(logits, labels)
+        return sum(metrics[f"loss/{task}"][0] / ops.maximum(weight, 1e-5) for task, weight in weights.items())
 
     @abstractmethod
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
-        """Sum and weight of each metric by tag, for example `accuracy/itm`; they add up over batches."""
+        """Computes sum and weight of each metric by tag, `loss/TASK` among them; they add up over batches."""
 
-    @abstractmethod
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """From logits to what a user reads: probabilities by task."""
+        """Turns the outputs of `build_logits` into what a user reads, for example probabilities."""
+        return dict(output)
 
     @property
     @abstractmethod
     def metric_tags(self) -> tuple[str, ...]:
-        """The tags of `build_eval_metrics`, in order."""
+        """The tags of `build_eval_metrics`, in order; a class attribute where they are always the same."""
 
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
         """Completes mean metrics by tag with what follows from them, at least `loss/total`: the sum of the losses."""

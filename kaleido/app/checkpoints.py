@@ -92,7 +92,7 @@ class CheckpointStore:
         Raises:
             UserError: if there are checkpoints and none is sound.
         """
-        problems = []
+        problems: list[str] = []
         for step in reversed(self.steps()):
             try:
                 return self.load(step), problems

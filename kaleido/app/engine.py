@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -220,7 +221,7 @@ class Engine:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        previous = {}
+        previous: dict[int, Any] = {}
 
         def restore():
             for number, handler in previous.items():

@@ -23,6 +23,8 @@ class FinetuneConfig:
         task: Name of a registered task.
         records: Folder that `prepare` wrote.
         out: Folder of the run: model, checkpoints, logs, metrics, predictions.
+        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for tasks that read
+            its columns.
         model: Saved model to start from, the `model` folder of a run; null trains one from scratch, of the architecture
             in `model_config`.
         mode: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
@@ -36,6 +38,7 @@ class FinetuneConfig:
     task: str
     records: str
     out: str
+    catalog: str | None = None
     model: str | None = None
     mode: Literal["train_and_evaluate", "train", "evaluate"] = "train_and_evaluate"
     seed: int = 0

@@ -8,6 +8,8 @@ from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
 from kaleido.app.model_folder import load_model, read_model_config
 from kaleido.app.records_application import RecordsApplication
 from kaleido.app.registry import finetuning_tasks
+from kaleido.app.signatures import body_of
+from kaleido.backend import keras
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -65,16 +67,24 @@ class Finetuning(RecordsApplication):
     def start_fingerprint(self) -> str:
         return f" {file_sha256(Path(self.config.model) / WEIGHTS_FILE)}" if self.config.model else ""
 
+    def build_model(self) -> "keras.Model":
+        keras.utils.set_random_seed(self.config.seed)
+        self.model = self.create_model(self.content())
+        if self.start:
+            self.copy_start(self.start)
+        return self.model
+
+    def copy_start(self, start: "KaleidoBert") -> None:
+        """Copies the weights that a new model takes from the pre-trained one: by default the body without heads."""
+        body_of(self.model).copy_body(start)
+
     def content(self) -> Mapping[str, Any]:
         """What `create_model` needs of the model that is to be trained: the keys of a saved model's `config.json`."""
-        if self.saved:
-            return self.saved
-        sections = {name: getattr(self.config, name) for name in self.sections}
-        return {
+        return self.saved or {
             "task": self.task,
             "architecture": self.architecture.to_dict(),
             "labels": list(self.names),
-            "task_config": {name: vars(section) for name, section in sections.items()},
+            "task_config": self.task_config(),
         }
 
     def _load_start(self, directory: Path) -> "KaleidoBert":

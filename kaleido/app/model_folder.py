@@ -1,13 +1,15 @@
 """Saved models of tasks: a network folder with the vocabulary, the labels and all that photos and texts go through."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kaleido.app.model_card import model_card
 from kaleido.app.registry import find_task
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
-from kaleido.network_folder import load_variables, read_network_config, write_network
+from kaleido.network_folder import CARD_FILE, load_variables, read_network_config, write_network
 from kaleido.records.config import PipelineConfig
 from kaleido.text import Tokenizer
 
@@ -67,7 +69,7 @@ def save_model(
     processor: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     records: Mapping[str, Any] | None = None,
-    card: str = "",
+    metrics: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a model; the folder appears complete or, if one is there, is replaced whole.
 
@@ -79,14 +81,15 @@ def save_model(
         labels: Names of the classes that it tells apart.
         task_config: Sections of the task's configuration that are needed to use it, by name.
         processor: What photos and texts go through: `text_length`, `backbone`, `photos` (how they were prepared) and
-            `vocabulary`.
+            `vocabulary`. Weights that `photos` names by path are copied into the folder, and `files` says as what.
         training: Configuration that the model was trained with, without the places of files.
         records: Catalogue and fingerprint of the records that it was trained on.
-        card: Text of a model card, written as `README.md`.
+        metrics: Metrics for the model card, which is written as `README.md`.
 
     Raises:
         UserError: if the disk refuses.
     """
+    weights = _named_weights((processor or {}).get("photos") or {})
     content = {
         "class": type(model).__name__,
         "task": task,
@@ -94,7 +97,7 @@ def save_model(
         "heads": list(model.tasks),
         "labels": list(labels),
         "task_config": dict(task_config or {}),
-        "processor": dict(processor or {}),
+        "processor": {**(processor or {}), "files": {key: name for key, (name, _) in weights.items()}},
         "training": dict(training or {}),
         "records": dict(records or {}),
     }
@@ -102,10 +105,20 @@ def save_model(
     def extra(folder: Path) -> None:
         if tokenizer:
             tokenizer.save(folder)
-        if card:
-            (folder / "README.md").write_text(card, encoding="utf-8")
+        for name, path in weights.values():
+            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, folder / name)
+        (folder / CARD_FILE).write_text(model_card(content, metrics), encoding="utf-8")
 
     write_network(directory, content, model.weights, extra)
+
+
+def _named_weights(photos: Mapping[str, Any]) -> dict[str, tuple[str, Path]]:
+    """Weights of the saliency net and the backbone that a preparation named by path: name in the folder, and path."""
+    named = {key: Path(photos[key]) for key in ("saliency_weights", "backbone_weights") if photos.get(key)}
+    # Where a file has been moved since, the path stays, and who uses it without success is told.
+    return {
+        key: (f"{key}{path.suffix if path.is_file() else ''}", path) for key, path in named.items() if path.exists()
+    }
 
 
 def read_model_config(directory: Path) -> dict[str, Any]:

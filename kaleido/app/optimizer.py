@@ -1,5 +1,7 @@
 """Adam and AdamW with warm-up and linear decay."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -64,7 +66,7 @@ class OriginalAdamW(keras.optimizers.Adam):
         options: Of Adam.
     """
 
-    def __init__(self, *args, decay: float = 0.0, **options):
+    def __init__(self, *args: Any, decay: float = 0.0, **options: Any):
         super().__init__(*args, **options)
         self.decay = decay
 

@@ -77,13 +77,16 @@ class Predictor(ABC):
         reads_text: Whether texts are read.
         needs_text: Whether every photo must have one.
         length: Text positions at most.
-        cut: Number of texts that were cut so far.
     """
 
     reads_text: bool
     needs_text: bool = False
     length: int
-    cut: int = 0
+
+    @property
+    def cut(self) -> int:
+        """Number of texts that were cut so far."""
+        return 0
 
     @abstractmethod
     def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:

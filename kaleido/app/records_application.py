@@ -3,6 +3,7 @@
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -13,9 +14,10 @@ from kaleido import configuration
 from kaleido.app.application import Application
 from kaleido.app.checkpoints import CheckpointStore
 from kaleido.app.cluster import Cluster, read_cluster
+from kaleido.app.config import EvaluateConfig
 from kaleido.app.curves import save_curves
 from kaleido.app.model_folder import SavedModel, load_weights, read_model_config, save_model
-from kaleido.app.result import Result
+from kaleido.app.result import Result, task_result
 from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder
 from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
@@ -56,8 +58,12 @@ class RecordsApplication(Application):
         fine_tunes: Whether the task starts from a pre-trained model.
         description: Label of the progress bar of its training.
         answer: Name of the signature that `predict` asks.
-        model: Keras model that `build_model` made.
-        names: Names of the classes that the model tells apart.
+        provides: Names of the signatures that saved models of the task may have, and `caption` where `predict` gives
+            captions; an error about one that a model lacks names the tasks that have it.
+        protocol: Retrieval protocol by which a saved model is evaluated; None for the metrics of its training.
+        names: Names of the classes that the model tells apart; saved with the model as its `labels`.
+        saved_values: Further values, in JSON types, that `create_model` or `predict` need of the training records;
+            saved with the model in its `task_config`.
     """
 
     sections: ClassVar[Mapping[str, type]] = {}
@@ -65,9 +71,11 @@ class RecordsApplication(Application):
     fine_tunes: ClassVar[bool] = False
     description: ClassVar[str] = "train"
     answer: ClassVar[str] = MATCH
+    provides: ClassVar[tuple[str, ...]] = ()
+    protocol: ClassVar[str | None] = None
 
-    model: "keras.Model"
     names: Sequence[str] = ()
+    saved_values: Mapping[str, Any] = {}
 
     def __init__(self, config: Any, saved: Path | None = None):
         self.directory = Path(config.out)
@@ -79,8 +87,11 @@ class RecordsApplication(Application):
         self.task: str = config.task
         self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
         self._step: Step | None = None
-        if saved:
-            self.check_prepared(records, self.saved, saved)
+        if self.saved:
+            self.check_prepared(records, self.saved, self.model_directory)
+            self.names = self.saved["labels"]
+            sections = self.sections.keys()
+            self.saved_values = {k: value for k, value in self.saved["task_config"].items() if k not in sections}
 
     # What a task says about itself.
 
@@ -104,7 +115,10 @@ class RecordsApplication(Application):
 
     @classmethod
     def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
-        """What a saved model can be asked, by name; `predict`, the Python API and the SavedModel have these."""
+        """Makes the functions of a saved model by name, for `predict`, the Python API and the SavedModel.
+
+        By default those of the Kaleido-BERT within the model, `embed` and, with the head `itm`, `match`.
+        """
         return bert_signatures(model)
 
     @classmethod
@@ -137,11 +151,19 @@ class RecordsApplication(Application):
         Args:
             saved: Model of this task.
             batch_size: Photos at once.
-            options: Options of the task's sections that change how a trained model is used.
+            options: Options of the task's sections that change how a trained model is used; None keeps one.
+
+        Raises:
+            UserError: if the task has no such options, or the model does not have the signature `answer`.
         """
         from kaleido.app.predictor import SignaturePredictor
 
-        return SignaturePredictor(saved, batch_size, **options)
+        if given := [name for name, value in options.items() if value is not None]:
+            raise UserError(
+                f"{saved.directory}: a model of the task {saved.content['task']} takes no such options. "
+                f"Received: {', '.join(given)}"
+            )
+        return SignaturePredictor(saved, batch_size)
 
     @classmethod
     def create_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
@@ -169,7 +191,7 @@ class RecordsApplication(Application):
 
     @classmethod
     def result_files(cls, config: Any) -> tuple[str, ...]:
-        """Names of the files, within the run's folder, that a finished training leaves with its evaluation."""
+        """Lists the files, within the run's folder, that a finished training leaves with its evaluation."""
         return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
 
     # What it needs of the records.
@@ -229,23 +251,25 @@ class RecordsApplication(Application):
     # EasyTransfer's verbs.
 
     @classmethod
-    def of_model(cls, directory: Path, records: Path, **evaluate: Any) -> Self:
+    def of_model(cls, directory: Path, records: Path, **options: Any) -> Self:
         """Makes the application of a saved model, to evaluate it on records.
 
         Args:
             directory: Folder of the model.
             records: Folder of records that were prepared like those of its training.
-            evaluate: Keys of `evaluate_config` instead of those of its training.
+            options: Keys of `evaluate_config`, aliases or dotted keys, instead of the configuration of its training.
 
         Raises:
-            UserError: if the records are of another backbone or vocabulary.
+            UserError: if the records are of another backbone or vocabulary, or an option cannot be used.
         """
         content = read_model_config(directory)
         values = {**content["training"], "records": str(records), "out": str(directory)}
-        values["evaluate_config"] = {**values.get("evaluate_config", {}), **evaluate}
         if cls.fine_tunes:
             values["task"] = content["task"]
-        return cls(configuration.build(cls.config_class(), values), Path(directory))
+        kind, own = cls.config_class(), {field.name for field in fields(EvaluateConfig)}
+        changed = {f"evaluate_config.{name}" if name in own else name: value for name, value in options.items()}
+        values = configuration.dotted(kind, values) | configuration.dotted(kind, changed)
+        return cls(configuration.build(kind, values), Path(directory))
 
     def run(self) -> Result | None:
         """Does what `mode` says, and writes model, curves, metrics and the report into the run's folder.
@@ -293,6 +317,7 @@ class RecordsApplication(Application):
             Metrics of the last evaluation, which are also in `metrics.json`.
         """
         metrics = self._train(evaluates=True)
+        assert metrics is not None
         steps = self.config.train_config.total_steps(len(self.open_records("train")))
         self._write_metrics(metrics, steps)
         return metrics
@@ -300,6 +325,7 @@ class RecordsApplication(Application):
     def run_evaluate(self) -> dict[str, float]:
         """Evaluates the saved model; of a run, `metrics.json` is written."""
         metrics = self._evaluate(self._saved_step())
+        assert metrics is not None  # nothing stops this evaluation
         if not self.saved:
             steps = CheckpointStore(self.directory / CHECKPOINTS, 1).steps()
             self._write_metrics(metrics, steps[-1] if steps else None)
@@ -324,15 +350,15 @@ class RecordsApplication(Application):
         A task overrides this to find more than the means of `build_eval_metrics`.
         """
         metrics = self._known_metrics() or self.run_evaluate()
-        split = self.config.evaluate_config.split
-        rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
-        content = {"task": self.task, "split": split, "metrics": metrics}
-        file = json.dumps(content, indent=1).encode() + b"\n"
-        table = "\n".join([f"| {self.task}, {split} | |", "|---|---:|", *rows])
-        return Result(metrics, table, {f"{self.task}-{split}.json": file})
+        return task_result(self.task, self.config.evaluate_config.split, metrics)
 
-    def export_model(self, directory: Path) -> None:
-        """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length."""
+    def export_model(self, directory: Path, metrics: Mapping[str, float] | None = None) -> None:
+        """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length.
+
+        Args:
+            directory: Folder to write.
+            metrics: Metrics for the model card.
+        """
         metadata = self.open_records("train").metadata
         training = {
             name: value
@@ -351,13 +377,19 @@ class RecordsApplication(Application):
             self.task,
             self.tokenizer,
             labels=self.names,
-            task_config={name: training[name] for name in self.sections},
+            task_config=self.task_config(),
             processor=processor,
             training=training,
             records={"fingerprint": self.open_records("train").fingerprint, "catalog": metadata.get("catalog")},
+            metrics=metrics,
         )
 
     # The parts of these.
+
+    def task_config(self) -> dict[str, Any]:
+        """Makes the `task_config` of the saved model: the task's sections, and what it keeps of the records."""
+        sections = {name: configuration.to_dict(getattr(self.config, name)) for name in self.sections}
+        return {**sections, **self.saved_values}
 
     @property
     def metrics_path(self) -> Path:
@@ -429,7 +461,7 @@ class RecordsApplication(Application):
         batches = self.batches("train", training=True, cluster=step.cluster)
         metrics = engine.train(batches, evaluation, self.config.evaluate_config.every)
         if step.cluster.is_chief:
-            self.export_model(self.directory / "model")
+            self.export_model(self.directory / "model", metrics)
         return metrics
 
     def _evaluate(self, step: "Step", stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:

@@ -1,5 +1,6 @@
 """The result of an evaluation: metrics, a table for people, and files."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,3 +31,22 @@ class Result:
         """
         for name, content in self.files.items():
             write_atomically(Path(directory) / name, content)
+
+
+def task_result(
+    task: str, split: str, metrics: Mapping[str, float], files: Mapping[str, bytes] | None = None, **counts: Any
+) -> Result:
+    """Makes the usual result of a task: a table of two columns, and `TASK-SPLIT.json`, written after all other files.
+
+    Args:
+        task: Name of the task.
+        split: Split that was evaluated.
+        metrics: Values by name.
+        files: Content of further files by name.
+        counts: Further values for the JSON file, for example the number of photos.
+    """
+    rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
+    content = {"task": task, "split": split, **counts, "metrics": dict(metrics)}
+    file = json.dumps(content, indent=1).encode() + b"\n"
+    table = "\n".join([f"| {task}, {split} | |", "|---|---:|", *rows])
+    return Result(metrics, table, {**(files or {}), f"{task}-{split}.json": file})

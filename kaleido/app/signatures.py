@@ -38,9 +38,12 @@ def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
     """The functions of any model with a Kaleido-BERT in it.
 
     `embed` gives `pooled` [B, H], `text` [B, T, H] and `patches` [B, 55, H]. Where the model has the head `itm`,
-    `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid.
+    `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid. A model without a
+    Kaleido-BERT has neither.
     """
     bert = body_of(model)
+    if bert is None:
+        return {}
     found = {EMBED: Signature(partial(_embed, bert))}
     if "itm" in getattr(model, "tasks", ()):
         found[MATCH] = Signature(partial(_match, model))

@@ -26,7 +26,7 @@ class Step(ABC):
     """
 
     application: Application
-    optimizer: keras.optimizers.Optimizer | None
+    optimizer: Any
     cluster: Cluster = Cluster()
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured, so that a rate can be told as a share of it."""
+"""Measures the machine's limits, so that a rate can be given as a share of them."""
 
 import os
 import platform
@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from kaleido.backend import keras, ops
+
 PACKAGES = ("numpy", "pillow", "array-record", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
 
 
 def floor(work: Mapping[str, float]) -> dict[str, float | str]:
-    """How near a rate comes to what the machine allows.
+    """Computes how near a rate comes to the machine's limits.
 
     Args:
         work: `examples_per_second`, `bytes_per_example` and `memory_bytes_per_second`, and where there is arithmetic
@@ -35,7 +37,7 @@ def floor(work: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def environment() -> dict[str, str | int]:
-    """What figures depend on: processor, cores, bytes of memory, versions."""
+    """Describes what measurements depend on: processor, cores, bytes of memory, versions."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -52,7 +54,7 @@ def environment() -> dict[str, str | int]:
 
 
 def cores() -> int:
-    """Processors that this process may run on."""
+    """Counts the processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,16 +69,12 @@ def _cpu() -> str:
 
 
 def accelerators() -> int:
-    """Devices of the backend apart from processors."""
-    import keras
-
+    """Counts the devices of the backend that are not processors."""
     return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
 def device() -> str:
-    """Name of the device that the backend computes on; `cpu` where it is the processor."""
-    import keras
-
+    """Names the device that the backend computes on; `cpu` where it is the processor."""
     if not accelerators():
         return "cpu"
     if keras.backend.backend() == "jax":
@@ -91,15 +89,13 @@ def device() -> str:
 
 
 def peak_resident_bytes() -> int:
-    """The most memory that this process has held so far."""
+    """Tells the most memory that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def peak_device_bytes() -> int | None:
-    """The same of its first accelerator; None where there is none, or none that tells."""
-    import keras
-
+    """Tells the most memory used of the first accelerator; None where there is none, or it does not tell."""
     if not accelerators():
         return None
     if keras.backend.backend() == "jax":
@@ -112,14 +108,12 @@ def peak_device_bytes() -> int | None:
 
 
 def matrix_rate(dtype: str, seconds: float = 2.0) -> float:
-    """Floating-point operations a second of the best of many products of large square matrices on one device.
+    """Measures floating-point operations a second: the best of many products of large square matrices on one device.
 
     Args:
-        dtype: `float32` or `bfloat16`; what the backend makes of float32 (TF32 on some GPUs) counts as it.
+        dtype: `float32` or `bfloat16`; where the backend computes float32 as TF32, that counts as float32.
         seconds: Time to spend.
     """
-    from keras import ops
-
     size = 8192 if accelerators() else 2048
     matrix = ops.cast(ops.convert_to_tensor(np.random.default_rng(0).random((size, size), np.float32)), dtype)
     # One element is fetched, so that the product is waited for.
@@ -128,10 +122,10 @@ def matrix_rate(dtype: str, seconds: float = 2.0) -> float:
 
 
 def memory_bandwidth(threads: int, seconds: float = 2.0) -> float:
-    """Bytes a second that the processor reads and writes, added up, in the best of many large copies.
+    """Measures bytes a second that the processor reads and writes, added up: the best of many large copies.
 
     Args:
-        threads: That copy, each its own 128 MB.
+        threads: Threads that copy, each its own 128 MB.
         seconds: Time to spend.
     """
     pairs = [(np.ones(1 << 27, np.uint8), np.zeros(1 << 27, np.uint8)) for _ in range(threads)]
@@ -141,16 +135,23 @@ def memory_bandwidth(threads: int, seconds: float = 2.0) -> float:
 
 
 def device_bandwidth(threads: int, seconds: float = 2.0) -> float:
-    """The same of the memory that the backend computes in: that of one accelerator where there is one."""
+    """Measures the same of the memory that the backend computes in: that of one accelerator where there is one."""
     if not accelerators():
         return memory_bandwidth(threads, seconds)
-    from keras import ops
-
     values = ops.zeros((1 << 28,), "float32")
     # Two copies of which only one is waited for: the difference is free of what starting and fetching cost.
     once = _best_time(lambda: ops.convert_to_numpy((values + 1.0)[0]), seconds / 2)
     twice = _best_time(lambda: ops.convert_to_numpy(((values + 1.0) + 1.0)[0]), seconds / 2)
     return 2 * 4 * (1 << 28) / (twice - once)
+
+
+def calls_per_second(call: Callable[[], object], seconds: float) -> float:
+    """Measures how often a function can be called a second; it is called at least once."""
+    begun, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - begun < seconds:
+        call()
+        done += 1
+    return done / (time.perf_counter() - begun)
 
 
 def _best_time(work: Callable[[], object], seconds: float) -> float:

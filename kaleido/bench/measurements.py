@@ -1,10 +1,11 @@
-"""The measurements of `bench`, each in a process of its own."""
+"""Runs the measurements of `bench`, each in a process of its own."""
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from io import BytesIO
+from typing import Any
 
 from kaleido.backend import import_backend, keras
 from kaleido.bench import machine
@@ -12,19 +13,22 @@ from kaleido.bench.config import MEASUREMENTS, BenchConfig
 from kaleido.errors import UserError
 
 PHOTO_SIZE = (60, 80)
-"""Pixels of the photos that `saliency` and `preparing` draw: those of fashion-small."""
+"""Width and height in pixels of the photos of `saliency` and `preparing`: those of fashion-small."""
 
 SALIENCY = "unet"
-"""Saliency that finds the product in these photos."""
+"""Saliency method of `saliency` and `preparing`."""
 
 VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
-"""Vocabulary and texts of `training`: BERT's, the paper's."""
+"""Vocabulary and text length of the models: BERT's vocabulary, the paper's texts."""
 
 MEAN_TOKENS = 8
-"""Mean tokens of a text in `retrieval`: those of fashion-small's titles in BERT's vocabulary."""
+"""Mean length of a text in `retrieval`: that of fashion-small's titles in BERT's vocabulary."""
 
 CAPTION_TOKENS = 20
-"""Tokens of every caption in `captioning`."""
+"""Length of every caption in `captioning`."""
+
+Measured = tuple[dict[str, Any], dict[str, Any]]
+"""Settings and values of one measurement."""
 
 
 def measure(config: BenchConfig) -> Iterator[tuple[str, dict]]:
@@ -42,7 +46,7 @@ def measure(config: BenchConfig) -> Iterator[tuple[str, dict]]:
 
 
 def _in_its_own_process(name: str, config: BenchConfig) -> dict:
-    """A process's peak of memory never falls: each measurement needs one of its own."""
+    """Measures in a new process: a process's peak of memory never falls."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(_measure, name, config).result()
@@ -51,7 +55,9 @@ def _in_its_own_process(name: str, config: BenchConfig) -> dict:
 
 
 def _measure(name: str, config: BenchConfig) -> dict:
-    """Settings and values of one measurement; what the machine can do is measured after it, beyond its peaks."""
+    """Runs one measurement, then measures the machine's limits, after the peaks of memory were read."""
+    if name not in ("reading", "original"):
+        import_backend()
     settings, values = _MEASUREMENTS[name](config)
     values["peak_resident_bytes"] = machine.peak_resident_bytes()
     bandwidth, devices = machine.memory_bandwidth, 1
@@ -71,46 +77,44 @@ def _measure(name: str, config: BenchConfig) -> dict:
     return {"settings": settings, "values": values}
 
 
-def _reading(config: BenchConfig) -> tuple[dict, dict]:
+def _reading(config: BenchConfig) -> Measured:
     from kaleido.bench.reading import benchmark_reading
 
-    settings = {"batch_size": config.batch_size, "feature_size": config.feature_size, "workers": config.workers}
+    settings = _data_settings(config)
     return settings, benchmark_reading(config.seconds, **settings)
 
 
-def _original(config: BenchConfig) -> tuple[dict, dict]:
+def _original(config: BenchConfig) -> Measured:
     from kaleido.bench.original_text import benchmark_text
 
-    settings = {"batch_size": config.batch_size, "feature_size": config.feature_size, "workers": config.workers}
+    settings = _data_settings(config)
     return settings, benchmark_text(config.seconds, **settings)
 
 
-def _saliency(config: BenchConfig) -> tuple[dict, dict]:
-    import_backend()
+def _data_settings(config: BenchConfig) -> dict[str, Any]:
+    return {"batch_size": config.batch_size, "feature_size": config.feature_size, "workers": config.workers}
+
+
+def _saliency(config: BenchConfig) -> Measured:
     from kaleido.bench.preparing import benchmark_saliency
 
-    values = benchmark_saliency(_photos(), SALIENCY, config.seconds, config.workers)
-    settings = {"saliency": SALIENCY, "photo_size": "x".join(map(str, PHOTO_SIZE)), "workers": config.workers}
-    return {**settings, "precision": "float32"}, values
+    return _photo_settings(config), benchmark_saliency(_photos(), SALIENCY, config.seconds, config.workers)
 
 
-def _preparing(config: BenchConfig) -> tuple[dict, dict]:
-    import_backend()
+def _preparing(config: BenchConfig) -> Measured:
     from kaleido.bench.preparing import benchmark_preparing
 
     values = benchmark_preparing(_photos(), config.backbone, SALIENCY, config.seconds, config.workers)
-    settings = {
-        "saliency": SALIENCY,
-        "backbone": config.backbone,
-        "photo_size": "x".join(map(str, PHOTO_SIZE)),
-        "workers": config.workers,
-        "precision": "float32",
-    }
-    return settings, values
+    return {**_photo_settings(config), "backbone": config.backbone}, values
+
+
+def _photo_settings(config: BenchConfig) -> dict[str, Any]:
+    size = "x".join(map(str, PHOTO_SIZE))
+    return {"saliency": SALIENCY, "photo_size": size, "workers": config.workers, "precision": "float32"}
 
 
 def _photos() -> list[bytes]:
-    """Wardrobe photos as small JPEGs."""
+    """Draws photos of the wardrobe as small JPEGs."""
     from kaleido.wardrobe import draw_products
 
     photos = []
@@ -122,42 +126,44 @@ def _photos() -> list[bytes]:
     return photos
 
 
-def _training(config: BenchConfig) -> tuple[dict, dict]:
-    import_backend()
+def _training(config: BenchConfig) -> Measured:
     from kaleido.app.config import ModelSection, TrainConfig
     from kaleido.bench.training import benchmark_step
 
-    chosen = {"batch_size": config.batch_size, "precision": config.precision, "jit_compile": config.jit_compile}
+    train = {"batch_size": config.batch_size, "precision": config.precision, "jit_compile": config.jit_compile}
     sizes = {"vocab_size": VOCABULARY_SIZE, "feature_size": config.feature_size, "text_length": TEXT_LENGTH}
-    values = benchmark_step(ModelSection(config.size), TrainConfig(**chosen), **sizes, seconds=config.seconds)
-    return {"size": config.size, **chosen, **sizes}, values
+    values = benchmark_step(ModelSection(config.size), TrainConfig(**train), **sizes, seconds=config.seconds)
+    return {"size": config.size, **train, **sizes}, values
 
 
-def _retrieval(config: BenchConfig) -> tuple[dict, dict]:
-    import_backend()
-    from kaleido.app.config import ModelSection
+def _retrieval(config: BenchConfig) -> Measured:
     from kaleido.bench.retrieval import benchmark_scoring
 
-    keras.config.set_dtype_policy(config.precision)
-    architecture = ModelSection(config.size).resolve(VOCABULARY_SIZE, config.feature_size)
-    chosen = {"text_length": TEXT_LENGTH, "mean_pieces": MEAN_TOKENS, "batch_size": config.batch_size}
-    values = benchmark_scoring(architecture, **chosen, seconds=config.seconds)
-    return {"size": config.size, "precision": config.precision, **chosen, "feature_size": config.feature_size}, values
+    settings = {"text_length": TEXT_LENGTH, "mean_tokens": MEAN_TOKENS, "batch_size": config.batch_size}
+    return _inference(config, benchmark_scoring, settings)
 
 
-def _captioning(config: BenchConfig) -> tuple[dict, dict]:
-    import_backend()
-    from kaleido.app.config import ModelSection
+def _captioning(config: BenchConfig) -> Measured:
     from kaleido.bench.captioning import benchmark_captioning
 
+    return _inference(config, benchmark_captioning, {"batch_size": config.batch_size, "tokens": CAPTION_TOKENS})
+
+
+def _inference(config: BenchConfig, benchmark: Callable[..., dict[str, float]], settings: dict[str, Any]) -> Measured:
+    from kaleido.app.config import ModelSection
+
     keras.config.set_dtype_policy(config.precision)
-    architecture = ModelSection(config.size).resolve(VOCABULARY_SIZE, config.feature_size)
-    chosen = {"batch_size": config.batch_size, "pieces": CAPTION_TOKENS}
-    values = benchmark_captioning(architecture, **chosen, seconds=config.seconds)
-    return {"size": config.size, "precision": config.precision, **chosen, "feature_size": config.feature_size}, values
+    model = ModelSection(config.size).resolve(VOCABULARY_SIZE, config.feature_size)
+    values = benchmark(model, **settings, seconds=config.seconds)
+    return {
+        "size": config.size,
+        "precision": config.precision,
+        **settings,
+        "feature_size": config.feature_size,
+    }, values
 
 
-_MEASUREMENTS = {
+_MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "reading": _reading,
     "original": _original,
     "saliency": _saliency,

@@ -1,4 +1,4 @@
-"""How fast the original release's text is read here."""
+"""Measures how fast the original release's text files are read."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ _LINES, _REPEATS = 8, 32
 def benchmark_text(
     seconds: float = 10.0, feature_size: int = 2048, batch_size: int = 64, workers: int = 2
 ) -> dict[str, float]:
-    """Writes pre-training examples as the original's are, six digits a number, then reads them into columns.
+    """Writes pre-training examples like the original's, six digits a number, then times reading them into columns.
 
     The file, 270 MB at the original's feature size, stays in the page cache; the disk is not measured.
 
@@ -50,7 +50,7 @@ def benchmark_text(
 
 
 def _line(schema: Schema, random: np.random.Generator) -> str:
-    """Features as ResNet's are, most of them below one; of the other columns their lengths count alone."""
+    """Writes a line with features like ResNet's, most of them below one, and arbitrary whole numbers."""
     values = (
         random.exponential(0.45, column.length) if column.type == "float" else random.integers(0, 2, column.length)
         for column in schema.columns

@@ -1,4 +1,4 @@
-"""How fast photos become features here."""
+"""Measures how fast features are computed from photos."""
 
 import itertools
 import time
@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 
+from kaleido.bench.machine import calls_per_second
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
 from kaleido.vision.crops import LEVEL_ROWS
@@ -20,15 +21,15 @@ from kaleido.vision.saliency.unet_saliency import UnetSaliency
 def benchmark_preparing(
     photos: Sequence[bytes], backbone_name: str, saliency_name: str, seconds: float, workers: int, batch_size: int = 32
 ) -> dict[str, float]:
-    """Extracts the features of some encoded photos, again and again.
+    """Times the extraction of the features of some encoded photos.
 
     Args:
         photos: Encoded pictures.
-        backbone_name: What encodes the crops, at its own crop sizes.
-        saliency_name: What finds the product.
+        backbone_name: Backbone that encodes the crops, at its own crop sizes.
+        saliency_name: Method that finds the product.
         seconds: Time to measure for, after one uncounted round.
         workers: Threads that decode and crop.
-        batch_size: As `FeatureExtractor` has it.
+        batch_size: Photos of a batch of `FeatureExtractor`.
 
     Returns:
         `examples_per_second` (photos), `decoding_ms` (a photo, one thread: decoding and finding the product), and where
@@ -56,13 +57,13 @@ def benchmark_preparing(
 
 
 def benchmark_saliency(photos: Sequence[bytes], saliency_name: str, seconds: float, workers: int) -> dict[str, float]:
-    """Finds the products of some encoded photos, again and again, from bytes to box.
+    """Times finding the products of some encoded photos, from bytes to box.
 
     Args:
         photos: Encoded pictures.
-        saliency_name: What finds the product.
+        saliency_name: Method that finds the product.
         seconds: Time to measure for, after one uncounted round.
-        workers: Threads, each with a photo of its own.
+        workers: Threads, each of which takes one photo at a time.
 
     Returns:
         `examples_per_second` (photos), `flop_per_example` and `bytes_per_example` (of the net's convolutions; 0 where
@@ -70,11 +71,12 @@ def benchmark_saliency(photos: Sequence[bytes], saliency_name: str, seconds: flo
     """
     saliency = create_saliency(saliency_name)
     with ThreadPoolExecutor(workers) as threads:
-        list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos))
-        begun, done = time.monotonic(), 0
-        while time.monotonic() < begun + seconds:
-            done += len(list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos)))
-        rate = done / (time.monotonic() - begun)
+
+        def find() -> None:
+            list(threads.map(lambda photo: box_of(saliency.mask(decode(photo))), photos))
+
+        find()
+        rate = len(photos) * calls_per_second(find, seconds)
     flop, moved = _saliency_cost(saliency).tolist()
     return {"examples_per_second": rate, "flop_per_example": flop, "bytes_per_example": moved}
 
@@ -86,11 +88,11 @@ def _saliency_cost(saliency: Saliency) -> np.ndarray:
 
 
 def convolution_cost(network: keras.Model, size: int) -> tuple[float, float]:
-    """What a network's convolutions cost on one crop of `size` pixels a side.
+    """Counts the work of a network's convolutions on one crop of `size` pixels a side.
 
     Returns:
         floating-point operations, and bytes of float32 if each reads its input and writes its output once. Kernels do
-        not count, as a batch shares them; activation and bias cost nothing, as the convolution does them in passing.
+        not count, as a batch shares them, nor do activations and biases, which are fused with the convolution.
     """
     sized = keras.models.clone_model(network, input_tensors=keras.Input((size, size, 3)))
     flop = moved = 0

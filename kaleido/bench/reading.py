@@ -1,4 +1,4 @@
-"""How fast records become batches here."""
+"""Measures how fast batches are made of records."""
 
 import tempfile
 import time
@@ -18,13 +18,13 @@ from kaleido.vision.crops import FEATURES
 _VOCABULARY_SIZE = 1000
 
 PAIRS = 12
-"""Aligned pairs of a photo: what the wardrobe's have."""
+"""Aligned pairs of a photo, as many as the wardrobe's have."""
 
 
 def benchmark_reading(
     seconds: float = 10.0, feature_size: int = 2048, batch_size: int = 64, workers: int = 2, photos: int = 2000
 ) -> dict[str, float]:
-    """Writes random records, then reads them at random into training batches.
+    """Writes random records, then times reading them at random into training batches.
 
     The files stay in the page cache, as those of a catalogue that fits into memory do; the disk is not measured.
 

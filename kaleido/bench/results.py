@@ -1,4 +1,4 @@
-"""Saved measurements of `python -m kaleido bench`, shown and compared."""
+"""Saves, shows and compares measurements of `kaleido bench`."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ UNITS = {
     "share_of_floor": (100, "%"),
     "speedup": (1, "times"),
 }
-"""By the end of a value's name: what to multiply it with, and the unit it then has."""
+"""Factor and unit that values are shown with, by the end of their names."""
 
 COMPARED = ("examples_per_second", "share_of_floor", "peak_resident_bytes", "peak_device_bytes")
 
@@ -30,8 +30,8 @@ def save(path: Path, environment: Mapping, measurements: Mapping[str, Mapping]) 
     """Writes measurements as JSON.
 
     Args:
-        path: Where.
-        environment: What all of them depend on.
+        path: File to write.
+        environment: The machine and its versions.
         measurements: By name, `{"settings": {...}, "values": {...}}`.
     """
     result = {"format": FORMAT, "environment": environment, "measurements": measurements}
@@ -42,7 +42,7 @@ def load(path: Path) -> dict:
     """Reads what `save` wrote.
 
     Raises:
-        UserError: It cannot be read, or is something else.
+        UserError: if it cannot be read or is something else.
     """
     try:
         result = json.loads(path.read_bytes())
@@ -61,13 +61,13 @@ def load(path: Path) -> dict:
 
 
 def listing(name: str, measurement: Mapping[str, Mapping]) -> str:
-    """One measurement, a value a line."""
+    """Lists one measurement, a value a line."""
     lines = [f"{name} ({', '.join(f'{key} {value}' for key, value in measurement['settings'].items())})"]
     return "\n".join([*lines, *(f"  {key:<24} {_shown(key, value)}" for key, value in measurement["values"].items())])
 
 
 def comparison(before: Mapping, after: Mapping) -> str:
-    """A Markdown table of what two results both measured; a line for each difference that forbids to compare them."""
+    """Makes a Markdown table of what two results share, and a line for each difference that forbids comparison."""
     rows = ["| | before | after | ratio |", "|---|---:|---:|---:|"]
     notes = _differences("environment", before["environment"], after["environment"])
     for name in before["measurements"] | after["measurements"]:
@@ -84,7 +84,7 @@ def comparison(before: Mapping, after: Mapping) -> str:
 
 
 def worst_loss(before: Mapping, after: Mapping) -> float:
-    """By how many percent the rate fell that fell the most; 0 where none did."""
+    """Computes by how many percent the rate fell that fell the most; 0 where none did."""
     losses = [0.0]
     for name in before["measurements"].keys() & after["measurements"].keys():
         old, new = (result["measurements"][name]["values"]["examples_per_second"] for result in (before, after))

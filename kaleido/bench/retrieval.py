@@ -1,11 +1,9 @@
-"""How fast (text, photo) pairs are scored here."""
-
-import time
-from collections.abc import Callable
+"""Measures how fast pairs of a text and a photo are scored."""
 
 import keras
 import numpy as np
 
+from kaleido.bench.machine import calls_per_second
 from kaleido.bench.training import random_batch
 from kaleido.constants import PATCHES
 from kaleido.model.compiled import compiled
@@ -18,11 +16,11 @@ _PHOTOS, _TEXTS = 32, 512
 
 
 class RandomGallery(Gallery):
-    """Random photos and texts.
+    """A gallery of random photos and texts.
 
     Args:
         config: Sizes of vocabulary and features.
-        lengths: int, of the texts, [CLS] and [SEP] included.
+        lengths: int, lengths of the texts, [CLS] and [SEP] included.
     """
 
     def __init__(self, config: ModelConfig, lengths: np.ndarray):
@@ -37,25 +35,25 @@ class RandomGallery(Gallery):
 
 
 def benchmark_scoring(
-    config: ModelConfig, text_length: int, mean_pieces: int, batch_size: int, seconds: float
+    config: ModelConfig, text_length: int, mean_tokens: int, batch_size: int, seconds: float
 ) -> dict[str, float]:
     """Times the scoring of random pairs by a random model.
 
     Args:
         config: Architecture.
-        text_length: The longest text, [CLS] and [SEP] included.
-        mean_pieces: Of the texts without these; lengths are Poisson distributed.
+        text_length: Length of the longest text, [CLS] and [SEP] included.
+        mean_tokens: Mean length of the texts without these; lengths are Poisson distributed.
         batch_size: Pairs a step.
         seconds: Time to measure for: a third of it on texts that all have the longest length, a third on whole pairs.
 
     Returns:
-        `examples_per_second`; `longest_examples_per_second`, of texts of the longest length;
+        `examples_per_second`; `longest_examples_per_second`, where all texts have the longest length;
         `whole_examples_per_second`, where every pair passes the whole model, padded to the longest length, as in the
-        original release, and `speedup` beside that; `flop_per_example` (matrix products alone) and `bytes_per_example`
-        (the weights, read once a batch, and what was read of the pair) of the first.
+        original release, and `speedup`, the first rate over that; `flop_per_example` (matrix products alone) and
+        `bytes_per_example` (the weights, read once a batch, and the pair's embeddings) of the first.
     """
     model = KaleidoBert(config, ("itm",))
-    drawn = np.clip(2 + np.random.default_rng(0).poisson(mean_pieces, _TEXTS), 3, text_length)
+    drawn = np.clip(2 + np.random.default_rng(0).poisson(mean_tokens, _TEXTS), 3, text_length)
     rates = [
         _rate(PairScorer(model, RandomGallery(config, lengths), batch_size), len(lengths), batch_size, seconds / 3)
         for lengths in (drawn, np.full(_TEXTS, text_length))
@@ -75,10 +73,10 @@ def benchmark_scoring(
 
 
 def scoring_flop(config: ModelConfig, text_length: float) -> float:
-    """Floating-point operations of the matrix products of one pair.
+    """Counts the floating-point operations of the matrix products of one pair.
 
-    The first layer finds its queries, keys and values, and the last computes [CLS] alone, where all heads ask all
-    positions themselves.
+    The first layer is given its queries, keys and values; the last computes [CLS] alone, whose heads attend to the
+    positions without projecting them.
     """
     length, hidden = text_length + PATCHES, config.hidden_size
     projections = 6 * hidden**2
@@ -101,7 +99,7 @@ def _rate(scorer: PairScorer, texts: int, batch_size: int, seconds: float) -> fl
 
     # The first batch of a length takes longer; of a catalogue it is one of hundreds.
     score()
-    return rows * _calls_a_second(score, seconds)
+    return rows * calls_per_second(score, seconds)
 
 
 def _whole_rate(model: KaleidoBert, text_length: int, batch_size: int, seconds: float) -> float:
@@ -109,12 +107,4 @@ def _whole_rate(model: KaleidoBert, text_length: int, batch_size: int, seconds: 
     batch = random_batch(batch_size, text_length, config.vocab_size, config.feature_size, 1)
     score = compiled(model, lambda batch: model(batch)["itm"])
     score(batch)
-    return batch_size * _calls_a_second(lambda: score(batch), seconds)
-
-
-def _calls_a_second(call: Callable[[], object], seconds: float) -> float:
-    begun, done = time.monotonic(), 0
-    while done == 0 or time.monotonic() - begun < seconds:
-        call()
-        done += 1
-    return done / (time.monotonic() - begun)
+    return batch_size * calls_per_second(lambda: score(batch), seconds)

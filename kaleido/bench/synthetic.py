@@ -38,7 +38,7 @@ def write_synthetic(
         photos_a_product: Photos that share product and text.
         shard_photos: Photos a file.
         vocabulary_size: Token ids are below it, and at least 5.
-        longest_text: Pieces of a text at most.
+        longest_text: SpecialTokens of a text at most.
         seed: Of the content.
         pairs_a_photo: Aligned words and patches, drawn at random.
     """

@@ -1,4 +1,4 @@
-"""How fast a training step is here."""
+"""Measures how fast a training step is."""
 
 import time
 
@@ -26,11 +26,11 @@ def benchmark_step(
     Args:
         model: Architecture.
         train: Batch size, precision, XLA, accumulation.
-        vocab_size: Word pieces.
+        vocab_size: Number of tokens.
         feature_size: Length D of a patch feature.
         text_length: Text positions T.
         seconds: Time to measure for, after two uncounted steps.
-        masked_words: Slots M.
+        masked_words: Masked slots M of a text.
 
     Returns:
         `examples_per_second`, `step_ms`, `flop_per_example` (forward and backward, matrix products alone) and
@@ -66,7 +66,7 @@ def benchmark_step(
 def moved_bytes(
     config: ModelConfig, parameters: int, text_length: int, batch_size: int, activation_bytes: int
 ) -> float:
-    """Bytes that a training step must read or write for each example, at least.
+    """Counts the bytes that a training step must read or write for each example, at least.
 
     Of each parameter the weight and Adam's two slots are read and written once and the gradient is written once and
     read once, 4 bytes each. Of each encoder layer what its six products take in is written on the way forward and read
@@ -80,7 +80,7 @@ def moved_bytes(
 
 
 def forward_flop(config: ModelConfig, text_length: int, masked_words: int) -> float:
-    """Floating-point operations of the matrix products of one example's forward pass."""
+    """Counts the floating-point operations of the matrix products of one example's forward pass."""
     length, hidden = text_length + PATCHES, config.hidden_size
     per_token = 8 * hidden**2 + 4 * hidden * config.intermediate_size + 4 * length * hidden
     patches = 2 * PATCHES * (config.feature_size + 5) * hidden
@@ -92,7 +92,7 @@ def forward_flop(config: ModelConfig, text_length: int, masked_words: int) -> fl
 def random_batch(
     rows: int, text_length: int, vocab_size: int, feature_size: int, masked_words: int
 ) -> dict[str, np.ndarray]:
-    """A batch as `docs/design.md` defines it, of random content."""
+    """Draws a batch as `docs/design.md` defines it."""
     random = np.random.default_rng(0)
 
     def integers(high: int, *shape: int) -> np.ndarray:
@@ -118,7 +118,7 @@ def random_batch(
 
 
 class RandomPretraining(PretrainingTasks):
-    """Pre-training of a random model without records, to time it."""
+    """Pre-training of a random model without records."""
 
     def __init__(self, model_config: ModelConfig):
         super().__init__(LossConfig(), model_config.compatibility)

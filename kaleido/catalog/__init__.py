@@ -1,1 +1,1 @@
-"""Products come in: catalogues, tables and importers. No deep-learning library is needed here."""
+"""Catalogues of products, tables and importers; no deep-learning library is needed."""

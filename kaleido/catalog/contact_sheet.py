@@ -1,4 +1,4 @@
-"""Many pictures on one, to be looked at."""
+"""Contact sheets: many pictures with captions in one."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -14,19 +14,19 @@ PART_COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf"
 def contact_sheet(
     pictures: Sequence[Image.Image], captions: Sequence[str], columns: int = 6, cell: int = 160
 ) -> Image.Image:
-    """Lays pictures out row by row, each fitted into a square cell with its caption below, cut to the cell's width.
+    """Draws pictures row by row in square cells, each with its caption below, cut to the cell's width.
 
     Args:
-        pictures: At least one, of any mode and size.
-        captions: As many; a line break begins another line.
-        columns: Cells a row; fewer pictures make a narrower sheet.
+        pictures: One or more pictures of any mode and size.
+        captions: A caption for each picture; line breaks are kept.
+        columns: Cells in a row; fewer pictures make a narrower sheet.
         cell: Width and height of a cell, without its caption, in pixels.
 
     Returns:
-        An RGB picture.
+        RGB picture.
 
     Raises:
-        ValueError: Where there is no picture, or not one caption a picture.
+        ValueError: if there is no picture or the number of captions differs.
     """
     if not pictures or len(pictures) != len(captions):
         raise ValueError(
@@ -34,7 +34,7 @@ def contact_sheet(
         )
     font = ImageFont.load_default_imagefont()
     line_height = font.getbbox("Ag")[3]
-    # The bitmap font has the characters of Latin-1 alone.
+    # The bitmap font has the characters of Latin-1 only.
     texts = [caption.encode("latin-1", "replace").decode("latin-1").splitlines() or [""] for caption in captions]
     columns = min(columns, len(pictures))
     width, height = cell + MARGIN, cell + MARGIN + line_height * max(map(len, texts))
@@ -50,20 +50,20 @@ def contact_sheet(
 
 
 def fit(picture: Image.Image, cell: int) -> Image.Image:
-    """The picture in RGB, scaled up or down so that its longer side is `cell` pixels."""
+    """Converts a picture to RGB and scales it so that its longer side is `cell` pixels."""
     scale = cell / max(picture.size)
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    return picture.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
 
 
 def with_truth(picture: Image.Image, photo: Photo, mask: Image.Image | None, cell: int) -> Image.Image:
-    """The picture fitted into a cell, with what is known of it drawn on: part boxes, their names, the mask's outline.
+    """Scales a photo to a cell and draws its ground truth on it: part boxes, their names and the mask's outline.
 
     Args:
-        picture: The photo as read, to whose pixels the boxes refer.
-        photo: Its boxes are drawn.
-        mask: Grey, of the photo's size, 255 on the product; None where there is none.
-        cell: As in `contact_sheet`.
+        picture: The photo in the size that its boxes refer to.
+        photo: The photo's boxes and parts.
+        mask: Grey picture of the photo's size, 255 on the product; None if unknown.
+        cell: Longer side of the result in pixels.
     """
     marked = fit(picture, cell)
     if mask is not None:

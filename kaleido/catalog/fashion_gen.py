@@ -1,8 +1,8 @@
-"""Import of Fashion-Gen as published: two HDF5 files of tens of GB, one row a photo (paper notes, section 5)."""
+"""Import of Fashion-Gen as published: two HDF5 files of tens of GB with one photo a row."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 
@@ -25,17 +25,17 @@ ATTRIBUTES = ("brand", "composition", "department", "gender", "season")
 ROWS_AT_ONCE = 4096
 
 
-def import_fashion_gen(paths: Mapping[str, str | Path], rejects: Rejects) -> Imported:
-    """Groups the rows of the files by product; the photos themselves are not read.
+def import_fashion_gen(paths: Mapping[str, str | os.PathLike[str]], rejects: Rejects) -> Imported:
+    """Groups the rows of the files by product; photos are not read.
 
     A product's text is that of its first row. The paper trains on the train file and tests on the validation file.
 
     Args:
         paths: HDF5 files by split: `train`, `test`.
-        rejects: Takes the rows that cannot be used.
+        rejects: Collects the rows that cannot be used.
 
     Raises:
-        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+        UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     sources = {split: Hdf5Source(path) for split, path in paths.items()}
     products: dict[str, Product] = {}
@@ -51,7 +51,7 @@ def import_fashion_gen(paths: Mapping[str, str | Path], rejects: Rejects) -> Imp
 
 
 def _rows(source: Hdf5Source) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields index and text columns of every row, several rows read at a time."""
+    """Yields index and text columns of every row; several rows are read at a time."""
     columns = {name: source.column(name) for name in (PRODUCT_ID, *TEXTS.values(), POSE)}
     columns |= {key: source.column(f"input_{key}") for key in ATTRIBUTES if f"input_{key}" in source.columns}
     count = len(source.column(IMAGES))
@@ -77,7 +77,7 @@ def _rows(source: Hdf5Source) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _decoded(value: object) -> str:
-    """Text of a cell: bytes as UTF-8 where they are, else as Windows' superset of Latin-1, else as Latin-1."""
+    """Decodes a cell: bytes as UTF-8 if they are valid, else as Windows-1252, else as Latin-1."""
     if not isinstance(value, bytes):
         return str(value)
     for encoding in ("utf-8", "cp1252"):

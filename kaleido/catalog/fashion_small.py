@@ -1,7 +1,7 @@
-"""Import of the public "Fashion Product Images (Small)": `styles.csv` and `images/ID.jpg`, one photo a product."""
+"""Import of "Fashion Product Images (Small)": `styles.csv` and `images/ID.jpg`, one photo a product."""
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.product import Photo, Product
@@ -14,26 +14,23 @@ TABLE = "styles.csv"
 COLUMNS = {"id": "id", "title": "productDisplayName", "category": "masterCategory", "subcategory": "subCategory"}
 
 
-def import_fashion_small(paths: Mapping[str, str | Path], rejects: Rejects) -> Imported:
-    """Reads one or more copies of the layout.
+def import_fashion_small(paths: Mapping[str, str | os.PathLike[str]], rejects: Rejects) -> Imported:
+    """Reads the products of one or more zips or folders.
 
     Args:
-        paths: Zips or unpacked folders by split: `train`, `validation`, `test`, or the empty split where preparation
-            may choose.
-        rejects: Takes the rows that cannot be used, those whose photo is missing among them.
+        paths: Zips or folders by split: `train`, `validation`, `test`, or empty to leave the choice to `prepare`.
+        rejects: Collects the rows that cannot be used, among them those whose photo is missing.
 
     Raises:
-        UserError: Where a file or column is missing, or a row is rejected and `rejects` stops.
+        UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     sources = {split or "photos": open_source(path) for split, path in paths.items()}
     products: dict[str, Product] = {}
     for (name, source), split in zip(sources.items(), paths):
         if problem := source.problem(TABLE):
-            raise UserError(
-                f"{source.path}: {problem}; give the zip or folder that has {TABLE} and images/ at its top."
-            )
-        # The published table leaves the commas of product names, its last column, unquoted.
-        table = read_table(source.read(TABLE), f"{source.path}/{TABLE}", rejects, join_surplus=True)
+            raise UserError(f"{source.path}: {problem}; give the zip or folder with {TABLE} and images/ at its top.")
+        # In the published table the commas of product names, its last column, are not quoted.
+        table = read_table(bytes(source.read(TABLE)), f"{source.path}/{TABLE}", rejects, join_surplus=True)
         for column in COLUMNS.values():
             table.require(column, "this is not the layout of fashion-small; try `catalog import folder`")
         for row in table.rows:

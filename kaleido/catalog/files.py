@@ -137,7 +137,8 @@ def read_products(directory: Path) -> tuple[Product, ...]:
 
 def check_products(products: Iterable[Product]) -> None:
     """Raises a `UserError` if there is no product or one is invalid or repeated."""
-    product_ids, photo_ids = set(), set()
+    product_ids: set[str] = set()
+    photo_ids: set[str] = set()
     for product in products:
         if problem := _problem(product, product_ids, photo_ids):
             raise UserError(f"Product {product.id!r} {problem}.")

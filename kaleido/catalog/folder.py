@@ -1,4 +1,4 @@
-"""Import of the common case: a table of products and a folder or zip of photos."""
+"""Import of a table of products and a folder or zip of photos."""
 
 import json
 import os
@@ -84,23 +84,23 @@ def table_path(source: str | os.PathLike[str], table: str | os.PathLike[str]) ->
 def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:
     problem = photos.problem(table.as_posix())
     if not problem:
-        return read_table(photos.read(table.as_posix()), f"{photos.path}/{table.as_posix()}", rejects)
+        return read_table(bytes(photos.read(table.as_posix())), f"{photos.path}/{table.as_posix()}", rejects)
     if not os.path.isfile(table):
-        raise UserError(f"{photos.path}: the table {problem}, nor is it a file elsewhere; name it with --table.")
+        raise UserError(f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.")
     return read_table_file(table, rejects)
 
 
 def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tuple[str, ...]]:
     resolved = resolve_columns(columns, table, FIELDS)
     if not resolved["id"]:
-        table.require("id", "say which it is by --columns id=COLUMN")
+        table.require("id", "name it with --columns id=COLUMN")
     if not resolved["title"] and not resolved["description"]:
-        table.require("title", "say which it is by --columns title=COLUMN or description=COLUMN")
+        table.require("title", "name it with --columns title=COLUMN or description=COLUMN")
     return resolved
 
 
 class _ProductReader:
-    """Makes a product of one row; raises RowError."""
+    """Makes products of rows; raises `RowError` if it cannot."""
 
     def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
         self._source = source
@@ -123,7 +123,7 @@ class _ProductReader:
     def _photo_named(self, product_id: str) -> str:
         candidates = [f"images/{product_id}{suffix}" for suffix in PHOTO_SUFFIXES]
         problems = [self._source.problem(path) for path in candidates]
-        # Where none is there, the first says so when it is checked.
+        # If none exists, the check of the first one reports it.
         return next((path for path, problem in zip(candidates, problems) if not problem), candidates[0])
 
 
@@ -135,7 +135,7 @@ def _joined(known: Product, more: Product) -> Product:
 
 
 def _numbered(product: Product) -> Product:
-    """Checks what several rows make up together, and gives the photos their ids."""
+    """Checks a product that may come from several rows, and numbers its photos."""
     if not product.text:
         raise RowError(f"product {product.id!r} has neither a title nor a description")
     uris = [photo.uri for photo in product.photos]

@@ -1,4 +1,4 @@
-"""What every importer returns."""
+"""Result of every importer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from kaleido.catalog.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The products of an import and where their photos lie.
+    """Products and the places of their photos.
 
     Attributes:
-        sources: What the first part of each photo's `uri` means.
-        products: In the input's order.
+        sources: Where photos are read from, by the first part of their `uri`.
+        products: Products in the input's order.
     """
 
     sources: Mapping[str, Source]

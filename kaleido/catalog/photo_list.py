@@ -1,4 +1,4 @@
-"""Photos to look at, in a folder or listed in a table with their texts, without a catalogue."""
+"""Lists of photos without a catalogue: those of a folder, or those of a table with their texts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,25 +13,25 @@ from kaleido.catalog.table import Row, Table, read_table_file
 from kaleido.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-"""Of the photos that are looked for in a folder."""
+"""File name suffixes of photos in a folder."""
 
 FIELDS = ("id", "title", "description", PHOTOS)
 
 Texts = Literal["required", "optional", "unused"]
 
 _SHORT = {"text": "title", "photo": PHOTOS}
-"""What a table of photos and texts calls its columns."""
+"""Short names of columns that a table of photos may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedPhoto:
-    """A photo and its text.
+    """Photo with its text.
 
     Attributes:
-        path: In the list's source.
-        text: As a product's text: title and description joined; empty where there is none.
-        key: What tells it from others, by column: `photo`, and of a table `row` and, where it has one, `id`.
-        place: `FILE, row N`, empty of a folder.
+        path: Path in the list's source.
+        text: Title and description joined, as a product's text; empty if there is none.
+        key: Columns that identify the photo in results: `photo`; for a table also `row` and, if it has one, `id`.
+        place: `FILE, row N` for messages; empty for a folder.
     """
 
     path: str
@@ -42,12 +42,12 @@ class ListedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class PhotoList:
-    """Photos in order.
+    """Photos in order, at least one.
 
     Attributes:
-        name: What to call the list.
-        source: Where the photos lie.
-        photos: At least one.
+        name: Name of the folder or table.
+        source: Folder or zip with the photos.
+        photos: Photos with their texts.
         rejects: Rows of the table that cannot be used.
     """
 
@@ -58,10 +58,10 @@ class PhotoList:
 
 
 def photos_of_folder(directory: Path) -> PhotoList:
-    """The photos of a folder and its sub-folders, sorted by path; hidden files do not count.
+    """Lists the photos of a folder and its sub-folders, sorted by path, without hidden files.
 
     Raises:
-        UserError: Where there is no such folder, or no photo in it.
+        UserError: if the folder does not exist or has no photo.
     """
     source = FolderSource(directory)
     files = (path for path in source.path.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -74,27 +74,27 @@ def photos_of_folder(directory: Path) -> PhotoList:
 def photos_of_table(
     table: Path,
     rejects: Rejects,
-    source: str | Path = "",
+    source: str | Path | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
     separators: str = "|;",
     texts: Texts = "optional",
 ) -> PhotoList:
-    """The photos that a table lists, each with the text of its row.
+    """Lists the photos of a table, each with the text of its row; a row may have several photos.
 
-    The columns are `photo`, `text` and, where it has one, `id`; or those of a table that `catalog import` takes:
-    `photos`, `title`, `description`. A row with several photos gives as many.
+    The columns are `photo`, `text` and optionally `id`, or those that `catalog import` takes: `photos`, `title`,
+    `description`.
 
     Args:
         table: A `.csv` or `.jsonl` file.
-        rejects: Takes the rows that cannot be used.
-        source: The folder or zip that photo paths start from; the table's folder if empty.
-        columns: The columns that hold `id`, `text` (or `title` and `description`) and `photo`, where they have other
-            names; several, if need be, of photos.
-        separators: Characters that divide the photos of one column.
-        texts: `required` in every row; `optional`, in a column that must be there; or `unused`.
+        rejects: Collects the rows that cannot be used.
+        source: Folder or zip that photo paths are relative to; the table's folder if None.
+        columns: Columns of `id`, `text` (or `title` and `description`) and `photo` (which may have several), if they
+            have other names.
+        separators: Characters between the photos of one cell.
+        texts: `required` in every row; `optional`, in a column that must exist; or `unused`.
 
     Raises:
-        UserError: Where a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
+        UserError: if a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
     """
     rows = read_table_file(Path(table), rejects)
     if not rows.rows:
@@ -124,11 +124,11 @@ def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts) -
     if "photo" in table.columns and PHOTOS not in given:
         resolved[PHOTOS] = ("photo",)
     if not resolved[PHOTOS]:
-        table.require("photo", "say which it is by --columns photo=COLUMN")
+        table.require("photo", "name it with --columns photo=COLUMN")
     if texts == "unused":
         resolved |= {"title": (), "description": ()}
     elif not resolved["title"] and not resolved["description"]:
-        table.require("text", "say which it is by --columns text=COLUMN")
+        table.require("text", "name it with --columns text=COLUMN")
     return resolved
 
 

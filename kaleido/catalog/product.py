@@ -1,4 +1,4 @@
-"""What every importer yields and everything later consumes: a product, its text and its photos."""
+"""Products with their texts and photos, as importers make them and everything else reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 SPLITS = ("train", "validation", "test")
 
 Box = tuple[float, float, float, float]
-"""[x1, y1, x2, y2] in pixels of the photo, x2 and y2 exclusive."""
+"""Box (x1, y1, x2, y2) in pixels of the photo; x2 and y2 are exclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that the product's text names and whose place in a photo is known (generated catalogues only).
+    """Part that the product's text names, with its place in a photo (generated catalogues only).
 
     Attributes:
-        name: The part, for example `collar`.
-        words: The words of the product's text that name it, lower case, for example `("v-neck",)`.
-        box: Where it is in the photo.
+        name: Name of the part, for example `collar`.
+        words: Words of the product's text that name it, lower case, for example `("v-neck",)`.
+        box: Bounding box in the photo.
     """
 
     name: str
@@ -26,16 +26,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One photo of a product.
+    """Photo of a product.
 
     Attributes:
-        id: Unique in the catalogue.
-        uri: `SOURCE/PATH`: a key of the catalogue's sources, then the path inside that source: a file of a folder, a
-            member of a zip, or a row of an HDF5 file.
-        view: `front`, `back`, `zoom`, ... or empty where unknown.
-        mask_uri: A grey picture of the photo's size, 255 on the product and 0 off it; empty where unknown.
-        box: The product's true bounding box, None where unknown.
-        parts: Parts with known places; empty where unknown.
+        id: Identifier, unique in the catalogue.
+        uri: `SOURCE/PATH`: a key of the catalogue's sources, then a file of a folder, a member of a zip, or a row of
+            an HDF5 file.
+        view: View of the product, for example `front`, `back` or `zoom`; empty if unknown.
+        mask_uri: Uri of a grey picture of the photo's size, 255 on the product and 0 elsewhere; empty if unknown.
+        box: True bounding box of the product; None if unknown.
+        parts: Parts with known places; empty if unknown.
     """
 
     id: str
@@ -48,17 +48,17 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One product of a catalogue.
+    """Product of a catalogue.
 
     Attributes:
-        id: Unique in the catalogue.
-        title: Its name; may be empty if `description` is not.
+        id: Identifier, unique in the catalogue.
+        title: Name; may be empty if `description` is not.
+        photos: Photos, at least one.
         description: Free text; may be empty if `title` is not.
-        category: For example `dresses`; empty where unlabelled.
-        subcategory: For example `cocktail dresses`; empty where unlabelled.
-        photos: At least one.
-        split: `train`, `validation` or `test` where the catalogue prescribes it; empty where preparation may choose.
-        attributes: Further columns, kept as text.
+        category: Category, for example `dresses`; empty if unlabelled.
+        subcategory: Sub-category, for example `cocktail dresses`; empty if unlabelled.
+        split: `train`, `validation` or `test` if prescribed; empty to leave the choice to `prepare`.
+        attributes: Further columns as text.
     """
 
     id: str
@@ -72,7 +72,7 @@ class Product:
 
     @property
     def text(self) -> str:
-        """Title and description joined: what the model reads."""
+        """Title and description joined, as the model reads them."""
         title, description = self.title.strip(), self.description.strip()
         if not title or not description:
             return title or description

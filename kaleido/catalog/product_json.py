@@ -1,6 +1,7 @@
-"""A product as one line of `products.jsonl`; empty fields are left out."""
+"""Products as lines of `products.jsonl`; empty fields are left out."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -8,15 +9,15 @@ from kaleido.catalog.product import Box, Part, Photo, Product
 
 
 def encode(product: Product) -> str:
-    """The product as JSON, without a line break."""
+    """Encodes a product as JSON without line breaks."""
     return json.dumps(product, default=_filled_fields, ensure_ascii=False)
 
 
-def decode(line: str) -> Product:
-    """The product of a line.
+def decode(line: str | bytes) -> Product:
+    """Decodes a line of `products.jsonl`.
 
     Raises:
-        AttributeError, KeyError, RecursionError, TypeError, ValueError: Where the line is not what `encode` writes.
+        AttributeError, KeyError, RecursionError, TypeError, ValueError: if the line is not what `encode` returns.
     """
     data = json.loads(line)
     product = Product(
@@ -27,7 +28,7 @@ def decode(line: str) -> Product:
     texts += [text for photo in product.photos for text in (photo.id, photo.uri, photo.view, photo.mask_uri)]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a field that must hold text does not")
-    "".join(texts).encode()  # an escape can stand for half a character, which nothing could write again
+    "".join(texts).encode()  # a JSON escape can be a lone surrogate, which cannot be encoded
     return product
 
 
@@ -36,7 +37,7 @@ def _filled_fields(instance: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in ("", None, (), {})}
 
 
-def _photo(box: list[float] | None = None, parts: list[dict] = (), **rest: str) -> Photo:
+def _photo(box: list[float] | None = None, parts: Sequence[dict[str, Any]] = (), **rest: str) -> Photo:
     return Photo(box=_box(box) if box else None, parts=tuple(_part(**part) for part in parts), **rest)
 
 

@@ -1,4 +1,4 @@
-"""Fields of a table's rows, by the columns that a user names or that bear a field's own name."""
+"""Fields of a table's rows, in columns that the user names or that have the field's name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,16 +10,16 @@ from kaleido.catalog.table import Row, Table, nearest
 from kaleido.errors import UserError
 
 PHOTOS = "photos"
-"""The one field that may have several columns."""
+"""The only field that may have several columns."""
 
 
 def resolve_columns(
     columns: Mapping[str, Sequence[str]], table: Table, fields: tuple[str, ...]
 ) -> dict[str, tuple[str, ...]]:
-    """The columns of every field: those given, and else the one of the field's own name where it exists.
+    """Finds the columns of every field: those given, or else the one of the field's name if it exists.
 
     Raises:
-        UserError: Where a field or a given column does not exist, or a field other than `photos` is given several.
+        UserError: if a field or column does not exist, or a field other than `photos` is given several columns.
     """
     for field, names in columns.items():
         if field not in fields:
@@ -35,12 +35,12 @@ def resolve_columns(
 
 
 class RowReader:
-    """Reads fields of rows; raises RowError where it cannot.
+    """Reads fields of rows; raises `RowError` if a value is invalid.
 
     Args:
-        source: What photo paths are relative to.
-        columns: Of every field, as `resolve_columns` gives them.
-        separators: Characters that divide the photos of one column.
+        source: Folder or zip that photo paths are relative to.
+        columns: Columns of every field, as `resolve_columns` returns them.
+        separators: Characters between the photos of one cell.
     """
 
     def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
@@ -49,7 +49,7 @@ class RowReader:
         self._separator = re.compile(f"[{re.escape(separators)}]") if separators else None
 
     def text(self, row: Row, field: str) -> str:
-        """What the field holds; empty where it has no column."""
+        """Reads a text field; empty if it has no column."""
         for column in self._columns[field]:
             value = row.values.get(column, "")
             if not isinstance(value, str):
@@ -58,8 +58,8 @@ class RowReader:
         return ""
 
     def photo_paths(self, row: Row) -> list[str]:
-        """The paths in the columns of photos, at least one; whether something is there is for `check` to say."""
-        paths = []
+        """Reads the photo paths of a row, at least one; whether the files exist is left to `check`."""
+        paths: list[str] = []
         for column in self._columns[PHOTOS]:
             value = row.values.get(column, "")
             if isinstance(value, str):
@@ -74,7 +74,7 @@ class RowReader:
         return paths
 
     def check(self, paths: Sequence[str]) -> None:
-        """Raises a RowError that says why the first of these photos that cannot be read cannot."""
+        """Raises a `RowError` for the first photo that cannot be read."""
         for path in paths:
             if problem := self._source.problem(path):
                 raise RowError(f"photo {problem}")

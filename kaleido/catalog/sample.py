@@ -1,4 +1,4 @@
-"""Products chosen by their ids alone, so that what else a catalogue holds changes nothing."""
+"""Pseudo-random choices of products that depend on their ids alone, not on the rest of the catalogue."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,25 +8,25 @@ from kaleido.errors import UserError
 
 
 def place(product_id: str, key: object) -> float:
-    """A number in [0, 1) for a product, evenly spread over products.
+    """Hashes a product id to a number in [0, 1), uniform over products.
 
     Args:
-        product_id: Of the product.
-        key: What it is for: a seed, a name; other keys give other numbers.
+        product_id: Id of the product.
+        key: Seed or name of the purpose; different keys give independent numbers.
     """
     digest = hashlib.blake2b(f"{key}:{product_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def sample(products: Sequence[Product], share: float) -> list[Product]:
-    """A share of the products, in their order; a larger share holds those of a smaller one.
+    """Keeps a share of the products in their order; a larger share contains every smaller one.
 
     Args:
-        products: Of an import.
-        share: In (0, 1].
+        products: Products of an import.
+        share: Share to keep, in (0, 1].
 
     Raises:
-        UserError: if the share is out of range, or none is left.
+        UserError: if the share is out of range or no product is left.
     """
     if not 0 < share <= 1:
         raise UserError(f"--sample must be in (0, 1]. Received: {share}")

@@ -1,4 +1,4 @@
-"""Where photos lie: a folder, a zip or an HDF5 file, read in place and from any thread."""
+"""Sources of photos: folders, zips and HDF5 files, read in place; thread-safe."""
 
 import lzma
 import math
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
     import numpy as np
 
 IMAGES = "input_image"
-"""The dataset of an HDF5 source that holds the photos, one a row, as Fashion-Gen publishes them."""
+"""Dataset of Fashion-Gen's HDF5 files that holds the photos, one a row."""
 
 MAX_BYTES = 2**28
-"""A larger file, member or row is refused before it is read: a zip of some kilobytes can claim gigabytes."""
+"""Largest file, member or row that is read: a zip of some kilobytes may expand to gigabytes."""
 
-# What the zip and HDF5 libraries raise for damaged files, besides OSError.
+# Exceptions of the zip and HDF5 libraries for damaged files, besides OSError.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, KeyError, MemoryError)
 
 
 class Source(ABC):
-    """A place that photos are read from.
+    """Folder or file that photos are read from.
 
     Args:
         path: The folder or file.
 
     Raises:
-        UserError: Where it cannot be opened as what it should be.
+        UserError: if it cannot be opened.
     """
 
     kind: ClassVar[str]
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
 
     @abstractmethod
     def problem(self, path: str) -> str:
-        """Why the file, member or row `path` cannot be read, without reading it; empty where it can."""
+        """Says why the file, member or row `path` cannot be read, without reading it; empty if it can."""
 
     @abstractmethod
     def stamp(self, path: str) -> str:
-        """A few characters that change with the content of `path`, found without reading it."""
+        """Returns the size or checksum of `path`, found without reading it, to notice changes."""
 
     @abstractmethod
     def _load(self, path: str) -> "bytes | np.ndarray":
-        """The content of a `path` that has no problem; may raise what the format's library raises."""
+        """Reads a `path` without problem; may raise exceptions of the format's library."""
 
     def read(self, path: str) -> "bytes | np.ndarray":
-        """The content of `path`: encoded bytes, or uint8 [H, W, 3] from HDF5.
+        """Reads `path`: encoded bytes, or uint8 [H, W, 3] from HDF5.
 
         Raises:
-            UserError: Where it is missing or damaged.
+            UserError: if it is missing or damaged.
         """
         if problem := self.problem(path):
             raise UserError(f"{self.path}: {problem}.")
@@ -71,11 +71,11 @@ class Source(ABC):
 
 
 class FolderSource(Source):
-    """Photos as files of a folder and of its sub-folders; links are followed, for they are the user's own."""
+    """Photos as files of a folder and its sub-folders; symbolic links, being the user's own, are followed."""
 
     kind = "folder"
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
         if not os.path.isdir(self.path):
             raise UserError(f"{self.path} is not a folder; correct the path.")
@@ -90,7 +90,7 @@ class FolderSource(Source):
         if not stat.S_ISREG(status.st_mode):
             return f"{path!r} is not a file"
         if not os.access(self.path / path, os.R_OK):
-            return f"{path!r} may not be read by you"
+            return f"{path!r} may not be read (permission denied)"
         return _size_problem(path, status.st_size)
 
     def stamp(self, path: str) -> str:
@@ -101,18 +101,18 @@ class FolderSource(Source):
 
 
 class ZipSource(Source):
-    """Photos as members of a zip file, which is never unpacked."""
+    """Photos as members of a zip file, which is not unpacked."""
 
     kind = "zip"
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | os.PathLike[str]):
         super().__init__(path)
         if not os.path.isfile(self.path):
             raise UserError(f"{self.path} is not a zip file; correct the path.")
         try:
             self._zip = zipfile.ZipFile(self.path)
         except _DAMAGE as error:
-            raise UserError(f"{self.path} is not a zip file, or not all of one; fetch or copy it again.") from error
+            raise UserError(f"{self.path} is not a zip file, or is incomplete; fetch or copy it again.") from error
         except OSError as error:
             raise UserError(f"{self.path} cannot be opened ({error.strerror}); correct the path.") from error
         self._lock = threading.Lock()
@@ -147,12 +147,12 @@ class Hdf5Source(Source):
     """Photos as rows of the dataset `input_image` of an HDF5 file; one row is in memory at a time.
 
     Attributes:
-        columns: The names of all datasets.
+        columns: Names of all datasets.
     """
 
     kind = "hdf5"
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | os.PathLike[str]):
         import h5py
 
         super().__init__(path)
@@ -162,7 +162,7 @@ class Hdf5Source(Source):
             self._file = h5py.File(self.path, "r")
             self.columns = tuple(map(str, self._file))
         except (OSError, *_DAMAGE) as error:
-            raise UserError(f"{self.path} is not an HDF5 file, or not all of one; fetch or copy it again.") from error
+            raise UserError(f"{self.path} is not an HDF5 file, or is incomplete; fetch or copy it again.") from error
         images = self.column(IMAGES)
         if images.dtype != "uint8" or images.ndim != 4 or images.shape[3] != 3:
             raise UserError(
@@ -170,7 +170,7 @@ class Hdf5Source(Source):
             )
         if math.prod(images.shape[1:]) > MAX_BYTES or len(images) > self.path.stat().st_size:
             raise UserError(
-                f"{self.path}: {IMAGES!r} claims more than such a file can hold; fetch it again. "
+                f"{self.path}: {IMAGES!r} claims to be larger than the file allows; fetch it again. "
                 f"Received: {list(images.shape)}."
             )
         self._images = images
@@ -178,10 +178,10 @@ class Hdf5Source(Source):
         self._lock = threading.Lock()
 
     def column(self, name: str) -> "h5py.Dataset":
-        """The dataset `name`.
+        """Opens the dataset `name`.
 
         Raises:
-            UserError: Where it is missing, damaged, or lies in another file: HDF5 would open any that it names.
+            UserError: if it is missing, damaged or a link to another file, which HDF5 would open.
         """
         import h5py
 
@@ -193,7 +193,7 @@ class Hdf5Source(Source):
         except (OSError, TypeError, *_DAMAGE) as error:
             raise UserError(f"{self.path}: {name!r} cannot be read ({error}); fetch or copy it again.") from error
         if isinstance(column, h5py.Dataset) or isinstance(link, h5py.ExternalLink | h5py.SoftLink):
-            raise UserError(f"{self.path}: {name!r} is but a link to data elsewhere; give a file that holds its own.")
+            raise UserError(f"{self.path}: {name!r} is a link to data elsewhere; give a file that contains its data.")
         raise UserError(
             f"{self.path} has no column {name!r}{nearest(name, self.columns)}; give a file as Fashion-Gen publishes. "
             f"Received: {', '.join(self.columns) or 'nothing'}."
@@ -215,11 +215,11 @@ class Hdf5Source(Source):
 KINDS = {source.kind: source for source in (FolderSource, ZipSource, Hdf5Source)}
 
 
-def open_source(path: str | Path, kind: str = "") -> Source:
-    """Opens a source of the given kind (`folder`, `zip`, `hdf5`); without one, a folder or else a zip.
+def open_source(path: str | os.PathLike[str], kind: str | None = None) -> Source:
+    """Opens a source of the given kind (`folder`, `zip`, `hdf5`), by default a folder or a zip.
 
     Raises:
-        UserError: Where nothing lies there, or something else does.
+        UserError: if it does not exist or is of another kind.
     """
     if not os.path.exists(path):
         raise UserError(f"{path} does not exist; correct the path.")

@@ -1,4 +1,4 @@
-"""CSV and JSONL tables, row by row: every row is read or rejected, none is dropped."""
+"""Tables in CSV, JSONL or memory; every row is read or rejected, none is dropped."""
 
 import csv
 import difflib
@@ -13,18 +13,18 @@ from typing import Any
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
 
-# What is not UTF-8 is decoded to lone surrogates, so that its row, not the file, is refused; in UTF-16 every other
-# character is a zero.
+# Bytes that are not UTF-8 are decoded to lone surrogates, so that their row, not the file, is rejected; text in UTF-16
+# has zeros.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table.
+    """Row of a table.
 
     Attributes:
-        number: The line of the file on which it begins, from 1.
-        values: By column. Scalars are stripped text; lists and objects occur in JSONL alone.
+        number: Line of the file on which it begins, from 1, or index of a row in memory, from 0.
+        values: Values by column. Scalars are stripped text; CSV has no lists and objects.
     """
 
     number: int
@@ -33,12 +33,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The readable rows of a table.
+    """Readable rows of a table.
 
     Attributes:
-        file: What to call it in messages.
-        columns: CSV: the heading. JSONL: every key of any row.
-        rows: In the file's order.
+        file: Name for messages.
+        columns: Heading of a CSV, or all keys that occur in rows.
+        rows: Rows in the file's order.
     """
 
     file: str
@@ -46,7 +46,7 @@ class Table:
     rows: tuple[Row, ...]
 
     def require(self, column: str, advice: str) -> None:
-        """Raises a `UserError` that names the nearest column and ends in `advice` where `column` does not exist."""
+        """Raises a `UserError` with the nearest column and `advice` if `column` does not exist."""
         if column not in self.columns:
             raise UserError(
                 f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. "
@@ -55,23 +55,23 @@ class Table:
 
 
 def nearest(name: str, names: tuple[str, ...]) -> str:
-    """` (the nearest is 'NAME')`, or nothing where no name is near."""
+    """Returns ` (the nearest is 'NAME')`, or an empty string if no name is similar."""
     by_lower_case = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     return f" (the nearest is {by_lower_case[close[0]]!r})" if close else ""
 
 
 def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = False) -> Table:
-    """Reads a whole table; blank rows are passed over.
+    """Parses a table; blank rows are skipped.
 
     Args:
-        data: UTF-8, with or without a byte order mark.
-        file: Its name, `.csv` or `.jsonl`, used in messages.
-        rejects: Takes the rows that cannot be read.
+        data: Content in UTF-8, with or without a byte order mark.
+        file: Name of the file, `.csv` or `.jsonl`, also for messages.
+        rejects: Collects the rows that cannot be read.
         join_surplus: Whether fields beyond the heading belong to the last column, whose commas were not quoted.
 
     Raises:
-        UserError: Where the heading cannot be used or the file is of another kind.
+        UserError: if the heading is invalid or the file is of another kind.
     """
     suffix = PurePosixPath(file).suffix.lower()
     if suffix == ".csv":
@@ -83,7 +83,7 @@ def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = Fa
 
 
 def read_table_file(path: Path, rejects: Rejects) -> Table:
-    """Reads a whole table from a file; see `read_table`."""
+    """Reads a table from a file; see `read_table`."""
     try:
         return read_table(path.read_bytes(), str(path), rejects)
     except OSError as error:
@@ -137,7 +137,7 @@ def _columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> Table:
-    # `strict` makes a quotation mark that is never closed an error instead of a field that swallows all that follows.
+    # Without `strict`, a quotation mark that is never closed would swallow all following rows.
     lines = io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline="")
     reader = csv.reader(lines, strict=True)
     try:
@@ -184,7 +184,7 @@ def _jsonl_rows(data: bytes, file: str, rejects: Rejects) -> Iterator[Row]:
             continue
         try:
             values = json.loads(line.decode(), object_pairs_hook=_object)
-            # An escape such as \ud800 alone is JSON, but no text that a file could hold.
+            # A lone surrogate such as \ud800 is valid JSON but cannot be written to a file.
             json.dumps(values, ensure_ascii=False).encode()
         except UnicodeError:
             rejects.add(file, number, "is not UTF-8")

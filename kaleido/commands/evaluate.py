@@ -12,10 +12,11 @@ class Evaluate:
     """The model to evaluate.
 
     Args:
-        model: Folder of a saved model, the `model` folder of a run.
+        model: Folder of a saved model, the `model` folder of a run; or its address or name.
         records: Folder that `prepare` wrote, prepared like the records that the model was trained on.
         split: Split to evaluate on; null is the split that its training reported on, or `test` of a protocol.
-        protocol: Retrieval protocol to rank candidates by, as `retrieve` does; null evaluates the model's own task.
+        protocol: Retrieval protocol to rank candidates by, as `retrieve` does; null is
+            random100 for models that only match, and the metrics of the model's task for others.
         batch_size: Examples a step; null is that of the training.
         out: Folder to write metrics and predictions to; null only prints.
     """
@@ -33,9 +34,10 @@ class Evaluate:
 
 def evaluate(config: Evaluate) -> None:
     """Evaluates a saved model, whatever its task, on held-out products."""
-    from kaleido.pretrained.evaluation import evaluate_model
+    from kaleido.pretrained.evaluation import evaluation_result
 
-    result = evaluate_model(config.model, config.records, config.split, config.protocol, config.batch_size)
+    options = {"batch_size": config.batch_size}
+    result = evaluation_result(config.model, config.records, config.split, config.protocol, options=options)
     print(result.table)
     if config.out:
         result.write(config.out)

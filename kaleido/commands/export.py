@@ -10,7 +10,7 @@ class Export:
     """The model to export.
 
     Args:
-        model: Folder of a saved model, the `model` folder of a run.
+        model: Folder of a saved model, the `model` folder of a run; or its address or name.
         out: Folder of the SavedModel.
     """
 
@@ -23,9 +23,10 @@ def export(config: Export) -> None:
 
     Its signatures are those that the model's task has, such as embed, classify and match.
     """
-    from kaleido.pretrained.export import EXTRA, export_saved_model
+    from kaleido.pretrained.export import EXTRA
+    from kaleido.pretrained.hub import load
 
-    names = export_saved_model(config.model, config.out)
+    names = load(config.model).export(config.out)
     print(f"{config.out}: a SavedModel with {', '.join(names)}; vocabulary, labels and preparation are in {EXTRA}/")
 
 

@@ -49,11 +49,11 @@ class Fetch:
 
 def fetch(config: Fetch) -> None:
     """Fetches files from a mirror, several at once; interrupted downloads are resumed, and checksums are verified."""
-    from kaleido.fetch.fetch_files import fetch_from
+    from kaleido.fetch.fetch_files import fetch_files
     from kaleido.fetch.manifest import read_list
-    from kaleido.fetch.patience import Patience
-    from kaleido.fetch.source import HOW_TO_NAME_A_MIRROR
-    from kaleido.fetch.sources import source_at
+    from kaleido.fetch.mirror import HOW_TO_NAME_A_MIRROR
+    from kaleido.fetch.mirrors import open_mirror
+    from kaleido.fetch.retry import RetryPolicy
     from kaleido.progress import tqdm
 
     names = [*config.names, *(read_list(config.list) if config.list else ())]
@@ -65,10 +65,10 @@ def fetch(config: Fetch) -> None:
     base = config.base or os.environ.get("KALEIDO_DATA_URL")
     if not base:
         raise UserError(f"nobody hosts these files for everybody; {HOW_TO_NAME_A_MIRROR}")
-    source = source_at(base, config.timeout, config.anonymous)
-    print(f"from {source.address}", flush=True)
-    patience = Patience(config.tries, config.backoff, config.seed)
-    for name, fetched in fetch_from(source, names, Path(config.out), config.folder, config.workers, patience):
+    mirror = open_mirror(base, config.timeout, config.anonymous)
+    print(f"from {mirror.address}", flush=True)
+    retry = RetryPolicy(config.tries, config.backoff, config.seed)
+    for name, fetched in fetch_files(mirror, names, Path(config.out), config.folder, config.workers, retry):
         tqdm.write(f"{Path(config.out) / name}: {'done' if fetched else 'there already'}")
 
 

@@ -1,1 +1,1 @@
-"""Files from a mirror: http(s), S3 or a folder, resumed, checked, and whole under their final names or not there."""
+"""Downloads from a mirror (http(s), S3 or a folder): resumed, checked, and never incomplete under their final names."""

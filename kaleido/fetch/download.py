@@ -1,4 +1,4 @@
-"""One file on its way from a source to its final name."""
+"""Download of one file."""
 
 import fcntl
 import json
@@ -13,50 +13,50 @@ from pathlib import Path
 from kaleido.atomic import flush, refusals_named
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
-from kaleido.fetch.patience import Patience
-from kaleido.fetch.source import UNKNOWN, Changed, Interrupted, Source, Version
+from kaleido.fetch.mirror import UNKNOWN, FileChanged, Mirror, TransientError, Version
+from kaleido.fetch.retry import RetryPolicy
 
 BLOCK = 1 << 16
-"""Bytes read at a time; at most this much is lost when a connection breaks."""
+"""Bytes read at a time; at most these are lost when a connection breaks."""
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How many bytes of a file are there, and of how many, if that is known."""
+class Position:
+    """Progress of a download: bytes received, and bytes of the whole file if known."""
 
     position: int
     size: int | None
 
 
 class Download:
-    """Fetches one file: into `.NAME.partial` beside it first, which a later download takes up.
+    """Download of one file by way of `.NAME.partial`, which a later download resumes.
 
-    Beside the partial file lies `.NAME.partial.version`: a partial file is taken up only if the source still has the
-    version that it is of. Where a source tells neither ETag nor time of change, its size has to do.
+    `.NAME.partial.version` records the version of the partial file, which is resumed only if the mirror still serves
+    that version. Without an ETag or time of change, versions are compared by size.
 
     Args:
-        source: Where from.
-        name: What to ask it for.
-        target: The final name.
-        sha256: What the file must have; None if that is not known.
-        patience: How often to try.
-        report: Hears how far it is, and in words of failures that another try may mend.
+        mirror: Mirror to fetch from.
+        name: Path of the file on the mirror.
+        target: Path to write.
+        sha256: Expected checksum; None if unknown.
+        retry: How often to retry.
+        report: Called with the position, and with a description of each transient error.
     """
 
     def __init__(
         self,
-        source: Source,
+        mirror: Mirror,
         name: str,
         target: Path,
         sha256: str | None,
-        patience: Patience,
-        report: Callable[[Moved | str], None],
+        retry: RetryPolicy,
+        report: Callable[[Position | str], None],
     ):
-        self._source = source
+        self._mirror = mirror
         self._name = name
         self._target = target
         self._sha256 = sha256
-        self._patience = patience
+        self._retry = retry
         self._report = report
         self._partial = target.with_name(f".{target.name}.partial")
         self._version = target.with_name(f".{target.name}.partial.version")
@@ -65,7 +65,7 @@ class Download:
         """Fetches the file; returns False if it was there already.
 
         Raises:
-            UserError: where it cannot be had, does not fit its checksum, or the disk refuses.
+            UserError: if it is not served, does not match its checksum or cannot be written.
         """
         if self._is_there():
             self._version.unlink(missing_ok=True)
@@ -88,18 +88,18 @@ class Download:
         if not self._target.exists():
             return False
         if not self._target.is_file():
-            raise UserError(f"{self._target} is there and not a file")
+            raise UserError(f"{self._target} exists and is not a file")
         if self._sha256:
             return file_sha256(self._target) == self._sha256
-        return self._patience.insist(self._name, self._has_its_size, note=self._report)
+        return self._retry.call(self._name, self._has_its_size, note=self._report)
 
     def _has_its_size(self) -> bool:
-        with self._source.open(self._name) as opened:
+        with self._mirror.open(self._name) as opened:
             return opened.version.size in (None, self._target.stat().st_size)
 
     @contextmanager
     def _opened(self) -> Iterator[FileIO]:
-        """The partial file, which no other process has open."""
+        """Opens the partial file and locks it against other processes."""
         with refusals_named(self._target):
             self._target.parent.mkdir(parents=True, exist_ok=True)
             file = open(self._partial, "ab", buffering=0)  # noqa: SIM115
@@ -107,7 +107,7 @@ class Download:
             with refusals_named(self._target):
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # The one who held the lock may have given the file its final name.
+                    # The process that held the lock before may have renamed the file to its final name.
                     mine = os.path.samestat(os.fstat(file.fileno()), self._partial.stat())
                 except (BlockingIOError, FileNotFoundError):
                     mine = False
@@ -117,40 +117,40 @@ class Download:
 
     def _receive_sound(self, file: FileIO) -> None:
         for _ in range(2):
-            self._patience.insist(self._name, partial(self._receive, file), partial(_size, file), self._report)
+            self._retry.call(self._name, partial(self._receive, file), partial(_size, file), self._report)
             received = self._sha256 and file_sha256(self._partial)
             if received == self._sha256:
                 return
             file.truncate(0)
-        raise UserError(f"does not fit its checksum, not at a second time either: {self._sha256}. Received: {received}")
+        raise UserError(f"does not match its checksum {self._sha256}, tried twice. Received: {received}")
 
     def _receive(self, file: FileIO) -> None:
         try:
             self._append(file)
-        except Changed:
+        except FileChanged:
             file.truncate(0)
             self._append(file)
 
     def _append(self, file: FileIO) -> None:
         version = self._begun()
-        # One byte is fetched again: of a complete file there would be nothing left to ask for.
+        # The last byte is fetched again: a range that starts at the end of a complete file would be invalid.
         start = max(_size(file) - 1, 0) if version != UNKNOWN else 0
-        with self._source.open(self._name, start, version) as opened:
+        with self._mirror.open(self._name, start, version) as opened:
             with refusals_named(self._target):
                 file.truncate(opened.start)
                 if not opened.start:
                     self._version.write_text(json.dumps(asdict(opened.version)))
             size = opened.version.size
-            self._report(Moved(opened.start, size))
+            self._report(Position(opened.start, size))
             while block := opened.read(BLOCK):
                 with refusals_named(self._target):
                     _write(file, block)
-                self._report(Moved(_size(file), size))
+                self._report(Position(_size(file), size))
         if size not in (None, _size(file)):
-            raise Interrupted(f"cut off after {_size(file):,} of {size:,} bytes")
+            raise TransientError(f"cut off after {_size(file):,} of {size:,} bytes")
 
     def _begun(self) -> Version:
-        """The version that the partial file is of."""
+        """Reads the version of the partial file."""
         try:
             return Version(**json.loads(self._version.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):

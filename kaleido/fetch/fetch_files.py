@@ -1,4 +1,4 @@
-"""Several files at once."""
+"""Download of several files at once."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -8,61 +8,60 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from kaleido.errors import UserError
-from kaleido.fetch.download import Download, Moved
+from kaleido.fetch.download import Download, Position
 from kaleido.fetch.manifest import checked_name, read_checksums
-from kaleido.fetch.patience import Patience
+from kaleido.fetch.mirror import Mirror
 from kaleido.fetch.progress import Progress
-from kaleido.fetch.source import Source
+from kaleido.fetch.retry import RetryPolicy
 
 
-def fetch_from(
-    source: Source, names: Sequence[str], out: Path, folder: str, workers: int, patience: Patience
+def fetch_files(
+    mirror: Mirror, names: Sequence[str], out: Path, folder: str, workers: int, retry: RetryPolicy
 ) -> Iterator[tuple[str, bool]]:
-    """Fetches files as `fetch_files` does, all that can be had before the first error.
+    """Fetches files under a progress bar and resumes interrupted downloads; an error does not stop the other files.
+
+    Args:
+        mirror: Mirror to fetch from. Its `SHA256SUMS`, if it has one, gives checksums.
+        names: Paths relative to `folder` on the mirror and to `out` here.
+        out: Folder to write to.
+        folder: Folder of the mirror; empty for its top.
+        workers: Number of files fetched at once.
+        retry: How often to retry.
 
     Yields:
-        Each name as soon as its file is there, with False if it was there already.
+        Each name as soon as its file is complete, and whether it was fetched; False if it was there already.
 
     Raises:
-        UserError: at the end, naming all files that did not come, and why.
+        UserError: at once if the mirror does not answer or a name leads out of its folder; at the end if files could
+            not be fetched, naming all of them and why.
     """
-    missing, count = defaultdict(list), 0
-    for name, result in fetch_files(source, names, out, folder, workers, patience):
-        count += 1
+    names = list(dict.fromkeys(map(checked_name, names)))
+    places = {name: checked_name(f"{folder}/{name}" if folder else name) for name in names}
+    missing = defaultdict(list)
+    for name, result in _fetch(mirror, places, out, workers, retry):
         if isinstance(result, UserError):
             missing[str(result)].append(name)
         else:
             yield name, result
     if missing:
-        reasons = "; ".join(f"{', '.join(sorted(names))}: {reason}" for reason, names in sorted(missing.items()))
-        lost = sum(map(len, missing.values()))
-        raise UserError(f"{lost} of {count} files did not come from {source.address}: {reasons}")
+        reasons = "; ".join(f"{', '.join(sorted(lost))}: {reason}" for reason, lost in sorted(missing.items()))
+        count = sum(map(len, missing.values()))
+        raise UserError(f"{count} of {len(names)} files did not come from {mirror.address}: {reasons}")
 
 
-def fetch_files(
-    source: Source, names: Sequence[str], out: Path, folder: str, workers: int, patience: Patience
+def _fetch(
+    mirror: Mirror, places: dict[str, str], out: Path, workers: int, retry: RetryPolicy
 ) -> Iterator[tuple[str, bool | UserError]]:
-    """Fetches files under a progress bar, and goes on where an earlier call was interrupted.
+    """Yields each name with True if its file was fetched, False if it was there, or its error.
 
     Args:
-        source: Where from. Its `SHA256SUMS`, if it has one, gives checksums.
-        names: Relative to `folder`, and here to `out`.
-        out: Where to.
-        folder: Of the source; empty for its top.
-        workers: Files at once.
-        patience: How often to try.
-
-    Yields:
-        Each name as soon as it is done, with True if its file was fetched, False if it was there already, and the
-        error if it cannot be had.
-
-    Raises:
-        UserError: if the source does not answer, or for a name that leads out.
+        mirror, out, workers, retry: As in `fetch_files`.
+        places: Path on the mirror by path in `out`.
     """
-    names = list(dict.fromkeys(map(checked_name, names)))
-    places = {name: checked_name(f"{folder}/{name}" if folder else name) for name in names}
-    waiting, events = SimpleQueue(), SimpleQueue()
-    for name in names:
+    checksums = read_checksums(mirror, retry)
+    waiting: SimpleQueue[str] = SimpleQueue()
+    events: SimpleQueue[tuple[str, Position | str | bool | Exception]] = SimpleQueue()
+    for name in places:
         waiting.put(name)
 
     def work() -> None:
@@ -71,23 +70,21 @@ def fetch_files(
                 name = waiting.get_nowait()
             except Empty:
                 return
-            place = places[name]
-            report = partial(_put, events, name)
+            place, report = places[name], partial(_put, events, name)
             try:
-                report(Download(source, place, out / name, checksums.get(place), patience, report).run())
+                report(Download(mirror, place, out / name, checksums.get(place), retry, report).run())
             except Exception as error:
                 report(error)
 
-    checksums = read_checksums(source, patience)
-    with Progress(len(names)) as progress:
-        # Only daemons let an interrupted process leave at once; they must then not write to the terminal themselves.
-        for _ in range(min(workers, len(names))):
+    with Progress(len(places)) as progress:
+        # Daemon threads let an interrupted process leave at once; they must then not write to the terminal themselves.
+        for _ in range(min(workers, len(places))):
             Thread(target=work, daemon=True).start()
-        left = len(names)
+        left = len(places)
         while left:
             name, event = events.get()
             match event:
-                case Moved():
+                case Position():
                     progress.moved(name, event)
                 case str():
                     progress.note(name, event)
@@ -99,5 +96,5 @@ def fetch_files(
                     raise event
 
 
-def _put(events: SimpleQueue, name: str, event: Moved | str | bool | Exception) -> None:
+def _put(events: SimpleQueue, name: str, event: Position | str | bool | Exception) -> None:
     events.put((name, event))

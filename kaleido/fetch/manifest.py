@@ -1,27 +1,27 @@
-"""What to fetch and how to know it: lists of names, and `SHA256SUMS` as sha256sum writes it."""
+"""Lists of files to fetch, and their checksums in `SHA256SUMS` as sha256sum writes it."""
 
 import re
 import sys
 from pathlib import Path, PurePosixPath
 
 from kaleido.errors import UserError
-from kaleido.fetch.patience import Patience
-from kaleido.fetch.source import HOW_TO_NAME_A_MIRROR, Interrupted, NotServed, Opened, Source, Unreachable
+from kaleido.fetch.mirror import HOW_TO_NAME_A_MIRROR, Mirror, MirrorUnreachable, NotServed, Opened, TransientError
+from kaleido.fetch.retry import RetryPolicy
 
 MANIFEST = "SHA256SUMS"
 
 FIRST_TRIES = 3
-"""To make the first connection."""
+"""Tries to make the first connection."""
 
 MAX_BYTES = 10_000_000
-"""Of a manifest; a hundred thousand files."""
+"""Largest `SHA256SUMS`: about a hundred thousand files."""
 
 
 def checked_name(name: str) -> str:
-    """A name in its plain form.
+    """Normalises a relative path.
 
     Raises:
-        UserError: if it leads out of the folder that it is relative to, or nowhere.
+        UserError: if it leads out of its folder or is not a file name.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or re.search(r"[\0-\x1f\\]", name):
@@ -46,29 +46,29 @@ def read_list(path: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def read_checksums(source: Source, patience: Patience) -> dict[str, str]:
-    """Hexadecimal sha256 by name, from the source's `SHA256SUMS`; empty if it has none.
+def read_checksums(mirror: Mirror, retry: RetryPolicy) -> dict[str, str]:
+    """Reads hexadecimal sha256 by name from the mirror's `SHA256SUMS`; empty if it has none.
 
     Raises:
-        UserError: where a line is not one of sha256sum's, its name leads out, or the source does not answer.
+        UserError: if a line is invalid or the mirror does not answer.
     """
-    where = f"{source.address.rstrip('/')}/{MANIFEST}"
+    where = f"{mirror.address.rstrip('/')}/{MANIFEST}"
     failures = 0
 
     def attempt() -> bytes:
         nonlocal failures
         try:
-            with source.open(MANIFEST) as opened:
+            with mirror.open(MANIFEST) as opened:
                 return _read(opened, where)
-        except Unreachable as error:
-            # Later on a lost connection is waited for; at first it is more likely that the address is wrong.
+        except MirrorUnreachable as error:
+            # A connection lost later is retried for long; at first a wrong address is more likely.
             failures += 1
             if failures == FIRST_TRIES:
-                raise UserError(f"{source.address} does not answer: {error}; {HOW_TO_NAME_A_MIRROR}") from error
+                raise UserError(f"{mirror.address} does not answer: {error}; {HOW_TO_NAME_A_MIRROR}") from error
             raise
 
     try:
-        data = patience.insist(MANIFEST, attempt)
+        data = retry.call(MANIFEST, attempt)
     except NotServed:
         return {}
     checksums = {}
@@ -77,7 +77,7 @@ def read_checksums(source: Source, patience: Patience) -> dict[str, str]:
             continue
         found = re.fullmatch(r"([0-9a-fA-F]{64}) [ *](.+)", line)
         if not found:
-            raise UserError(f"{where}:{number}: not a line of sha256sum, HEX  NAME. Received: {line!r:.100}")
+            raise UserError(f"{where}:{number}: is not `HEX  NAME`, as sha256sum writes. Received: {line!r:.100}")
         try:
             checksums[checked_name(found[2])] = found[1].lower()
         except UserError as error:
@@ -90,7 +90,7 @@ def _read(opened: Opened, where: str) -> bytes:
     while block := opened.read(1 << 18):
         data += block
         if len(data) > MAX_BYTES:
-            raise UserError(f"{where} is longer than a list of checksums, which has at most {MAX_BYTES:,} bytes")
+            raise UserError(f"{where} is larger than {MAX_BYTES:,} bytes and so no list of checksums")
     if opened.version.size not in (None, len(data)):
-        raise Interrupted("cut off")
+        raise TransientError("cut off")
     return data

@@ -1,1 +1,1 @@
-"""The network: words and kaleido patches in, logits by task out. Keras 3 ops only."""
+"""The network: tokens and kaleido patches in, logits by task out. Keras 3 ops only."""

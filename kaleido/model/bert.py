@@ -1,28 +1,34 @@
-"""Starting from a BERT that others trained: the Hugging Face safetensors layout."""
+"""Initialisation from a pre-trained BERT in Hugging Face's safetensors layout."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from kaleido.errors import UserError
-from kaleido.model.kaleido_bert import KaleidoBert
+
+if TYPE_CHECKING:
+    from kaleido.model.kaleido_bert import KaleidoBert
 
 PREFIX = "bert."
 
+Table = dict[str, tuple[Any, bool]]
+"""Keras variable by the name of its array in the file, and whether the array is transposed."""
 
-def load_bert(model: KaleidoBert, path: Path) -> None:
-    """Copies a BERT's embeddings, encoder, and pooler and MLM head where it has them, into a model.
 
-    Patch embeddings and patch heads keep their random start: a BERT has none.
+def load_bert(model: "KaleidoBert", path: Path) -> None:
+    """Copies a BERT's embeddings and encoder into a model, and its pooler and MLM head if it has them.
+
+    Patch embeddings and patch heads keep their random values: a BERT has none.
 
     Args:
-        model: Of the BERT's sizes and vocabulary.
+        model: Model of the BERT's sizes and vocabulary.
         path: A `model.safetensors`, or a folder with one.
 
     Raises:
-        UserError: with every name that is missing, not known or of another shape; the model is then unchanged.
+        UserError: names every array that is missing, unknown or of another shape; the model is then unchanged.
     """
     file = _weights_file(Path(path))
     try:
@@ -41,7 +47,7 @@ def load_bert(model: KaleidoBert, path: Path) -> None:
         variable, transposed = table[name]
         value = arrays[name].T if transposed else arrays[name]
         if tuple(variable.shape) != value.shape:
-            problems.append(f"{name} is {value.shape}, the model wants {tuple(variable.shape)}")
+            problems.append(f"{name} is {value.shape}, the model has {tuple(variable.shape)}")
         assignments.append((variable, value))
     if problems:
         raise UserError(
@@ -51,14 +57,14 @@ def load_bert(model: KaleidoBert, path: Path) -> None:
         variable.assign(value.astype(np.float32))
 
 
-def _weights_file(path):
+def _weights_file(path: Path) -> Path:
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise UserError(f"{file}: no such BERT; scripts/checkpoint/get_bert.sh fetches one")
     return file
 
 
-def _unused(name):
+def _unused(name: str) -> bool:
     return name.startswith("cls.seq_relationship.") or name in (
         "embeddings.position_ids",
         "cls.predictions.decoder.weight",
@@ -66,8 +72,8 @@ def _unused(name):
     )
 
 
-def _tables(model):
-    """Names in the file -> (variable, whether to transpose), for what must be there and for what may be."""
+def _tables(model: "KaleidoBert") -> tuple[Table, Table]:
+    """Returns the arrays that a file must have, and those that it may have."""
     text = model.text_embedding
     required = {
         "embeddings.word_embeddings.weight": (text.token.embeddings, False),
@@ -98,9 +104,9 @@ def _tables(model):
     return required, optional
 
 
-def _dense(name, layer):
+def _dense(name: str, layer: Any) -> Table:
     return {f"{name}.weight": (layer.kernel, True), f"{name}.bias": (layer.bias, False)}
 
 
-def _norm(name, layer):
+def _norm(name: str, layer: Any) -> Table:
     return {f"{name}.weight": (layer.gamma, False), f"{name}.bias": (layer.beta, False)}

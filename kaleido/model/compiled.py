@@ -1,30 +1,33 @@
-"""A model's functions, compiled by the backend in use."""
+"""Compilation of a model's inference functions by the backend in use."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kaleido.backend import keras
 
+if TYPE_CHECKING:
+    from keras import Model
 
-def compiled(model: "keras.Model", function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a function that computes with a model's weights and changes nothing.
+
+def compiled(model: "Model", function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function that reads a model's weights and changes nothing.
 
     TensorFlow compiles it once for all shapes, JAX once for each.
 
     Args:
-        model: Whose weights; later changes of them count.
-        function: Of tensors, or dicts of tensors, in Keras ops; gives tensors.
+        model: Model whose weights the function reads; later changes of the weights take effect.
+        function: Takes and returns tensors, or dicts of tensors, and uses Keras ops only.
 
     Returns:
-        The same of NumPy arrays.
+        The same function of NumPy arrays.
     """
     if keras.backend.backend() == "jax":
         import jax
 
         @jax.jit
-        def run(weights, *arguments):
+        def run(weights: list[Any], *arguments: Any) -> Any:
             with keras.StatelessScope(list(zip(model.variables, weights))):
                 return function(*arguments)
 

@@ -1,4 +1,4 @@
-"""Sizes and options of a Kaleido-BERT."""
+"""Architecture and loss weights of Kaleido-BERT."""
 
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -12,21 +12,22 @@ SIZES = {
     "small": {"num_layers": 6, "hidden_size": 384, "num_heads": 12, "intermediate_size": 1536},
     "base": {"num_layers": 12, "hidden_size": 768, "num_heads": 12, "intermediate_size": 3072},
 }
-"""`base` is the paper's; `small` has the shape of the 6-layer MiniLM."""
+"""Named sizes: `base` is the paper's, `small` has the shape of the 6-layer MiniLM."""
 
 
 @dataclass(frozen=True)
 class Compatibility:
-    """The original release's departures from the paper, each off by default (`docs/original.md` measures them).
+    """Differences of the original release from the paper, each off by default (`docs/original.md` measures them).
 
     Args:
-        original: All of those below that are not set on their own; unset is off without it.
-        raw_positions: Patch positions in whole pixels and square pixels, instead of shares of the photo.
-        joint_grey_softmax: G2CM's target softmax runs over both grey patches joined, so its loss can be negative.
-        losses_on_mismatched_pairs: Completing words and patches counts on pairs of different products as well.
-        input_dropout: Dropout on the patch features themselves, besides the one on their embedding.
-        short_segment_table: A level whose segment id lies past the end of the segment table adds nothing, instead of
-            being refused.
+        original: Turns on all of the following that are not set themselves.
+        raw_positions: Gives patch positions in pixels and square pixels, instead of fractions of the photo.
+        joint_grey_softmax: Takes the softmax of the grey-to-colour targets over both patches jointly; the loss can
+            then be negative.
+        losses_on_mismatched_pairs: Counts masked words and patches also where text and photo are of different products.
+        input_dropout: Applies dropout to the patch features, besides the one on their embedding.
+        short_segment_table: Accepts a segment table without rows for all levels; levels past its end get no segment
+            embedding.
     """
 
     original: bool = False
@@ -36,33 +37,36 @@ class Compatibility:
     input_dropout: bool | None = None
     short_segment_table: bool | None = None
 
-    def __post_init__(self):
-        # None is kept where it says nothing: a configuration is filled from its defaults before `original` is known.
+    def __post_init__(self) -> None:
+        # Without `original`, None stays None: configurations are filled with defaults before `original` is known.
         for quirk in QUIRKS:
             if self.original and getattr(self, quirk) is None:
                 object.__setattr__(self, quirk, True)
 
 
 QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "original")
-"""Names of the departures."""
+"""Names of the differences."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The architecture of a Kaleido-BERT (paper section 3.4); defaults are the paper's.
+    """Architecture of Kaleido-BERT (paper section 3.4); defaults are the paper's.
 
     Args:
-        vocab_size: Number of word pieces.
-        feature_size: Length D of a patch feature.
-        num_layers, hidden_size, num_heads, intermediate_size: The encoder.
-        max_position_embeddings: Longest text, [CLS] and [SEP] included.
-        token_type_vocab_size: Rows of the text's segment table, of which ours use the first.
+        vocab_size: Number of tokens in the vocabulary, V.
+        feature_size: Length of a patch feature, D.
+        num_layers: Number of encoder layers.
+        hidden_size: Width of the encoder, H.
+        num_heads: Number of attention heads.
+        intermediate_size: Width of the feed-forward layers.
+        max_position_embeddings: Longest text in tokens, [CLS] and [SEP] included.
+        token_type_vocab_size: Rows of the text's segment table; only the first is used by catalogues' records.
         segment_vocab_size: Rows of each level's segment table; level n uses row n.
-        dropout: After embeddings, attention outputs and feed-forward outputs.
-        attention_dropout: On attention probabilities.
-        initializer_range: Standard deviation of the truncated normal that kernels and tables start from.
-        layer_norm_epsilon: Added to the variance.
-        compatibility: Quirks of the original release.
+        dropout: Dropout rate after embeddings, attention and feed-forward layers.
+        attention_dropout: Dropout rate of attention probabilities.
+        initializer_range: Standard deviation of the truncated normal that initialises kernels and tables.
+        layer_norm_epsilon: Epsilon of LayerNorm.
+        compatibility: Differences of the original release to reproduce.
     """
 
     vocab_size: int = 30522
@@ -80,7 +84,7 @@ class ModelConfig:
     layer_norm_epsilon: float = 1e-12
     compatibility: Compatibility = field(default_factory=Compatibility)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check = partial(check_range, self, section="model_config")
         check("[1, 1000]", "num_layers", "num_heads", "segment_vocab_size", "token_type_vocab_size")
         check("[1, 10_000_000]", "vocab_size", "feature_size", "hidden_size", "intermediate_size")
@@ -100,39 +104,39 @@ class ModelConfig:
 
     @classmethod
     def of_size(cls, size: str, **options: Any) -> "ModelConfig":
-        """A config of a named size (`tiny`, `small`, `base`), with further fields given or overridden."""
+        """Makes the config of a named size (`tiny`, `small`, `base`); `options` set or override fields."""
         if size not in SIZES:
             raise UserError(f"model_config.size must be one of {', '.join(SIZES)}. Received: {size!r}")
         return cls(**{**SIZES[size], **options})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Returns the fields as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The inverse of `to_dict`; unknown keys are refused."""
+        """Makes a config of what `to_dict` returned; unknown keys raise a `UserError`."""
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise UserError(
-                f"unknown keys in a model's config: {', '.join(unknown)}; this may be a later version's model"
+                f"unknown keys in a model's config: {', '.join(unknown)}; a later version may have saved this model"
             )
         return cls(**{**values, "compatibility": Compatibility(**values.get("compatibility", {}))})
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """The weight of each task in the total; 1 for all in the paper. A task of weight 0 is not computed.
+    """Weights of the tasks in the total loss, all 1 in the paper; a task of weight 0 is not computed.
 
     Args:
-        mlm: Masked words.
-        itm: Image-text matching.
-        rotation: Level 1, which quarter turn.
-        jigsaw: Level 2, which permutation.
-        camouflage: Level 3, which patch is another product's.
-        grey: Level 4, grey to colour.
-        blank: Level 5, blank to colour.
+        mlm: Weight of aligned masked language modelling.
+        itm: Weight of image-text matching.
+        rotation: Weight of rotation recognition, level 1.
+        jigsaw: Weight of jigsaw puzzle solving, level 2.
+        camouflage: Weight of camouflage prediction, level 3.
+        grey: Weight of grey-to-colour modelling, level 4.
+        blank: Weight of blank-to-colour modelling, level 5.
     """
 
     mlm: float = 1.0
@@ -143,10 +147,10 @@ class LossConfig:
     grey: float = 1.0
     blank: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_range(self, "[0, inf)", *(field.name for field in fields(self)), section="train_config.loss_config")
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that count."""
+        """Tasks of non-zero weight."""
         return tuple(task for task, weight in asdict(self).items() if weight)

@@ -1,24 +1,26 @@
-"""What the encoder reads: words, and patches level by level (paper section 3.4)."""
+"""Input embeddings of tokens and of kaleido patches (paper section 3.4)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kaleido.constants import LEVELS, PATCH_COUNTS
+from kaleido.constants import LEVEL_SLICES, LEVELS, PATCH_COUNTS
 from kaleido.model.config import ModelConfig
+from kaleido.model.tensors import Tensor
 
 
 def initializer(config: ModelConfig) -> keras.initializers.Initializer:
-    """A fresh initializer; one object must not start two variables."""
+    """Makes a new initializer; one object must not initialise two variables."""
     return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class TextEmbedding(keras.layers.Layer):
-    """Token + position + type, LayerNorm, dropout.
+    """Sum of token, position and type embedding, LayerNorm, dropout: ids int32 [B, T] -> [B, T, H].
 
-    Token ids int32 [B, T], types int32 [B, T] where they are not all 0, and the first one's position -> [B, T, H].
+    Types are int32 [B, T], or None for all 0; the first token has the position `first`.
     """
 
     def __init__(self, config: ModelConfig, **kwargs: Any):
@@ -30,17 +32,19 @@ class TextEmbedding(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="norm")
         self.dropout = keras.layers.Dropout(config.dropout)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         size = self.config.hidden_size
         self.token.build(input_shape)
         self.positions = self.add_weight(
             (self.config.max_position_embeddings, size), initializer(self.config), name="positions"
         )
-        # BERT's table has a row for a second sentence, which a fashion text has not; kept so that its weights load.
+        # A fashion text has one sentence; the row of BERT's second one is kept so that BERT's weights can be loaded.
         self.types = self.add_weight((self.config.token_type_vocab_size, size), initializer(self.config), name="types")
         self.norm.build((*input_shape, size))
 
-    def call(self, token_ids, token_types=None, training=None, first=0):
+    def call(
+        self, token_ids: Tensor, token_types: Tensor | None = None, training: bool | None = None, first: Tensor = 0
+    ) -> Tensor:
         span = (ops.shape(token_ids)[1], self.config.hidden_size)
         positions = ops.slice(ops.convert_to_tensor(self.positions), (first, 0), span)
         types = self.types[0] if token_types is None else ops.take(self.types, token_types, axis=0)
@@ -50,9 +54,9 @@ class TextEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kaleido")
 class PatchEmbedding(keras.layers.Layer):
-    """FC(segment) + FC(feature) + FC(position), LayerNorm, dropout, each level with its own but for the positions.
+    """FC(segment) + FC(feature) + FC(position), LayerNorm, dropout; only the FC of positions is shared by the levels.
 
-    Features, five arrays [B, n, D], and positions [B, 55, 5] -> [B, 55, H], level by level.
+    Features, one array [B, n, D] a level, and positions [B, 55, 5] -> [B, 55, H] in the order of the levels.
     """
 
     def __init__(self, config: ModelConfig, **kwargs: Any):
@@ -67,12 +71,12 @@ class PatchEmbedding(keras.layers.Layer):
         self.feature_dropout = keras.layers.Dropout(config.dropout if config.compatibility.input_dropout else 0.0)
         self.dropout = keras.layers.Dropout(config.dropout)
 
-    def _dense(self, name):
+    def _dense(self, name: str) -> keras.layers.Dense:
         return keras.layers.Dense(
             self.config.hidden_size, use_bias=False, kernel_initializer=initializer(self.config), name=name
         )
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         size = self.config.hidden_size
         self.segments = [
             self.add_weight(
@@ -85,14 +89,13 @@ class PatchEmbedding(keras.layers.Layer):
             norm.build((None, count, size))
         self.position.build((None, None, 5))
 
-    def call(self, features, positions, training=None):
+    def call(self, features: Sequence[Tensor], positions: Tensor, training: bool | None = None) -> Tensor:
         located = self.position(positions)
-        levels, start = [], 0
-        for index, (level, count) in enumerate(zip(LEVELS, PATCH_COUNTS)):
+        levels = []
+        for index, (level, patches) in enumerate(zip(LEVELS, LEVEL_SLICES)):
             dropped = self.feature_dropout(features[index], training=training)
-            embedded = self.projections[index](dropped) + located[:, start : start + count]
+            embedded = self.projections[index](dropped) + located[:, patches]
             if level < self.config.segment_vocab_size:
                 embedded = embedded + self.segments[index][level]
             levels.append(self.dropout(self.norms[index](embedded), training=training))
-            start += count
         return ops.concatenate(levels, axis=1)

@@ -1,4 +1,4 @@
-"""The seven heads (paper section 3.4)."""
+"""Heads of the seven pre-training tasks (paper section 3.5)."""
 
 from typing import Any
 
@@ -8,11 +8,12 @@ from keras import ops
 from kaleido.model.config import ModelConfig
 from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
+from kaleido.model.tensors import Tensor
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class MaskedWordHead(keras.layers.Layer):
-    """BERT's MLM head with tied embeddings. Masked positions [B, M, H] and table [V, H] -> logits [B, M, V]."""
+    """MLM head of BERT with tied embeddings: masked positions [B, M, H] and token table [V, H] -> logits [B, M, V]."""
 
     def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
@@ -22,35 +23,35 @@ class MaskedWordHead(keras.layers.Layer):
         )
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="norm")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.transform.build(input_shape)
         self.norm.build(input_shape)
         self.bias = self.add_weight((self.config.vocab_size,), "zeros", name="bias")
 
-    def call(self, values, table):
+    def call(self, values: Tensor, table: Tensor) -> Tensor:
         transformed = self.norm(self.transform(values))
         return ops.matmul(transformed, ops.transpose(ops.cast(table, transformed.dtype))) + self.bias
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class ClassificationHead(keras.layers.Layer):
-    """One dense layer over all outputs of a level, flattened. [B, n, H] or [B, H] -> logits [B, classes]."""
+    """Dense layer over the concatenated outputs of a level: [B, n, H] or [B, H] -> logits [B, classes]."""
 
     def __init__(self, config: ModelConfig, patches: int, classes: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.size = patches * config.hidden_size
         self.dense = keras.layers.Dense(classes, kernel_initializer=initializer(config), name="output")
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         self.dense.build((None, self.size))
 
-    def call(self, values):
+    def call(self, values: Tensor) -> Tensor:
         return self.dense(ops.reshape(values, (-1, self.size)))
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class ReconstructionHead(keras.layers.Layer):
-    """Predicts the features of masked patches, without a bias. [B, n, H] -> [B, n, D]."""
+    """Dense layer without bias that predicts features of masked patches: [B, n, H] -> [B, n, D]."""
 
     def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
@@ -58,8 +59,8 @@ class ReconstructionHead(keras.layers.Layer):
             config.feature_size, use_bias=False, kernel_initializer=initializer(config), name="output"
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.dense.build(input_shape)
 
-    def call(self, values):
+    def call(self, values: Tensor) -> Tensor:
         return self.dense(values)

@@ -1,4 +1,4 @@
-"""The model: one stream of words and patches, and a head for each task."""
+"""Kaleido-BERT: one transformer over tokens and kaleido patches, with a head for each pre-training task."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,27 +6,41 @@ from typing import Any
 import keras
 from keras import ops
 
-from kaleido.constants import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES, RECONSTRUCTION_TASKS, TASKS
+from kaleido.constants import (
+    CLASSES,
+    LEVEL_OF_TASK,
+    LEVEL_SLICES,
+    LEVELS,
+    PATCH_COUNTS,
+    PATCHES,
+    RECONSTRUCTION_TASKS,
+    TASKS,
+)
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.model.embeddings import PatchEmbedding, TextEmbedding, initializer
 from kaleido.model.encoder import Encoder
 from kaleido.model.heads import ClassificationHead, MaskedWordHead, ReconstructionHead
 from kaleido.model.losses import total_loss
+from kaleido.model.tensors import Batch, Tensor
+
+_MASKED_TASKS = ("mlm", *RECONSTRUCTION_TASKS)
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class KaleidoBert(keras.Model):
-    """Kaleido-BERT (paper sections 3.3 and 3.4).
+    """Kaleido-BERT (paper sections 3.4 and 3.5), from a batch (`docs/design.md`) to logits by task.
 
-    A batch as `docs/design.md` defines it goes in; a dict of logits by task comes out: `mlm` [B, M, V], `itm` [B, 2],
-    `rotation` [B, 4], `jigsaw` [B, 24], `camouflage` [B, 9], `grey` [B, 2, D], `blank` [B, 3, D]. Labels are read for
-    nothing but the places of masked words and patches. Only the heads in `tasks` are built and computed.
+    Logits are `mlm` [B, M, V], `itm` [B, 2], `rotation` [B, 4], `jigsaw` [B, 24], `camouflage` [B, 9], `grey`
+    [B, 2, D] and `blank` [B, 3, D]. No labels are needed: of them only the positions of masked tokens and patches
+    (`mlm_positions`, `grey_positions`, `blank_positions`) are read. At inference a task without positions in the batch
+    is left out.
 
     Args:
-        config: The architecture.
-        tasks: Which heads to have; a subset of `TASKS`.
-        loss_config: How `compile` and `fit` weigh the tasks; the engine of `kaleido.app` passes its own.
+        config: Architecture.
+        tasks: Tasks to build heads for, a subset of `TASKS`.
+        loss_config: Weights of the tasks' losses in `fit`; applications pass theirs to the losses themselves.
+        name: Name of the Keras model.
     """
 
     def __init__(
@@ -38,11 +52,11 @@ class KaleidoBert(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
-        unknown = sorted(set(tasks) - set(TASKS))
-        if unknown:
+        chosen = set(tasks)
+        if unknown := sorted(chosen - set(TASKS)):
             raise UserError(f"tasks must be among {', '.join(TASKS)}. Received: {', '.join(unknown)}")
         self.config = config
-        self.tasks = tuple(task for task in TASKS if task in set(tasks))
+        self.tasks = tuple(task for task in TASKS if task in chosen)
         self.loss_config = loss_config or LossConfig()
         self.text_embedding = TextEmbedding(config, name="text_embedding")
         self.patch_embedding = PatchEmbedding(config, name="patch_embedding")
@@ -51,10 +65,10 @@ class KaleidoBert(keras.Model):
             config.hidden_size, activation="tanh", kernel_initializer=initializer(config), name="pooler"
         )
         self.heads = {task: self._head(task) for task in self.tasks}
-        # Nothing depends on the batch, so that weights can be loaded into a model that has not seen one.
+        # No shape depends on the batch, so weights can be loaded into a model that has not seen one.
         self.build()
 
-    def _head(self, task):
+    def _head(self, task: str) -> keras.layers.Layer:
         if task == "mlm":
             return MaskedWordHead(self.config, name=task)
         if task in RECONSTRUCTION_TASKS:
@@ -62,7 +76,7 @@ class KaleidoBert(keras.Model):
         patches = PATCH_COUNTS[LEVELS.index(LEVEL_OF_TASK[task])] if task in LEVEL_OF_TASK else 1
         return ClassificationHead(self.config, patches, CLASSES[task], name=task)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         sequence = (None, None, self.config.hidden_size)
         self.text_embedding.build((None, None))
         self.patch_embedding.build()
@@ -71,48 +85,51 @@ class KaleidoBert(keras.Model):
         self.built = True
 
     def copy_body(self, source: "KaleidoBert") -> None:
-        """Takes embeddings, encoder and pooler from another model of the same sizes; heads stay as they are."""
+        """Copies embeddings, encoder and pooler, but no heads, from another model of the same sizes."""
         for layer in ("text_embedding", "patch_embedding", "encoder", "pooler"):
             getattr(self, layer).set_weights(getattr(source, layer).get_weights())
 
-    def embed_text(self, batch, training=None):
-        """What the encoder reads of the texts: [B, T, H]."""
+    def embed_text(self, batch: Batch, training: bool | None = None) -> Tensor:
+        """Embeds the texts for the encoder: [B, T, H]."""
         return self.text_embedding(batch["token_ids"], batch.get("token_types"), training=training)
 
-    def embed_patches(self, batch, training=None):
-        """What the encoder reads of the photos: [B, 55, H]."""
+    def embed_patches(self, batch: Batch, training: bool | None = None) -> Tensor:
+        """Embeds the patches for the encoder: [B, 55, H]."""
         return self.patch_embedding([batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training)
 
-    def read_text(self, batch):
-        """What a text gives before it meets a photo, [B, T, 4 H]: its embedding and the first layer's part of it."""
+    def read_text(self, batch: Batch) -> Tensor:
+        """Computes what `match` needs of texts, whatever their photos: [B, T, 4 H].
+
+        These are the embeddings and the first layer's queries, keys and values.
+        """
         return self._read(self.embed_text(batch))
 
-    def read_patches(self, batch):
-        """The same of a photo, [B, 55, 4 H]."""
+    def read_patches(self, batch: Batch) -> Tensor:
+        """Computes what `match` needs of photos, whatever their texts: [B, 55, 4 H]; as `read_text`."""
         return self._read(self.embed_patches(batch))
 
-    def match(self, text, token_mask, patches):
-        """The logits of `itm` [B, 2]; nothing is computed that they do not depend on.
+    def match(self, text: Tensor, token_mask: Tensor, patches: Tensor) -> Tensor:
+        """Computes the logits of `itm` [B, 2], and nothing that they do not depend on.
 
         Args:
-            text: [B, T, 4 H], of `read_text`.
-            token_mask: int32 [B, T].
-            patches: [B, 55, 4 H], of `read_patches`.
+            text: Result of `read_text`, [B, T, 4 H].
+            token_mask: int32 [B, T], 1 on text.
+            patches: Result of `read_patches`, [B, 55, 4 H].
         """
         sequence, size = ops.concatenate([text, patches], axis=1), self.config.hidden_size
         values, projected = sequence[..., :size], sequence[..., size:]
         first = self.encoder(values, attended(token_mask), queries=1, projected=projected)
         return self.heads["itm"](self.pooler(first[:, 0]))
 
-    def _read(self, embedded):
+    def _read(self, embedded: Tensor) -> Tensor:
         return ops.concatenate([embedded, self.encoder.project(embedded)], axis=-1)
 
-    def encode(self, batch, training=None):
+    def encode(self, batch: Batch, training: bool | None = None) -> tuple[Tensor, list[Tensor], Tensor]:
         """Runs embeddings and encoder.
 
         Returns:
-            text [B, T, H], patches as five arrays [B, n, H] level by level, pooled [B, H] (the [CLS] output through a
-            dense layer and tanh).
+            Outputs of the text [B, T, H], of the patches, one array [B, n, H] a level, and pooled [B, H]: the [CLS]
+            output through a dense layer and tanh.
         """
         text = self.embed_text(batch, training=training)
         patches = self.embed_patches(batch, training=training)
@@ -120,16 +137,15 @@ class KaleidoBert(keras.Model):
             ops.concatenate([text, patches], axis=1), attended(batch["token_mask"]), training=training
         )
         length = ops.shape(batch["token_ids"])[1]
-        levels, start = [], length
-        for count in PATCH_COUNTS:
-            levels.append(sequence[:, start : start + count])
-            start += count
+        levels = [sequence[:, length + level.start : length + level.stop] for level in LEVEL_SLICES]
         return sequence[:, :length], levels, self.pooler(sequence[:, 0])
 
-    def call(self, batch, training=None):
+    def call(self, batch: Batch, training: bool | None = None) -> dict[str, Tensor]:
         text, levels, pooled = self.encode(batch, training=training)
         logits = {}
         for task, head in self.heads.items():
+            if task in _MASKED_TASKS and f"{task}_positions" not in batch and not training:
+                continue
             if task == "mlm":
                 logits[task] = head(_at(text, batch["mlm_positions"]), self.text_embedding.token.embeddings)
             elif task == "itm":
@@ -140,23 +156,25 @@ class KaleidoBert(keras.Model):
                 logits[task] = head(_at(level, batch[f"{task}_positions"]) if masked else level)
         return logits
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The weighted sum of the tasks' losses, for `compile` and `fit`: the labels are in the batch itself."""
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        """Computes the weighted sum of the tasks' losses in `fit`; the labels are in the batch itself."""
         return total_loss(y_pred, x, self.loss_config, self.config.compatibility)[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "config": self.config.to_dict(), "tasks": list(self.tasks)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "KaleidoBert":
         return cls(ModelConfig.from_dict(config["config"]), config["tasks"], name=config["name"])
 
 
-def attended(token_mask):
-    """float32 [B, T + 55]: every patch is always attended to; a text's padding never."""
+def attended(token_mask: Tensor) -> Tensor:
+    """Makes the encoder's mask, float32 [B, T + 55]: text and all patches are attended to, padding is not."""
     return ops.pad(ops.cast(token_mask, "float32"), ((0, 0), (0, PATCHES)), constant_values=1.0)
 
 
-def _at(values, positions):
+def _at(values: Tensor, positions: Tensor) -> Tensor:
     """Picks [B, n, H] out of [B, S, H] at positions int32 [B, n]."""
     return ops.take_along_axis(values, positions[:, :, None], axis=1)

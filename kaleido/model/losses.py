@@ -1,25 +1,23 @@
-"""What each task's logits cost (paper section 3.4), item by item, and how items add up.
+"""Losses of the seven tasks (paper section 3.5).
 
-Values and weights are kept apart: a weight depends on the batch alone, so a step that is split over devices or over
-accumulated parts divides by the weight of the whole and gives the same loss and gradient as one that is not.
+Losses and weights of items are separate: weights depend on the batch alone, so a step that is split over devices or
+into accumulated parts divides by the weight of the whole batch and gives the same loss and gradient as an undivided
+one. Items are the masked slots for `mlm`, the masked patches for `grey` and `blank`, and the example for other tasks.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from kaleido.backend import ops
 from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
+from kaleido.model.tensors import Batch, Tensor
 
 CROSS_MODAL_TASKS = ("mlm", "grey", "blank")
-"""Completed from the other modality: on a pair of different products there is no right answer to find there."""
+"""Tasks whose answer is found in the other modality, and so not in a mismatched pair of text and photo."""
 
 
-def item_weights(task: str, batch: Mapping[str, Any], compatibility: Compatibility) -> Any:
-    """How much each item of a task counts: float32 [B, n], from the labels alone.
-
-    n is the masked slots for `mlm`, the masked patches for `grey` and `blank`, and 1 for the others.
-    """
+def item_weights(task: str, batch: Batch, compatibility: Compatibility) -> Tensor:
+    """Returns the weight of each item of a task, float32 [B, n], from the labels alone."""
     if task == "mlm":
         weights = ops.cast(batch["mlm_weights"], "float32")
     elif task in RECONSTRUCTION_TASKS:
@@ -31,43 +29,43 @@ def item_weights(task: str, batch: Mapping[str, Any], compatibility: Compatibili
     return weights
 
 
-def item_losses(task: str, logits: Any, batch: Mapping[str, Any], compatibility: Compatibility) -> Any:
-    """The loss of each item: float32 [B, n], cross-entropy in nats or Kullback-Leibler divergence in nats."""
+def item_losses(task: str, logits: Tensor, batch: Batch, compatibility: Compatibility) -> Tensor:
+    """Returns the loss of each item, float32 [B, n]: cross-entropy or Kullback-Leibler divergence in nats."""
     logits = ops.cast(logits, "float32")
     if task in RECONSTRUCTION_TASKS:
-        joint = task == "grey" and compatibility.joint_grey_softmax
+        joint = bool(task == "grey" and compatibility.joint_grey_softmax)
         return _divergence(ops.cast(batch[f"{task}_targets"], "float32"), logits, joint)
     labels, logits = _labelled(task, logits, batch)
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
-def item_hits(task: str, logits: Any, batch: Mapping[str, Any]) -> Any:
-    """1 where the likeliest class is the right one: float32 [B, n]; classification tasks only."""
+def item_hits(task: str, logits: Tensor, batch: Batch) -> Tensor:
+    """Returns 1 where the likeliest class is the right one, float32 [B, n]; for classification tasks."""
     labels, logits = _labelled(task, logits, batch)
     return ops.cast(ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels), "float32")
 
 
 def total_loss(
-    logits: Mapping[str, Any],
-    batch: Mapping[str, Any],
+    logits: Mapping[str, Tensor],
+    batch: Batch,
     config: LossConfig,
     compatibility: Compatibility,
-    weights: Mapping[str, Any] | None = None,
-) -> tuple[Any, dict[str, Any]]:
+    weights: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Computes the weighted sum of the tasks' losses.
 
     Args:
-        logits: By task.
-        batch: See `docs/design.md`.
-        config: The tasks' weights; a task without logits is left out.
-        compatibility: Quirks of the original release.
-        weights: By task, the float32 scalar to divide by; this batch's own weight if not given.
+        logits: Logits by task.
+        batch: Batch with labels, see `docs/design.md`.
+        config: Weights of the tasks; a task without logits is left out.
+        compatibility: Differences of the original release to reproduce.
+        weights: Total item weight by task, float32 scalars to divide by; this batch's own if None.
 
     Returns:
-        total, and `{task: loss}`, scalars; a task with nothing to count is 0.
+        The total and the loss of each task, scalars; the loss of a task without items is 0.
     """
-    total: Any = 0.0
-    losses: dict[str, Any] = {}
+    total: Tensor = 0.0
+    losses: dict[str, Tensor] = {}
     for task in config.tasks:
         if task not in logits:
             continue
@@ -80,8 +78,8 @@ def total_loss(
     return total, losses
 
 
-def _labelled(task, logits, batch):
-    """Labels int32 [B, n] and logits [B, n, classes] of a classification task."""
+def _labelled(task: str, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Returns labels int32 [B, n] and logits [B, n, classes] of a classification task."""
     if task not in CLASSIFICATION_TASKS:
         raise ValueError(f"{task} has no classes")
     if task == "mlm":
@@ -89,10 +87,10 @@ def _labelled(task, logits, batch):
     return batch[f"{task}_label"][:, None], logits[:, None]
 
 
-def _divergence(targets, logits, joint):
-    """KL(softmax(targets) || softmax(logits)) over the features, [B, n].
+def _divergence(targets: Tensor, logits: Tensor, joint: bool) -> Tensor:
+    """Computes KL(softmax(targets) || softmax(logits)) over the features, [B, n].
 
-    With `joint`, the targets' softmax runs over all n patches of an example together.
+    With `joint`, the softmax of the targets is taken over all n patches of an example together.
     """
     if joint:
         shape = ops.shape(targets)

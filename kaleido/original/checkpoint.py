@@ -1,9 +1,10 @@
-"""The original release's TensorFlow 1 checkpoints, both ways."""
+"""Reads and writes the original release's TensorFlow 1 checkpoints."""
 
 import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -12,10 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kaleido.app.model_folder import load_model, save_model
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.model.config import Compatibility, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.text import load_tokenizer
 
 PREFIX = "kaleido_bert_pre_trained_model/"
 
@@ -40,19 +43,111 @@ _SHOWN = 8
 
 
 class Target(NamedTuple):
-    """Where a variable of the original has its place in our model.
+    """The place of a variable of the original in our model.
 
     Attributes:
-        variable: Ours.
-        transposed: Whether the original keeps the matrix the other way round.
+        variable: Our variable.
+        transposed: Whether the original's matrix is the transpose of ours.
     """
 
     variable: keras.Variable
     transposed: bool = False
 
 
+def require_tensorflow() -> None:
+    """Checks the backend: these checkpoints are TensorFlow's.
+
+    Raises:
+        UserError: if Keras runs on another backend.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "the original's checkpoints are read and written by TensorFlow; unset KERAS_BACKEND. "
+            f"Received: {keras.backend.backend()}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A model that `import_original` saved.
+
+    Attributes:
+        directory: Its folder.
+        config: Its architecture.
+        variables: How many the checkpoint gave.
+        step: Training step that the checkpoint was saved at, None if it does not say.
+        vocabulary: Whether a vocabulary was saved with it, which predictions from texts need.
+    """
+
+    directory: Path
+    config: ModelConfig
+    variables: int
+    step: int | None
+    vocabulary: bool
+
+    def __str__(self) -> str:
+        config = self.config
+        step = "" if self.step is None else f" of step {self.step:,}"
+        text = (
+            f"{self.directory}: {self.variables} variables{step}; {config.num_layers} layers, {config.hidden_size} "
+            f"wide, {config.num_heads} heads, {config.vocab_size:,} tokens, feature size {config.feature_size:,}, "
+            "all of the original's quirks on"
+        )
+        if not self.vocabulary:
+            text += "\nno vocabulary is saved with it: name one by --vocabulary to predict from texts"
+        return text
+
+
+def import_original(
+    checkpoint: Path, directory: Path, vocabulary: Path | None = None, num_heads: int | None = None
+) -> Imported:
+    """Makes a saved model of the original's checkpoint, in compatibility mode.
+
+    Args:
+        checkpoint: See `OriginalCheckpoint`.
+        directory: Folder of the model, replaced if it is there.
+        vocabulary: `vocab.txt`, or a folder with one, to save with the model.
+        num_heads: Attention heads; see `OriginalCheckpoint.model_config`.
+
+    Raises:
+        UserError: if the checkpoint is damaged or does not fit the vocabulary; nothing is written then.
+    """
+    require_tensorflow()
+    source = OriginalCheckpoint(checkpoint)
+    config = source.model_config(num_heads)
+    tokenizer = load_tokenizer(Path(vocabulary)) if vocabulary else None
+    if tokenizer and tokenizer.vocab_size != config.vocab_size:
+        raise UserError(
+            f"{vocabulary}: must have as many tokens as the checkpoint, {config.vocab_size:,}. "
+            f"Received: {tokenizer.vocab_size:,}"
+        )
+    model = KaleidoBert(config)
+    source.load_into(model)
+    save_model(Path(directory), model, "pretraining", tokenizer, records={"original_checkpoint": source.path.name})
+    return Imported(Path(directory), config, len(model.weights), source.step, tokenizer is not None)
+
+
+def export_original(directory: Path, checkpoint: Path) -> int:
+    """Writes a saved model as a checkpoint with the original's names and shapes.
+
+    Args:
+        directory: Folder of the model.
+        checkpoint: Name of the checkpoint, without `.index`.
+
+    Returns:
+        How many variables were written.
+
+    Raises:
+        UserError: if the model lacks one of the seven heads, or the disk refuses.
+    """
+    require_tensorflow()
+    model = load_model(Path(directory)).model
+    save_original(model, Path(checkpoint))
+    return len(model.weights)
+
+
 def variable_table(model: KaleidoBert) -> dict[str, Target]:
-    """Every variable of the original by its exact name, misspelt ones included, and its place in our model.
+    """Maps every variable of the original, by its exact name with its misspellings, to its place in our model.
 
     Args:
         model: With all seven heads.
@@ -129,7 +224,7 @@ class OriginalCheckpoint:
             }
 
     def read(self, name: str) -> np.ndarray:
-        """The value of a variable."""
+        """Reads the value of a variable."""
         with _damage_named(self.path):
             return self._reader.get_tensor(name)
 
@@ -139,11 +234,11 @@ class OriginalCheckpoint:
         return int(self.read("global_step")) if "global_step" in self.shapes else None
 
     def model_config(self, num_heads: int | None = None) -> ModelConfig:
-        """The architecture that the shapes tell, in compatibility mode.
+        """Infers the architecture from the shapes, in compatibility mode.
 
         Args:
-            num_heads: Attention heads, which no shape tells; by default what `config.json` beside the checkpoint says,
-                or one for every 64 of the hidden size, as in every published BERT.
+            num_heads: Attention heads, which no shape tells; by default as `config.json` beside the checkpoint says, or
+                one for every 64 of the hidden size, as in every published BERT.
 
         Raises:
             UserError: if it is not a Kaleido-BERT, or its config says something else.
@@ -170,8 +265,8 @@ class OriginalCheckpoint:
         different = [f"{key} {said[key]}, not {value}" for key, value in found.items() if said.get(key, value) != value]
         if different:
             raise UserError(
-                f"{self.path.parent / 'config.json'}: does not fit the checkpoint beside it, or what this model can "
-                f"be. Received: {'; '.join(different)}"
+                f"{self.path.parent / 'config.json'}: does not fit the checkpoint beside it, or this model. "
+                f"Received: {'; '.join(different)}"
             )
         return ModelConfig(
             vocab_size=vocab_size,
@@ -253,7 +348,7 @@ def _original_shape(target: Target) -> tuple[int, ...]:
 
 
 def _of_training(name: str, table: Mapping[str, Target]) -> bool:
-    """Whether a name that is not the model's is what the original's optimizer keeps beside it."""
+    """Tells whether a name that is not the model's is the original's optimizer's."""
     slot = _SLOT.fullmatch(name)
     return name in _SCALARS or (slot is not None and slot["variable"] in table)
 
@@ -276,7 +371,7 @@ def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, Target
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The original's `config.json`; empty if there is none."""
+    """Reads the original's `config.json`; empty if there is none."""
     if not path.exists():
         return {}
     try:

@@ -1,4 +1,4 @@
-"""From the original release's text files to records, once."""
+"""Converts the original release's text files to records, once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,51 +6,67 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kaleido.original.batches import PHOTO_SIZE, TEXTS, to_examples
+from kaleido.original.batches import TEXTS, to_examples
+from kaleido.original.config import PrepareOriginal
 from kaleido.original.layout import OriginalLayout
 from kaleido.original.records import ORIGINAL
 from kaleido.original.schema import Schema
 from kaleido.original.text_files import Span, TextFiles
 from kaleido.progress import tqdm
-from kaleido.ranges import check_range
 from kaleido.records.builder import KaleidoRecords, Portion, Row
-from kaleido.records.making import Source
+from kaleido.records.making import Source, Summary, make_records
 from kaleido.records.work_folder import WorkFolder
 from kaleido.text import Tokenizer, load_tokenizer
 
 _MOST_BYTES = 2**28
-"""Of text that one file of records is made of; what an interrupted conversion has to do again at most."""
+"""Most text that one file of records is made of; an interrupted conversion repeats so much at most."""
 
 _BATCH = 16
 
 
-@dataclass(frozen=True)
-class ConvertConfig:
-    """How the original's data becomes records.
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A folder of records that `prepare_original` made or found.
 
     Attributes:
-        vocabulary: A `vocab.txt`, or a folder with one; the token ids must be in it.
-        schema: Of the columns; None for the published one that the first line fits.
-        photo_size: Width and height of the photos that positions refer to, in pixels.
-        workers: Threads that read numbers.
+        summary: Its records, and the time that it took.
+        content: `pretraining`, `recognition` or `retrieval`.
+        text_bytes: Size of the original's files.
+        bytes: Size of the records.
     """
 
-    vocabulary: str
-    schema: str | None = None
-    photo_size: int = PHOTO_SIZE
-    workers: int = 2
+    summary: Summary
+    content: str
+    text_bytes: int
+    bytes: int
 
-    def __post_init__(self):
-        check_range(self, "[1, 10_000]", "photo_size")
-        check_range(self, "[1, 1000]", "workers")
+    def __str__(self) -> str:
+        made, seconds = self.summary.made, self.summary.seconds
+        took = f" in {seconds:.0f} s, {made / seconds:.0f} a second" if made else ", there already"
+        counts = ", ".join(f"{count:,} {split}" for split, count in self.summary.photos.items())
+        return (
+            f"{self.summary.directory}: {self.content} examples {counts}{took}; {self.text_bytes / 1e6:,.1f} MB of "
+            f"text, {self.bytes / 1e6:,.1f} MB of records ({self.bytes / self.text_bytes:.0%})"
+        )
+
+
+def prepare_original(config: PrepareOriginal) -> Converted:
+    """Makes records of the original's files, or goes on where an interrupted run stopped, or finds them made.
+
+    Raises:
+        UserError: as `OriginalSource` and `make_records` do.
+    """
+    source = OriginalSource(config)
+    summary = make_records(source, Path(config.out), config.overwrite)
+    size = sum(path.stat().st_size for path in summary.directory.iterdir())
+    return Converted(summary, source.plan["content"], source.size, size)
 
 
 class OriginalSource(Source):
     """The original's files, as `make_records` takes them.
 
     Args:
-        config: How to make records of them.
-        sources: By split, as `TextFiles.find` takes them; `train` at least.
+        config: Files, as `TextFiles.find` takes them, vocabulary and options.
 
     Raises:
         UserError: if a file or the vocabulary is missing, or there is no schema for the files. Making records raises
@@ -59,15 +75,16 @@ class OriginalSource(Source):
 
     progress = {"unit": "B", "unit_scale": True}
 
-    def __init__(self, config: ConvertConfig, sources: Mapping[str, str]):
+    def __init__(self, config: PrepareOriginal):
         self._config = config
         self._tokenizer = load_tokenizer(Path(config.vocabulary))
         limits = {"vocab_size": self._tokenizer.vocab_size, "photo_size": config.photo_size}
         self._schema = None if config.schema is None else Schema.parse(config.schema)
         self._files: dict[str, TextFiles] = {}
-        for split, source in sources.items():
-            self._files[split] = TextFiles.find(source, self._schema, **limits)
-            self._schema = self._schema or self._files[split].schema
+        for split, source in (("train", config.files), ("validation", config.validation)):
+            if source is not None:
+                self._files[split] = TextFiles.find(source, self._schema, **limits)
+                self._schema = self._schema or self._files[split].schema
         self.plan = {
             "kind": ORIGINAL,
             "content": self._schema.content,
@@ -78,11 +95,11 @@ class OriginalSource(Source):
 
     @property
     def size(self) -> int:
-        """Bytes of text."""
+        """Size of the files, in bytes."""
         return sum(files.size for files in self._files.values())
 
     def open(self) -> None:
-        """Nothing is left to load."""
+        """Does nothing: everything is loaded."""
 
     def create_tokenizer(self) -> Tokenizer:
         return self._tokenizer
@@ -100,7 +117,7 @@ class OriginalSource(Source):
         return OriginalLayout(self._schema), {"feature_size": self._schema.feature_size}, portions
 
     def _rows(self, files: TextFiles, span: Span, progress: tqdm) -> Iterator[Row]:
-        """The examples of a span, in order."""
+        """Reads the examples of a span, in order."""
         for columns in files.batches(_BATCH, self._config.workers, [span]):
             examples = to_examples(columns, self._schema.content)
             texts = {name: columns[column].tolist() for name, column in TEXTS[self._schema.content].items()}

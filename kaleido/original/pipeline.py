@@ -39,7 +39,7 @@ class OriginalPipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
-        labels: By name the class of every record, int32; batches have them as `NAME_label`, and what the data has.
+        labels: Targets of every record by name; batches have them as `NAME_label`, beside those of the data.
         hard_negatives: Not used: the data has its pairs.
         show_text: Not used: the data shows all photos with their texts.
 

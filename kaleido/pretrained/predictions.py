@@ -1,96 +1,139 @@
-"""Predictions of a saved model for photos and texts that are not in records, as files."""
+"""Predictions for the photos of a folder or a table, as tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.atomic import write_atomically
-from kaleido.catalog.photo_list import PhotoList, photos_of_folder, photos_of_table
+from kaleido.catalog.photo_list import PhotoList, Texts, photos_of_folder, photos_of_table
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
-from kaleido.pretrained.config import PredictConfig
-from kaleido.pretrained.processor import PhotoReader
+from kaleido.pretrained.inputs import Group
+from kaleido.pretrained.model import BATCH_SIZE, Model
+from kaleido.progress import progress_bars
 
 TABLES = (".csv", ".jsonl")
 
 
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Result of `predict`.
+class Predictions(NamedTuple):
+    """Result of `predict_photos`.
 
     Attributes:
-        count: Number of photos.
+        count: Number of predictions.
         files: Files that were written.
-        skipped: Rows and photos that were left out, and why.
-        notes: Remarks on texts that were missing, cut or not read.
+        skipped: For each row or photo that was left out, which and why, a line each.
+        notes: What else the caller should know, a line each.
     """
 
     count: int
-    files: Sequence[Path]
-    skipped: Sequence[str]
-    notes: Sequence[str]
+    files: list[Path]
+    skipped: list[str]
+    notes: list[str]
 
     def __str__(self) -> str:
         done = f"{self.count:,} predictions are in {' and '.join(map(str, self.files))}"
         return "\n".join([*self.skipped, done])
 
 
-def predict(config: PredictConfig) -> Predictions:
-    """Predicts photos, or photos with their texts, and writes what the model's task makes of them.
+def predict_photos(
+    model: Model,
+    photos: PhotoList | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    source: str | os.PathLike[str] | None = None,
+    separators: str = "|;",
+    batch_size: int = BATCH_SIZE,
+    on_error: Literal["stop", "skip"] = "stop",
+    progress: bool = True,
+    **options: Any,
+) -> Predictions:
+    """Writes `predictions.csv` and the same as `predictions.jsonl`, a photo a row, in their order.
+
+    A captioner writes `captions.jsonl` and, with the photos, `captions.html` besides.
+
+    Args:
+        model: Model of any task.
+        photos: Folder with photos, also in sub-folders; `.csv` or `.jsonl` table with the columns `photo`, `text` and,
+            if need be, `id`; or a list of photos.
+        out: Folder to write into.
+        columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
+            other names.
+        source: Folder or zip that the table's photo paths start from; None is the table's own folder.
+        separators: Characters that divide the photos of one column.
+        batch_size: Photos at once.
+        on_error: What an unusable photo or row does: `stop`, or `skip`.
+        progress: Whether progress bars are drawn.
+        options: Options of the task's sections that change how a trained model is used: `beams` of a captioner.
 
     Raises:
-        UserError: if the photos cannot be read, or the model does not fit them; nothing is written then.
+        UserError: if a photo or a row cannot be used and `on_error` is `stop`, or none can; nothing is written then.
     """
-    saved = load_model(Path(config.model))
-    _check_options(config, saved)
-    predictor = saved.application.create_predictor(saved, config.batch_size, **config.options)
-    photos = _photos(config, reads_text=predictor.reads_text, needs_text=predictor.needs_text)
+    predictor = model.predictor(batch_size, **options)
+    texts: Texts = "required" if predictor.needs_text else "optional" if predictor.reads_text else "unused"
+    if not isinstance(photos, PhotoList):
+        photos = _photo_list(Path(photos), columns or {}, source, separators, on_error, texts)
     notes = []
-    if not predictor.reads_text and photos.photos[0].place:
-        notes.append("this model reads photos alone, and no texts")
-    elif predictor.reads_text and (empty := sum(not photo.text for photo in photos.photos)):
+    if empty := sum(not photo.text for photo in photos.photos) if predictor.reads_text else 0:
         notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
-    reader = PhotoReader(saved, config.batch_size, config.on_error)
-    rows, reads = [], []
-    for listed, batch in reader.batches(photos):
-        answers = predictor(batch, [photo.text for photo in listed])
-        rows += [{**photo.key, **answer} for photo, answer in zip(listed, answers, strict=True)]
-        reads += [partial(photos.source.read, photo.path) for photo in listed]
-    files = saved.application.prediction_files(rows, reads)
-    for name, content in files.items():
-        write_atomically(Path(config.out) / name, content)
-    if predictor.cut:
-        notes.append(
-            f"texts cut to the {predictor.length} positions that the model was trained with: {predictor.cut:,}"
+    if texts == "unused" and any(photo.text for photo in photos.photos):
+        notes.append("this model reads photos alone; no text is read")
+    before, unreadable = predictor.cut, {}
+    rows, readers = [], []
+    with progress_bars(progress):
+        batches = model.processor.batches(
+            _groups(photos),
+            batch_size,
+            # A photo that is listed with one text after another is encoded once.
+            sum(1 for _ in groupby(photos.photos, key=attrgetter("path"))),
+            unreadable if on_error == "skip" else None,
+            "--on-error skip",
         )
-    return Predictions(len(rows), [Path(config.out) / name for name in files], reader.skipped(photos), notes)
+        for listed, batch in batches:
+            for photo, columns_of_row in zip(listed, predictor(batch, [photo.text for photo in listed]), strict=True):
+                rows.append({**photo.key, **columns_of_row})
+                readers.append(partial(photos.source.read, photo.path))
+    if not rows:
+        raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
+    if cut := predictor.cut - before:
+        notes.append(f"texts cut to the {predictor.length} tokens that the model reads: {cut:,}")
+    files = model.saved.application.prediction_files(rows, readers)
+    written = [Path(out) / name for name in files]
+    for path, content in zip(written, files.values()):
+        write_atomically(path, content)
+    skipped = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
+    skipped += [f"skipped {name}: {reason}" for name, reason in unreadable.items()]
+    return Predictions(len(rows), written, skipped, notes)
 
 
-def _check_options(config: PredictConfig, saved: SavedModel) -> None:
-    known = {one.name for section in saved.application.sections.values() for one in fields(section)}
-    if unknown := config.options.keys() - known:
-        raise UserError(
-            f"{config.model}: a model of the task {saved.content['task']} has no {min(unknown)}; leave it out"
-        )
+def _groups(photos: PhotoList) -> Iterator[Group]:
+    for path, group in groupby(photos.photos, key=attrgetter("path")):
+        examples = list(group)
+        place = f" ({examples[0].place})" if examples[0].place else ""
+        yield Group(f"{photos.source.path / path}{place}", partial(photos.source.read, path), examples)
 
 
-def _photos(config: PredictConfig, reads_text: bool, needs_text: bool) -> PhotoList:
-    path = Path(config.photos)
+def _photo_list(
+    path: Path,
+    columns: Mapping[str, Sequence[str]],
+    source: str | os.PathLike[str] | None,
+    separators: str,
+    on_error: Literal["stop", "skip"],
+    texts: Texts,
+) -> PhotoList:
     if path.suffix.lower() in TABLES and not path.is_dir():
-        texts: Literal["required", "optional", "unused"] = "optional" if reads_text else "unused"
-        texts = "required" if needs_text else texts
-        rejects = Rejects(config.on_error)
-        return photos_of_table(path, rejects, config.source or "", config.columns, config.separators, texts)
+        return photos_of_table(path, Rejects(on_error), source or "", columns, separators, texts)
     if not path.is_dir():
         raise UserError(f"{path}: give a folder of photos, or a table that ends in {' or '.join(TABLES)}")
-    if needs_text:
+    if texts == "required":
         raise UserError(
-            f"{path}: this model tells whether a photo and a text belong together; give a table with the columns photo "
-            "and text. Received: a folder of photos"
+            f"{path}: this model tells whether a photo and a text belong together; give a table with the columns "
+            "photo and text. Received: a folder of photos"
         )
-    if config.columns or config.source:
+    if columns or source:
         raise UserError(f"{path}: --columns and --source go with a table. Received: a folder of photos")
     return photos_of_folder(path)

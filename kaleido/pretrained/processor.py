@@ -1,18 +1,17 @@
 """Photos as a saved model reads them, without records."""
 
-from collections.abc import Iterator
-from dataclasses import fields
-from functools import partial
-from itertools import groupby
-from operator import attrgetter
-from typing import Literal
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaleido.app.model_folder import SavedModel
-from kaleido.catalog.photo_list import ListedPhoto, PhotoList
+from kaleido.constants import LEVELS, PATCHES
 from kaleido.errors import UserError
-from kaleido.model.config import ModelConfig
+from kaleido.pretrained.inputs import Group
 from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
 from kaleido.records.corruption import clean_photos
@@ -22,108 +21,141 @@ from kaleido.records.stream import Batch
 from kaleido.vision.features import PhotoFailure, PhotoFeatures
 from kaleido.vision.patches import cells, positions
 
+if TYPE_CHECKING:
+    from kaleido.vision.features import FeatureExtractor
 
-class PhotoReader:
+_WEIGHTS = ("saliency_weights", "backbone_weights")
+
+
+class PhotoProcessor:
     """Finds, cuts and encodes photos as those that a model was trained on.
 
+    Saliency net and backbone are loaded with the first photo, and once.
+
     Args:
-        model: A saved model, which knows its saliency, backbone, grid and crop sizes.
-        batch_size: Photos at once.
-        on_error: What an unreadable photo does: `stop`, or `skip`.
-
-    Attributes:
-        unread: Of the photos that were skipped so far, path (and row) and reason.
-
-    Raises:
-        UserError: if the model does not know how photos were prepared, or its backbone gives other features than it
-            reads.
+        directory: Folder of the model.
+        content: Its `config.json`, which names saliency, backbone, grid and crop sizes.
     """
 
-    def __init__(self, model: SavedModel, batch_size: int, on_error: Literal["stop", "skip"] = "stop"):
-        self._batch_size = batch_size
-        self._on_error = on_error
-        self.unread: dict[str, str] = {}
-        config = ModelConfig.from_dict(model.content["architecture"])
-        self._raw_positions = bool(config.compatibility.raw_positions)
-        self._extractor = create_extractor(prepare_config_of(model))
-        if (size := self._extractor.backbone.feature_size) != config.feature_size:
-            raise UserError(
-                f"{model.directory}: the model reads features of {config.feature_size} numbers and the backbone that "
-                f"it names gives {size}; prepare, train and predict with the same backbone"
-            )
+    def __init__(self, directory: Path, content: Mapping[str, Any]):
+        self._directory = directory
+        self._content = content
+        self._raw_positions = bool((content["architecture"].get("compatibility") or {}).get("raw_positions"))
 
-    def batches(self, photos: PhotoList) -> Iterator[tuple[list[ListedPhoto], Batch]]:
-        """Batches of the readable photos, in their order; one batch is in memory at a time.
+    @cached_property
+    def extractor(self) -> "FeatureExtractor":
+        """Extractor of the features.
+
+        Raises:
+            UserError: if the model does not say how photos were prepared, or its backbone gives other features than it
+                reads.
+        """
+        extractor = create_extractor(prepare_config_of(self._content, self._directory))
+        wanted, given = self._content["architecture"]["feature_size"], extractor.backbone.feature_size
+        if given != wanted:
+            raise UserError(
+                f"{self._directory}: the model reads features of {wanted} numbers and the backbone that it names "
+                f"gives {given}; prepare, train and predict with the same backbone"
+            )
+        return extractor
+
+    def batches(
+        self,
+        photos: Iterable[Group],
+        batch_size: int,
+        total: int | None = None,
+        unreadable: dict[str, str] | None = None,
+        hint: str = 'on_error="skip"',
+    ) -> Iterator[tuple[list[Any], Batch]]:
+        """Gives batches of the readable photos, in their order; one batch is in memory at a time.
+
+        A photo that goes with several examples is encoded once.
+
+        Args:
+            photos: Photos with their examples.
+            batch_size: Examples of a batch at most.
+            total: Number of photos, for the progress bar.
+            unreadable: Takes names of unreadable photos and why they are; where it is None, the first such photo stops.
+            hint: Option that leaves unreadable photos out, for the message.
 
         Yields:
-            The photos, B at most, and of them `level1` to `level5`, float16 [B, n, D], and `positions`, float32
+            The examples, B at most, and of each `level1` to `level5`, float16 [B, n, D], and `positions`, float32
             [B, 55, 5].
 
         Raises:
-            UserError: if a photo cannot be read and `on_error` is `stop`, or none can.
+            UserError: naming the photo that cannot be read.
         """
-        # A photo that is listed with one text after another is encoded once.
-        groups = [list(group) for _, group in groupby(photos.photos, key=attrgetter("path"))]
-        items = ((group[0].path, partial(photos.source.read, group[0].path)) for group in groups)
-        features = tqdm(self._extractor.extract(items), "photos", len(groups), unit="photo")
-        found: list[tuple[ListedPhoto, PhotoView]] = []
-        any_read = False
-        for group, result in zip(groups, features, strict=True):
+        waiting: deque[Group] = deque()
+
+        def items() -> Iterator[tuple[str, Any]]:
+            for group in photos:
+                waiting.append(group)
+                yield group.name, group.read
+
+        found: list[tuple[Any, PhotoView]] = []
+        for result in tqdm(self.extractor.extract(items()), "photos", total, unit="photo", disable=total == 1):
+            group = waiting.popleft()
             if isinstance(result, PhotoFailure):
-                self._fail(photos, group, result.reason)
+                if unreadable is None:
+                    raise UserError(
+                        f"{group.name}: {result.reason}; repair or remove it, or leave such photos out by {hint}"
+                    )
+                unreadable[group.name] = result.reason
                 continue
-            any_read = True
             view = PhotoView(result.features, self._positions(result))
-            for photo in group:
-                found.append((photo, view))
-                if len(found) == self._batch_size:
+            for example in group.examples:
+                found.append((example, view))
+                if len(found) == batch_size:
                     yield _batch(found)
                     found = []
         if found:
             yield _batch(found)
-        if not any_read:
-            raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
 
-    def skipped(self, photos: PhotoList) -> list[str]:
-        """Of each row and photo that was left out, which and why, a line each."""
-        rows = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
-        return rows + [f"skipped {name}: {reason}" for name, reason in self.unread.items()]
-
-    def _fail(self, photos: PhotoList, group: list[ListedPhoto], reason: str) -> None:
-        if self._on_error == "stop":
-            raise UserError(
-                f"{photos.source.path / _name(group[0])}: {reason}; repair or remove it, or leave such photos out with "
-                "--on-error skip"
-            )
-        self.unread |= {_name(photo): reason for photo in group}
+    def blank(self) -> Batch:
+        """Gives a batch of one photo of zeros, from which the shape of an output is known."""
+        size = self._content["architecture"]["feature_size"]
+        levels = {f"level{level}": np.zeros((1, level**2, size), np.float16) for level in LEVELS}
+        return {**levels, "positions": np.zeros((1, PATCHES, 5), np.float32)}
 
     def _positions(self, photo: PhotoFeatures) -> np.ndarray:
         if self._raw_positions:
-            return positions(cells(photo.box, self._extractor.grid), photo.width, photo.height, raw=True)
+            return positions(cells(photo.box, self.extractor.grid), photo.width, photo.height, raw=True)
         return photo.positions
 
 
-def prepare_config_of(model: SavedModel) -> PrepareConfig:
-    """Reads how the records were prepared that a model was trained on.
+def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareConfig:
+    """Reads how the records that a model was trained on were prepared.
+
+    Weights that lie in the model's folder go before the paths that the preparation named.
+
+    Args:
+        content: `config.json` of the model.
+        directory: Folder of the model.
 
     Raises:
-        UserError: if they were not made of photos.
+        UserError: if the records were not made of photos, or weights are missing.
     """
-    saved = model.content["processor"].get("photos") or {}
+    saved = content["processor"].get("photos") or {}
     known = {field.name for field in fields(PrepareConfig)}
     if "backbone" not in saved or not set(saved) <= known:
         raise UserError(
-            f"{model.directory}: does not say how its photos were prepared; only models that were trained on records "
-            "of photos can read photos"
+            f"{directory}: does not say how its photos were prepared; only models that were trained on records of "
+            "photos can read photos"
         )
     sizes = saved.get("crop_sizes")
-    return PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})
+    config = PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})
+    files = content["processor"].get("files", {})
+    inside = {key: str(directory / Path(files[key]).name) for key in _WEIGHTS if key in files}
+    for key in _WEIGHTS:
+        named = getattr(config, key)
+        if key not in inside and named and not Path(named).exists():
+            raise UserError(
+                f"{directory}: its photos were prepared with the weights {named}, which are not there and not in the "
+                "folder either; put them back"
+            )
+    return replace(config, **inside)
 
 
-def _name(photo: ListedPhoto) -> str:
-    return f"{photo.path} ({photo.place})" if photo.place else photo.path
-
-
-def _batch(found: list[tuple[ListedPhoto, PhotoView]]) -> tuple[list[ListedPhoto], Batch]:
-    photos, views = zip(*found)
-    return list(photos), clean_photos(views, views[0].vectors.shape[1])
+def _batch(found: list[tuple[Any, PhotoView]]) -> tuple[list[Any], Batch]:
+    examples, views = zip(*found)
+    return list(examples), clean_photos(views, views[0].vectors.shape[1])

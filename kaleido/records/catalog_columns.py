@@ -1,5 +1,7 @@
 """Columns of the catalogue that records leave out."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +64,49 @@ def column_labels(
     """
     if column in RECORD_LABELS and isinstance(records, PhotoRecords):
         return list(records.metadata[RECORD_LABELS[column]]), getattr(records.index, column)
-    catalog = catalog_of(records, catalog)
-    values = [product.attributes.get(column, "") for product in catalog.products]
+    values = _column(records, column, catalog, RECORD_LABELS)
     names = sorted(set(values) - {""})
-    if not names:
-        known = sorted({name for product in catalog.products for name in product.attributes})
-        raise UserError(
-            f"{catalog.directory}: no product has the column {column}; there are {', '.join([*RECORD_LABELS, *known])}"
-        )
     numbers = {name: number for number, name in enumerate(names)}
     of_product = np.array([numbers.get(value, UNLABELLED) for value in values], np.int32)
     return names, of_product[records.index.product]
+
+
+def column_values(records: SplitRecords, column: str, catalog: str | Path | Catalog | None = None) -> np.ndarray:
+    """Reads a numeric column of the catalogue, for example prices.
+
+    Args:
+        records: Records of one split.
+        column: Further column of the catalogue.
+        catalog: As for `catalog_of`.
+
+    Returns:
+        float32 [n], the number of every record, NaN where the product has none or something else.
+
+    Raises:
+        UserError: if no product has such a column, or no value in it is a number.
+    """
+    of_product = np.array([_number(value) for value in _column(records, column, catalog)], np.float32)
+    if not np.isfinite(of_product).any():
+        raise UserError(f"{records.directory}: no product has a number in the column {column}; name another column")
+    return of_product[records.index.product]
+
+
+def _column(
+    records: SplitRecords, column: str, catalog: str | Path | Catalog | None, others: Iterable[str] = ()
+) -> list[str]:
+    """Reads a further column of the catalogue, a text for each product; a message names it and the other columns."""
+    catalog = catalog_of(records, catalog)
+    values = [product.attributes.get(column, "") for product in catalog.products]
+    if not any(values):
+        known = sorted({name for product in catalog.products for name in product.attributes})
+        there = ", ".join([*others, *known]) or "none"
+        raise UserError(f"{catalog.directory}: no product has the column {column}; there are {there}")
+    return values
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if abs(number) <= np.finfo(np.float32).max else math.nan

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from kaleido.constants import TASKS
 from kaleido.records.config import PipelineConfig
@@ -45,9 +45,9 @@ class Records:
         self.splits = {split: sum(of_files) for split, of_files in lengths.items() if sum(of_files)}
 
     @classmethod
-    def of(cls, records: "str | Path | Records") -> Self:
+    def of(cls, records: "str | Path | Records") -> "Records":
         """Gives the handle of a path; a handle is returned as it is."""
-        return records if isinstance(records, cls) else cls(records)
+        return records if isinstance(records, Records) else cls(records)
 
     def open(self, split: str) -> SplitRecords:
         """Opens one split for reading.

@@ -31,7 +31,7 @@ class Pipeline(BatchStream):
         rank: Which worker this is, of `count`; see `BatchStream`.
         count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
-        labels: By name the class of every record, int32; batches have them as `NAME_label`.
+        labels: Targets of every record by name, int32 or float32; batches have them as `NAME_label`.
         hard_negatives: int64 [n, K], for every record the K records whose texts its mismatches show, -1 where there are
             fewer; a record without any is mismatched as `config.mismatch` says.
         show_text: Whether rows have their texts; otherwise [CLS] and [SEP] alone.
@@ -92,8 +92,8 @@ class Pipeline(BatchStream):
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
         if "itm" in self._tasks:
             batch["itm_label"] = paired.astype(np.int32)
-        for name, classes in self._labels.items():
-            batch[f"{name}_label"] = classes[records]
+        for name, targets in self._labels.items():
+            batch[f"{name}_label"] = targets[records]
         return batch
 
     def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:

@@ -1,4 +1,4 @@
-"""Texts side by side, as a model reads them."""
+"""Padded batches of tokenized texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from kaleido.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class TextBatch:
-    """B texts in T positions.
+    """Batch of B texts padded to T positions.
 
     Attributes:
-        token_ids: int32 [B, T], [CLS] text [SEP] and padding; T a multiple of 8 where the limit allows.
-        token_mask: int32 [B, T], 1 on text.
-        cut: bool [B], whether the end of a text is missing.
+        token_ids: int32 [B, T], [CLS] text [SEP] and padding; T is a multiple of 8 unless the limit is none.
+        token_mask: int32 [B, T], 1 on text, 0 on padding.
+        cut: bool [B], whether the end of a text was cut off.
     """
 
     token_ids: np.ndarray
@@ -24,20 +24,20 @@ class TextBatch:
 
 
 def text_batch(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> TextBatch:
-    """Cuts texts into pieces.
+    """Tokenizes texts, cuts them to a length and pads them.
 
     Args:
-        tokenizer: Of the model.
-        texts: At least one; empty ones are allowed.
-        length: Positions at most, [CLS] and [SEP] included.
+        tokenizer: The model's tokenizer.
+        texts: One or more texts; empty ones are allowed.
+        length: Most positions, [CLS] and [SEP] included.
     """
-    pieces = [tokenizer.encode(text).ids for text in texts]
-    longest = min(max(map(len, pieces)) + 2, length)
+    tokens = [tokenizer.encode(text).ids for text in texts]
+    longest = min(max(map(len, tokens)) + 2, length)
     width = min(-(-longest // 8) * 8, length)
     token_ids = np.full((len(texts), width), tokenizer.pad_id, np.int32)
     token_mask = np.zeros_like(token_ids)
-    for row, ids in enumerate(pieces):
+    for row, ids in enumerate(tokens):
         whole = [tokenizer.cls_id, *ids[: length - 2], tokenizer.sep_id]
         token_ids[row, : len(whole)] = whole
         token_mask[row, : len(whole)] = 1
-    return TextBatch(token_ids, token_mask, np.array([len(ids) > length - 2 for ids in pieces]))
+    return TextBatch(token_ids, token_mask, np.array([len(ids) > length - 2 for ids in tokens]))

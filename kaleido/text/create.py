@@ -1,4 +1,4 @@
-"""Finding or making the tokenizer that a configuration names."""
+"""Loading and training of the tokenizer that a configuration names."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +9,8 @@ from kaleido.text.tokenizer import Tokenizer
 from kaleido.text.wordpiece import VOCABULARY_FILE, WordPieceTokenizer
 
 CATALOG = "catalog"
+VOCABULARY_FILES = (MODEL_FILE, VOCABULARY_FILE)
+"""Names of vocabularies in the folders of models and records."""
 
 
 def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
@@ -16,8 +18,8 @@ def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> T
 
     Args:
         spec: `catalog` to train one, or the path of a `vocab.txt`, a SentencePiece `.model`, or a folder with either.
-        texts: The texts to train on; not touched where one is loaded.
-        vocabulary_size: Size of a trained vocabulary.
+        texts: Texts to train on; not read if a tokenizer is loaded.
+        vocabulary_size: Most tokens of a trained vocabulary.
     """
     if spec == CATALOG:
         return SentencePieceTokenizer.train(texts, vocabulary_size)
@@ -25,13 +27,13 @@ def create_tokenizer(spec: str, texts: Iterable[str], vocabulary_size: int) -> T
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Loads the tokenizer of a folder (a model's, the records', a BERT's) or of a vocabulary file.
+    """Loads a tokenizer from a vocabulary file or from a folder of a model, of records or of a BERT.
 
     Raises:
         UserError: if there is none.
     """
     path = Path(path)
-    candidates = [path / MODEL_FILE, path / VOCABULARY_FILE] if path.is_dir() else [path]
+    candidates = [path / name for name in VOCABULARY_FILES] if path.is_dir() else [path]
     for candidate in candidates:
         if candidate.is_file():
             loader = SentencePieceTokenizer if candidate.suffix == ".model" else WordPieceTokenizer

@@ -1,4 +1,4 @@
-"""SentencePiece: the vocabulary that a catalogue trains for itself, in any language.
+"""SentencePiece tokenizer, trained on a catalogue's texts in any language.
 
 The WordPiece trainer of `tokenizers` breaks ties by hash order, so the same texts give another vocabulary at every
 run; SentencePiece on one thread does not.
@@ -13,14 +13,14 @@ import numpy as np
 import sentencepiece
 
 from kaleido.errors import UserError
-from kaleido.text.tokenizer import CLS, MASK, PAD, SEP, UNK, Encoding, Tokenizer
+from kaleido.text.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, UNK, Encoding, Tokenizer
 
 MODEL_FILE = "sentencepiece.model"
 SPACE = "▁"
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Pieces of a SentencePiece model that defines [MASK] as a control symbol.
+    """Tokenizer of a SentencePiece model that defines [MASK] as a control symbol.
 
     Args:
         model: The serialised model.
@@ -32,19 +32,16 @@ class SentencePieceTokenizer(Tokenizer):
         except RuntimeError:
             raise UserError("not a SentencePiece model: the file is damaged or of another kind") from None
         self._model = model
-        self.vocab_size = self._processor.get_piece_size()
-        special = (PAD, UNK, CLS, SEP, MASK)
-        ids = {piece: self._processor.piece_to_id(piece) for piece in special}
-        missing = [p for p in special if self._processor.id_to_piece(ids[p]) != p]
-        if missing:
+        tokens = [self._processor.id_to_piece(id) for id in range(self._processor.get_piece_size())]
+        self.vocab_size = len(tokens)
+        if missing := [token for token in SPECIAL if token not in tokens]:
             raise UserError(
-                f"the SentencePiece model lacks the pieces {', '.join(missing)}: train it with pad, unk, bos, eos and "
+                f"the SentencePiece model lacks the tokens {', '.join(missing)}: train it with pad, unk, bos, eos and "
                 "a control symbol of these names"
             )
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[piece] for piece in special)
-        pieces = [self._processor.id_to_piece(i) for i in range(self.vocab_size)]
-        self._starts_word = np.array([_starts_word(piece) for piece in pieces])
-        self._is_punctuation = np.array([_is_punctuation(piece) for piece in pieces])
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (tokens.index(token) for token in SPECIAL)
+        self._starts_word = np.array([_starts_word(token) for token in tokens])
+        self._is_punctuation = np.array([_is_punctuation(token) for token in tokens])
 
     @classmethod
     def load(cls, path: Path) -> "SentencePieceTokenizer":
@@ -59,8 +56,8 @@ class SentencePieceTokenizer(Tokenizer):
         """Trains a lower-cased byte-pair vocabulary; the same texts in the same order give the same model.
 
         Args:
-            texts: One text an item.
-            vocabulary_size: At most so many pieces; fewer where the texts hold no more.
+            texts: Texts to train on.
+            vocabulary_size: Most tokens; short texts give fewer.
 
         Raises:
             UserError: if the texts are empty or the size leaves no room for their characters.
@@ -104,11 +101,10 @@ class SentencePieceTokenizer(Tokenizer):
         starts[0] = False
         return Encoding(ids, np.cumsum(starts, dtype=np.int32))
 
-    def decode(self, ids) -> str:
-        special = set(self.special_ids)
-        return self._processor.decode([int(i) for i in ids if int(i) not in special])
+    def _join(self, ids: list[int]) -> str:
+        return self._processor.decode(ids)
 
-    def piece(self, id: int) -> str:
+    def token(self, id: int) -> str:
         return self._processor.id_to_piece(id)
 
     def save(self, directory: Path) -> Path:
@@ -117,10 +113,10 @@ class SentencePieceTokenizer(Tokenizer):
         return path
 
 
-def _starts_word(piece: str) -> bool:
-    # Scripts written without spaces have no word marks: there every piece is a word, lest one mask hide a sentence.
-    return piece.startswith(SPACE) or _is_punctuation(piece) or unicodedata.east_asian_width(piece[0]) in "WF"
+def _starts_word(token: str) -> bool:
+    # In scripts without spaces every token counts as a word; otherwise whole-word masking would mask a whole sentence.
+    return token.startswith(SPACE) or _is_punctuation(token) or unicodedata.east_asian_width(token[0]) in "WF"
 
 
-def _is_punctuation(piece: str) -> bool:
-    return piece != SPACE and not any(character.isalnum() or character == SPACE for character in piece)
+def _is_punctuation(token: str) -> bool:
+    return token != SPACE and not any(character.isalnum() or character == SPACE for character in token)

@@ -1,20 +1,22 @@
-"""The interface of both tokenizers."""
+"""Interface of the tokenizers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+SPECIAL = (PAD, UNK, CLS, SEP, MASK)
 
 
 class Encoding(NamedTuple):
-    """One text as the model reads it, without special tokens.
+    """Tokens of one text, without special tokens.
 
     Attributes:
-        ids: int32 [n], the pieces.
-        word_ids: int32 [n], which word each piece belongs to; starts at 0, never decreases, counts every word.
+        ids: int32 [n], token ids.
+        word_ids: int32 [n], index of each token's word; starts at 0, never decreases and skips no word.
     """
 
     ids: np.ndarray
@@ -22,11 +24,11 @@ class Encoding(NamedTuple):
 
 
 class Tokenizer(ABC):
-    """Lower-cases a text and cuts it into the pieces of a vocabulary.
+    """Lower-cases a text and splits it into tokens of a vocabulary.
 
     Attributes:
-        vocab_size: Number of pieces, special ones included.
-        pad_id, unk_id, cls_id, sep_id, mask_id: Ids of the special pieces.
+        vocab_size: Number of tokens, special ones included.
+        pad_id, unk_id, cls_id, sep_id, mask_id: Ids of the special tokens.
     """
 
     vocab_size: int
@@ -38,21 +40,26 @@ class Tokenizer(ABC):
 
     @property
     def special_ids(self) -> tuple[int, ...]:
-        """Ids that never stand for a piece of text."""
+        """Ids of the special tokens, which stand for no text."""
         return (self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id)
 
     @abstractmethod
     def encode(self, text: str) -> Encoding:
-        """Cuts a text of any length; an empty one gives no pieces."""
+        """Splits a text of any length into tokens; an empty text has none."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Joins tokens to readable text, without the special ones."""
+        special = set(self.special_ids)
+        return self._join([int(id) for id in ids if int(id) not in special])
 
     @abstractmethod
-    def decode(self, ids) -> str:
-        """Joins pieces to readable text, special pieces left out."""
+    def _join(self, ids: list[int]) -> str:
+        """Joins ordinary tokens to readable text."""
 
     @abstractmethod
-    def piece(self, id: int) -> str:
-        """The piece of an id, as it is spelt in the vocabulary."""
+    def token(self, id: int) -> str:
+        """Returns the token of an id, as the vocabulary spells it."""
 
     @abstractmethod
     def save(self, directory: Path) -> Path:
-        """Writes the vocabulary into a folder, where `load_tokenizer` finds it; returns the file."""
+        """Writes the vocabulary into a folder, where `load_tokenizer` finds it; returns its path."""

@@ -1,5 +1,6 @@
 """The kaleido grids: box -> 55 cells and their positions (Kaleido Patch Generator; paper, section 1.1)."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ def places(grid: Grid = "kaleido") -> list[tuple[int, int, int, int]]:
     return [(*cell, FIXED_ROWS, FIXED_COLUMNS) for level in LEVEL_SLICES for cell in sorted(outwards[level])]
 
 
-def cells(box: tuple[int, int, int, int], grid: Grid = "kaleido") -> np.ndarray:
+def cells(box: Sequence[int] | np.ndarray, grid: Grid = "kaleido") -> np.ndarray:
     """Cuts a box into the cells of all levels.
 
     Cuts are at whole pixels, `x1 + (x2 - x1) * i // n`: the cells of a level tile the box exactly, and their sides

@@ -1,6 +1,7 @@
 """Photo files of all kinds -> RGB pixels."""
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -17,18 +18,21 @@ MAX_PIXELS = 64_000_000
 # Pillow knows more formats; some of those start other programs (EPS) or are no photos at all.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 
+_LOADING = threading.Lock()
+"""Held while pixels of an opened picture are unpacked, which Pillow does for one thread at a time."""
+
 # Pillow warns between its own limit and twice that; such photos are refused here in any case.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def decode(data: bytes | np.ndarray) -> np.ndarray:
+def decode(data: bytes | np.ndarray | Image.Image) -> np.ndarray:
     """Decodes a photo.
 
     The camera's (EXIF) rotation is applied, transparency is laid on white, CMYK, palette and 16-bit pictures become
     8-bit RGB, and of an animation the first frame is taken.
 
     Args:
-        data: An encoded picture, or uint8 [H, W, 3] pixels, which are only checked.
+        data: An encoded picture, a Pillow image, or uint8 [H, W, 3] pixels, which are only checked.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -42,6 +46,11 @@ def decode(data: bytes | np.ndarray) -> np.ndarray:
         _check_size(data.shape[1], data.shape[0])
         return data
     try:
+        if isinstance(data, Image.Image):
+            _check_size(*data.size)
+            with _LOADING:
+                data.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(data)))
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(*image.size)
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches Fashion-Gen itself, which `python -m kaleido catalog import fashion-gen` reads.
+# Fetches Fashion-Gen itself, which `kaleido catalog import fashion-gen` reads.
 # usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_raw_dataset.sh [OPTION of `python -m kaleido fetch`]
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or

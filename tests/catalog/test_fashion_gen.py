@@ -88,7 +88,7 @@ def test_wrong_files(tmp_path):
     with pytest.raises(UserError, match=r"whole.h5 has no column 'input_name'"):
         import_fashion_gen({"train": whole}, Rejects())
     (tmp_path / "cut.h5").write_bytes(whole.read_bytes()[:1000])
-    with pytest.raises(UserError, match="not an HDF5 file, or not all of one"):
+    with pytest.raises(UserError, match="not an HDF5 file, or is incomplete"):
         import_fashion_gen({"train": tmp_path / "cut.h5"}, Rejects())
     with pytest.raises(UserError, match=r"none.h5 does not exist"):
         import_fashion_gen({"train": tmp_path / "none.h5"}, Rejects())

@@ -1,4 +1,4 @@
-"""The verb `bench`: measurements in processes of their own, and their comparison."""
+"""The subcommand `bench`: measurements in processes of their own, and their comparison."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def test_reading_is_measured_beside_its_floor(result):
     assert values["bound_by"] == "memory"
     floor = values["memory_bytes_per_second"] / values["bytes_per_example"]
     assert values["share_of_floor"] == pytest.approx(values["examples_per_second"] / floor)
-    assert 20e6 < values["peak_resident_bytes"] < 20e9
+    assert values["peak_resident_bytes"] > 2 * values["bytes_per_example"] * reading["settings"]["batch_size"]
 
 
 def test_the_originals_text_is_measured(capsys):
@@ -59,15 +59,3 @@ def test_compare(result, tmp_path, capsys):
 def test_wrong_arguments(arguments, capsys):
     assert main(["bench", "reading", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_floor_is_the_larger_time():
-    work = {"examples_per_second": 50.0, "bytes_per_example": 1e6, "memory_bytes_per_second": 1e9}
-    assert machine.floor(work) == {"memory_seconds": 1e-3, "bound_by": "memory", "share_of_floor": pytest.approx(0.05)}
-    found = machine.floor({**work, "flop_per_example": 1e9, "matrix_flop_per_second": 1e11})
-    assert (found["bound_by"], found["share_of_floor"]) == ("matrix", pytest.approx(0.5))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_matrix_rate(dtype):
-    assert 1e8 < machine.matrix_rate(dtype, 0.1) < 1e17

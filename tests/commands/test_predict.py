@@ -1,4 +1,4 @@
-"""The verbs `predict` and `export`, on models of a wardrobe with its photos."""
+"""The subcommands `predict` and `export`, on models of a wardrobe with its photos."""
 
 import csv
 import json
@@ -21,9 +21,9 @@ from kaleido.text import load_tokenizer
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [
-    "--preprocess_config.max_text_length=60",
-    "--train_config.batch_size=8",
-    "--train_config.steps=1",
+    "--text-length=60",
+    "--batch-size=8",
+    "--steps=1",
     "--train_config.tensorboard=false",
     "--recognition_config.unseen=ignore",
 ]
@@ -35,9 +35,9 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predictions")
     catalog, records = folder / "wardrobe", folder / "wardrobe" / "records"
     assert main(["catalog", "generate", "--products=24", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
-    prepare = ["prepare", f"--catalog={catalog}", f"--records={records}", "--prepare_config.backbone=random"]
+    prepare = ["prepare", f"--catalog={catalog}", f"--out={records}", "--backbone=random"]
     prepare += ["--prepare_config.vocabulary_size=300", "--prepare_config.validation_fraction=0.3"]
-    assert main([*prepare, "--prepare_config.saliency=border", "--prepare_config.max_stored_tokens=46"]) == 0
+    assert main([*prepare, "--saliency=border", "--prepare_config.max_stored_tokens=46"]) == 0
     train, tokenizer = PhotoRecords.open(records, "train"), load_tokenizer(records)
     # Weights are large, so that answers differ.
     sizes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 32, "initializer_range": 1.0}
@@ -45,7 +45,7 @@ def workplace(tmp_path_factory):
     keras.utils.set_random_seed(0)
     save_model(folder / "matching", KaleidoBert(config, ("mlm", "itm")), tokenizer, train.metadata)
     finetune = ["finetune", "--task=category", f"--model={folder / 'matching'}", f"--records={records}"]
-    assert main([*finetune, f"--output={folder / 'run'}", *TRAIN]) == 0
+    assert main([*finetune, f"--out={folder / 'run'}", *TRAIN]) == 0
     return folder
 
 
@@ -75,7 +75,8 @@ def read(path: Path) -> list[dict]:
 def predict(workplace, table, out, *options):
     columns = ["--columns", "id=sku", "title=name", "description=details", "photo=image"]
     source = f"--source={workplace / 'wardrobe' / 'photos'}"
-    return main(["predict", str(workplace / "run" / "model"), str(table), f"--out={out}", source, *columns, *options])
+    model = f"--model={workplace / 'run' / 'model'}"
+    return main(["predict", str(table), model, f"--out={out}", source, *columns, *options])
 
 
 def test_predictions_are_those_of_the_records(workplace, table, tmp_path, capsys):
@@ -89,7 +90,7 @@ def test_predictions_are_those_of_the_records(workplace, table, tmp_path, capsys
         assert abs(float(row["probability"]) - float(expected[photo]["probability"])) < 1e-3
     probabilities = [float(row["probability"]) for row in found.values()]
     assert len(set(probabilities)) == len(found) and np.ptp(probabilities) > 0.05
-    # The records hold 46 pieces of a text.
+    # The records hold 46 tokens of a text.
     tokenizer = load_tokenizer(workplace / "wardrobe" / "records")
     texts = [f"{row['name']}. {row['details']}" for row in read(table)]
     cut = sum(len(tokenizer.encode(text).ids) > 46 for text in texts)
@@ -103,7 +104,8 @@ def test_jax_predicts_the_same(workplace, table, tmp_path):
     assert predict(workplace, table, tmp_path / "here") == 0
     code = "import sys; from kaleido.__main__ import main; sys.exit(main(sys.argv[1:]))"
     columns = ["--columns", "id=sku", "title=name", "description=details", "photo=image"]
-    arguments = ["predict", workplace / "run" / "model", table, f"--out={tmp_path / 'there'}", *columns]
+    model = f"--model={workplace / 'run' / 'model'}"
+    arguments = ["predict", table, model, f"--out={tmp_path / 'there'}", *columns]
     command = [sys.executable, "-c", code, *arguments, f"--source={workplace / 'wardrobe' / 'photos'}"]
     backend = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     subprocess.run(command, cwd=ROOT, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
@@ -128,7 +130,7 @@ def test_a_folder_of_photos_is_read_with_empty_texts(workplace, table, tmp_path,
     photos.mkdir()
     for name in (names := [row["image"] for row in read(table)][:3]):
         shutil.copy(workplace / "wardrobe" / "photos" / name, photos)
-    model = str(workplace / "run" / "model")
+    model = f"--model={workplace / 'run' / 'model'}"
     assert main(["predict", model, str(photos), f"--out={tmp_path / 'folder'}"]) == 0
     output = capsys.readouterr()
     assert output.err.count("photos without a text, read with an empty one: 3 of 3") == 1
@@ -152,7 +154,7 @@ def test_pairs_are_scored(workplace, table, tmp_path, capsys):
     rows = [{"photo": row["image"], "text": text} for row in (one, two) for text in ("red shirt", "blue jeans", "hat")]
     pairs.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     source = f"--source={workplace / 'wardrobe' / 'photos'}"
-    command = ["predict", str(workplace / "matching"), str(pairs), source]
+    command = ["predict", str(pairs), f"--model={workplace / 'matching'}", source]
     for size in (1, 4):
         assert main([*command, f"--out={tmp_path / str(size)}", f"--batch-size={size}"]) == 0
     single, together = (read(tmp_path / str(size) / "predictions.jsonl") for size in (1, 4))
@@ -170,7 +172,8 @@ def test_a_bad_photo_stops_or_is_left_out(workplace, table, tmp_path, capsys):
     shutil.copy(workplace / "wardrobe" / "photos" / rows[0]["image"], tmp_path / "good.png")
     (tmp_path / "bad.png").write_bytes(b"no photo")
     (tmp_path / "shop.csv").write_text("photo,text\ngood.png,x\nbad.png,y\nnone.png,z\n")
-    command = ["predict", str(workplace / "run" / "model"), str(tmp_path / "shop.csv"), f"--out={tmp_path / 'out'}"]
+    model = f"--model={workplace / 'run' / 'model'}"
+    command = ["predict", str(tmp_path / "shop.csv"), model, f"--out={tmp_path / 'out'}"]
     assert main(command) == 2
     assert "shop.csv, row 4: photo 'none.png' does not exist" in capsys.readouterr().err
     (tmp_path / "none.png").write_bytes(b"")
@@ -212,22 +215,22 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
         (model, str(tmp_path / "none")): "give a folder of photos, or a table that ends in .csv or .jsonl",
         (model, str(tmp_path / "none.csv")): "none.csv cannot be read",
         (model, str(table)): "has no column 'photo'",
-        (model, pairs, "--batch-size=0"): "--batch-size must be at least 1. Received: 0",
+        (model, pairs, "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",
         (model, pairs, "--columns", "text"): "--columns takes FIELD=COLUMN",
         (str(tmp_path), pairs): "no saved model here",
     }
-    for command, message in wrong.items():
-        assert main(["predict", *command, f"--out={tmp_path / 'out'}"]) == 2
+    for (of, photos, *options), message in wrong.items():
+        assert main(["predict", photos, f"--model={of}", *options, f"--out={tmp_path / 'out'}"]) == 2
         assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 
 def test_export(workplace, tmp_path, capsys):
-    command = ["export", str(workplace / "run" / "model"), f"--out={tmp_path / 'saved'}"]
+    command = ["export", f"--model={workplace / 'run' / 'model'}", f"--out={tmp_path / 'saved'}"]
     assert main(command) == 0
     assert "a SavedModel with embed, classify;" in capsys.readouterr().out
     assert (tmp_path / "saved" / "saved_model.pb").is_file()
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kaleido.json").read_text())
     assert about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 60
-    assert main(["export", str(tmp_path), f"--out={tmp_path / 'other'}"]) == 2
+    assert main(["export", f"--model={tmp_path}", f"--out={tmp_path / 'other'}"]) == 2
     assert "no saved model here" in capsys.readouterr().err

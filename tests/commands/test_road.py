@@ -14,12 +14,12 @@ from kaleido.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 PRETRAIN = [
-    "--model_config.size=tiny",
-    "--train_config.batch_size=8",
-    "--train_config.steps=6",
+    "--size=tiny",
+    "--batch-size=8",
+    "--steps=6",
     "--train_config.log_every=2",
     "--train_config.save_every=3",
-    "--train_config.precision=float32",
+    "--precision=float32",
     "--evaluate_config.every=3",
 ]
 
@@ -35,8 +35,8 @@ def workplace(tmp_path_factory):
         prepare = [
             "prepare",
             "--catalog=dataset/wardrobe",
-            "--records=dataset/wardrobe/records",
-            "--prepare_config.backbone=random",
+            "--out=dataset/wardrobe/records",
+            "--backbone=random",
             "--prepare_config.vocabulary_size=300",
             "--prepare_config.validation_fraction=0.2",
         ]
@@ -47,8 +47,8 @@ def workplace(tmp_path_factory):
         os.chdir(before)
 
 
-def test_from_nothing_to_figures(workplace, capsys):
-    road = ["pretrain", "--records=dataset/wardrobe/records", "--output=runs/one", *PRETRAIN]
+def test_from_an_empty_folder_to_metrics(workplace, capsys):
+    road = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/one", *PRETRAIN]
     assert main(road) == 0
     run = Path("runs/one")
     assert "| camouflage |" in capsys.readouterr().out
@@ -62,16 +62,24 @@ def test_from_nothing_to_figures(workplace, capsys):
     stamps = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")}
     assert main(road) == 0
     assert {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")} == stamps
-    assert main(["evaluate", "--run=runs/one", "--split=test"]) == 0
-    assert json.loads((run / "metrics.json").read_text())["split"] == "test"
+    before = (run / "metrics.json").read_bytes()
+    evaluate = ["evaluate", "--model=runs/one/model", "--records=dataset/wardrobe/records", "--split=test"]
+    capsys.readouterr()
+    assert main([*evaluate, "--out=evaluated"]) == 0
+    assert "| camouflage |" in capsys.readouterr().out
+    (written,) = Path("evaluated").glob("*.json")
+    assert json.loads(written.read_text())["split"] == "test"
+    assert (run / "metrics.json").read_bytes() == before
+    assert main([*evaluate, "--protocol=full", "--batch-size=16"]) == 0
+    assert "SumR" in capsys.readouterr().out
 
 
 def test_records_of_another_backbone_do_not_fit_a_model(workplace, capsys):
-    assert main(["pretrain", "--records=dataset/wardrobe/records", "--output=runs/two", "--mode=train", *PRETRAIN]) == 0
-    prepare = ["prepare", "--catalog=dataset/wardrobe", "--records=other", "--prepare_config.backbone=random"]
+    assert main(["pretrain", "--records=dataset/wardrobe/records", "--out=runs/two", "--mode=train", *PRETRAIN]) == 0
+    prepare = ["prepare", "--catalog=dataset/wardrobe", "--out=other", "--backbone=random"]
     assert main([*prepare, "--prepare_config.vocabulary_size=200", "--prepare_config.test_fraction=0"]) == 0
     capsys.readouterr()
-    assert main(["evaluate", "--run=runs/two", "--records=other"]) == 2
+    assert main(["evaluate", "--model=runs/two/model", "--records=other"]) == 2
     assert "vocab_size" in capsys.readouterr().err
 
 
@@ -106,7 +114,7 @@ def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_
 
     missing = run("run_i2t.sh")
     assert missing.returncode == 2 and "run_pretrain.sh first" in missing.stderr
-    pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--output=runs/three", "--mode=train", *PRETRAIN]
+    pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/three", "--mode=train", *PRETRAIN]
     assert main(pretrain) == 0
     environment["MODEL"] = str(workplace / "runs/three/model")
     found = run("run_t2i.sh")

@@ -1,4 +1,4 @@
-"""The verb `saliency`."""
+"""The subcommand `saliency`."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_evaluate(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["tune"], "invalid choice: 'tune'"),
-        (["train"], "out"),
+        (["train"], "out is missing"),
         (["train", "--out", "x", "--steps", "0"], "steps must be"),
         (["evaluate", "--scenes", "0"], "scenes must be"),
         (["evaluate", "--catalog", "absent"], "absent"),

@@ -219,7 +219,7 @@ def test_what_python_values_cannot_be():
     with pytest.raises(UserError, match=r"model must be text or null\. Received: a mapping"):
         configuration.build(Command, {"source": "a", "model": {}})
     with pytest.raises(UserError, match="unknown key output; it is now called out"):
-        configuration.build(SomeOut, {"out": "a"})
+        configuration.build(SomeOut, {"output": "a"})
     with pytest.raises(UserError, match="unknown option --output; it is now called --out"):
         configuration.parse(SomeOut, ["--output=a"], "", "")
 
@@ -238,3 +238,15 @@ class SomeOut:
 def test_a_positional_where_an_option_is_missing():
     with pytest.raises(UserError, match=r"unrecognized arguments: runs; did you mean --out runs\?"):
         configuration.parse(SomeOut, ["runs"], "", "")
+
+
+def test_a_ready_configuration_is_found_by_name_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert configuration.find_file("pretrain_tiny").is_file()
+    assert configuration.find_file("kaleido_bert", "experiments").is_file()
+    # One of the working directory comes first.
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pretrain_tiny.yaml").write_text("seed: 7\n")
+    assert configuration.find_file("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
+    with pytest.raises(UserError, match=r"pretrain_tin: no such configuration; there are .*pretrain_tiny"):
+        configuration.find_file("pretrain_tin")

@@ -206,7 +206,7 @@ def test_commands_are_those_that_a_user_types(tmp_path):
 )
 def test_a_scale_that_cannot_be_used(tmp_path, capsys, changes, words):
     path = scale_file(tmp_path, **changes)
-    command = ["experiments", str(path), "--runs", str(tmp_path / "runs"), "--experiments", str(EXPERIMENTS)]
+    command = ["experiments", str(path), "--out", str(tmp_path / "runs"), "--experiments", str(EXPERIMENTS)]
     assert main(command) == 2
     error = capsys.readouterr().err
     assert words in error and str(path) in error and error.count("\n") == 1
@@ -231,7 +231,7 @@ def test_an_experiment_that_cannot_be_used(tmp_path, capsys, content, words):
     folder = tmp_path / "experiments"
     folder.mkdir()
     (folder / "one.yaml").write_text(yaml.safe_dump({"title": "one", **content}))
-    command = ["experiments", str(scale_file(tmp_path)), "--runs", str(tmp_path / "runs"), "--experiments", str(folder)]
+    command = ["experiments", str(scale_file(tmp_path)), "--out", str(tmp_path / "runs"), "--experiments", str(folder)]
     assert main(command) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
@@ -249,14 +249,14 @@ def test_an_experiment_that_cannot_be_used(tmp_path, capsys, content, words):
 )
 def test_arguments_that_cannot_be_used(tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
-    assert main(["experiments", *arguments, "--runs", "runs"]) == 2
+    assert main(["experiments", *arguments, "--out", "runs"]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     runs = tmp_path / "runs"
-    command = ["experiments", "smoke", "--runs", str(runs), "--dry-run"]
+    command = ["experiments", "smoke", "--out", str(runs), "--dry-run"]
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "16 runs, 13 of them different" in said and not runs.exists()
@@ -274,7 +274,7 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
 def test_shards_share_the_runs(tmp_path, capsys):
     said = []
     for number in (1, 2, 3):
-        command = ["experiments", "smoke", "--runs", str(tmp_path), "--dry-run", "--shard", f"{number}/3"]
+        command = ["experiments", "smoke", "--out", str(tmp_path), "--dry-run", "--shard", f"{number}/3"]
         assert main(command) == 0
         said.append({line for line in capsys.readouterr().out.splitlines() if ", seed 0: " in line})
     assert [len(lines) for lines in said] == [5, 4, 4] and len(set.union(*said)) == 13

@@ -65,7 +65,7 @@ def write(folder: Path, scale: dict, **experiments: dict) -> list[str]:
     (folder / "tried.yaml").write_text(yaml.safe_dump(scale))
     for name, content in experiments.items():
         (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(content))
-    places = ["--runs", str(folder / "runs"), "--experiments", str(folder / "experiments")]
+    places = ["--out", str(folder / "runs"), "--experiments", str(folder / "experiments")]
     return ["experiments", str(folder / "tried.yaml"), *places]
 
 

@@ -142,7 +142,7 @@ def test_missing_files_are_named_and_do_not_stop_the_others(mirror, fetch, tmp_p
 
 def test_retry_after_is_obeyed(mirror, fetch, tmp_path, monkeypatch):
     slept = []
-    monkeypatch.setattr("kaleido.fetch.patience.time.sleep", slept.append)
+    monkeypatch.setattr("kaleido.fetch.retry.time.sleep", slept.append)
     mirror.failing, mirror.status, mirror.headers = 0.5, 429, {"Retry-After": "7"}
     mirror.files |= {"y": b"y", "z": b"z"}
     assert fetch("a/x", "y", "z", "--workers=1") == 0

@@ -64,7 +64,7 @@ def test_a_zip_cut_short(share, archive, refused, tmp_path):
     path.write_bytes(data[: int(share * len(data))])
     for mode in ("stop", "skip"):
         line = refused("catalog", "import", "folder", path, "--out", tmp_path / "out", "--on-error", mode)
-        assert f"{path} is not a zip file, or not all of one; fetch or copy it again" in line
+        assert f"{path} is not a zip file, or is incomplete; fetch or copy it again" in line
 
 
 def test_a_table_with_a_wrong_checksum(archive, refused, tmp_path):

@@ -100,4 +100,4 @@ def test_a_file_cut_short(share, fashion_gen, refused, tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     line = refused("catalog", "import", "fashion-gen", "--train", path, "--out", tmp_path / "out")
-    assert f"{path} is not an HDF5 file, or not all of one; fetch or copy it again" in line
+    assert f"{path} is not an HDF5 file, or is incomplete; fetch or copy it again" in line

@@ -40,7 +40,7 @@ def test_another_distribution_with_our_files_is_named(tmp_path):
         folder.mkdir()
         (folder / "RECORD").write_text("kaleido/__init__.py,sha256=a,1\n")
     message = name_clash(package)
-    assert "kaleido-1.5.0" in message and "pip uninstall kaleido" in message and "\n" not in message
+    assert str(theirs) in message and "uninstall kaleido" in message and "\n" not in message
     # An editable installation of that name has no files of the package: nothing is overwritten.
     (theirs / "RECORD").write_text("__editable__.kaleido-0.1.0.pth,sha256=a,1\n")
     assert name_clash(package) is None
@@ -66,10 +66,21 @@ def test_the_command_says_in_one_line_that_another_package_has_the_name(files, t
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "kaleido_bert.py").write_text((ROOT / "kaleido_bert.py").read_text())
-    result = run_command(tmp_path)
+    # -S: without what is installed, this package among it.
+    result = run_command(tmp_path, "-S")
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.count("\n") == 1 and str(tmp_path / "kaleido") in result.stderr
-    assert "pip uninstall kaleido" in result.stderr
+    assert "uninstall kaleido" in result.stderr
+
+
+def test_the_command_warns_where_it_has_replaced_the_other_package(tmp_path):
+    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
+    (tmp_path / "kaleido_bert.py").symlink_to(ROOT / "kaleido_bert.py")
+    (tmp_path / "kaleido-1.5.0.dist-info").mkdir()
+    (tmp_path / "kaleido-1.5.0.dist-info" / "RECORD").write_text("kaleido/__init__.py,sha256=a,1\n")
+    result = run_command(tmp_path)
+    assert result.returncode == 0 and "pretrain" in result.stdout
+    assert result.stderr.startswith("kaleido: warning: ") and result.stderr.count("\n") == 1
 
 
 def test_the_command_runs_where_the_name_is_ours():
@@ -77,11 +88,10 @@ def test_the_command_runs_where_the_name_is_ours():
     assert result.returncode == 0 and "pretrain" in result.stdout and result.stderr == ""
 
 
-def run_command(folder):
+def run_command(folder, *options):
     code = "import kaleido_bert, sys; sys.argv = ['kaleido', '--help']; kaleido_bert.main()"
-    # -S: what is installed beside the standard library takes no part; --help needs none of it.
     return subprocess.run(
-        [sys.executable, "-S", "-c", code],
+        [sys.executable, *options, "-c", code],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(folder)},
         capture_output=True,

@@ -29,6 +29,28 @@ def test_logits_have_the_promised_shapes(small_config, batch):
     }
 
 
+INPUTS = ("token_ids", "token_mask", "positions", "level1", "level2", "level3", "level4", "level5")
+
+
+def test_inference_needs_no_labels(small_config, batch):
+    model = KaleidoBert(small_config)
+    whole = to_numpy(model(batch))
+    bare = to_numpy(model({name: batch[name] for name in INPUTS}))
+    assert list(bare) == ["itm", "rotation", "jigsaw", "camouflage"]
+    for task, logits in bare.items():
+        np.testing.assert_array_equal(logits, whole[task])
+    masked = to_numpy(model({name: batch[name] for name in (*INPUTS, "mlm_positions", "blank_positions")}))
+    assert list(masked) == ["mlm", "itm", "rotation", "jigsaw", "camouflage", "blank"]
+    np.testing.assert_array_equal(masked["mlm"], whole["mlm"])
+
+
+@pytest.mark.parametrize("task", ["mlm", "grey", "blank"])
+def test_training_leaves_no_task_out(small_config, batch, task):
+    del batch[f"{task}_positions"]
+    with pytest.raises(KeyError, match=f"{task}_positions"):
+        KaleidoBert(small_config)(batch, training=True)
+
+
 def test_only_the_heads_asked_for_exist(small_config, batch):
     model = KaleidoBert(small_config, tasks=("itm",))
     assert set(model(batch)) == {"itm"}

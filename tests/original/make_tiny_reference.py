@@ -4,8 +4,8 @@
 
 The forward pass is written from the original's definition, in float64. Gradients are complex steps: the derivative for
 a weight w is the imaginary part of the loss at w + ih, over h, exact to rounding for a tiny h. Only the checkpoint's
-file format needs TensorFlow. `full` has a segment table of six rows and trains with Adam; in `short` the table has three
-rows, so the levels past its end add nothing and their tables have no gradient, and it trains with AdamW.
+file format needs TensorFlow. `full` has segment tables of six rows and trains with Adam; in `short` they have three
+rows, so the levels past their end add nothing and those tables have no gradient, and it trains with AdamW.
 """
 
 import json

@@ -111,17 +111,18 @@ def test_a_config_that_says_otherwise(checkpoint, said, words):
 def test_a_checkpoint_that_was_cut_off(checkpoint, tmp_path, capsys, part):
     path = checkpoint.with_name(f"{checkpoint.name}.{part}")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert main(["weights", "import-original", str(checkpoint), str(tmp_path / "model")]) == 2
+    assert main(["weights", "import-original", str(checkpoint), "--out", str(tmp_path / "model")]) == 2
     error = capsys.readouterr().err
     assert str(checkpoint) in error and error.count("\n") == 1
     assert not (tmp_path / "model").exists()
 
 
 def test_the_commands(model, checkpoint, tmp_path, capsys):
-    assert main(["weights", "import-original", str(checkpoint), str(tmp_path / "model")]) == 0
+    assert main(["weights", "import-original", str(checkpoint), "--out", str(tmp_path / "model")]) == 0
     assert "2 heads" in capsys.readouterr().out
-    np.testing.assert_array_equal(load_model(tmp_path / "model").pooler.kernel, model.pooler.kernel)
-    assert main(["weights", "export-original", str(tmp_path / "model"), str(tmp_path / "out" / "again.ckpt-0")]) == 0
+    np.testing.assert_array_equal(load_model(tmp_path / "model").model.pooler.kernel, model.pooler.kernel)
+    options = ["--model", str(tmp_path / "model"), "--out", str(tmp_path / "out" / "again.ckpt-0")]
+    assert main(["weights", "export-original", *options]) == 0
     again, arrays = read(tmp_path / "out" / "again.ckpt-0"), read(checkpoint)
     assert set(again) == set(arrays)
     for name in arrays:
@@ -130,7 +131,7 @@ def test_the_commands(model, checkpoint, tmp_path, capsys):
 
 
 def test_no_checkpoint(tmp_path, capsys):
-    assert main(["weights", "import-original", str(tmp_path / "a.ckpt-1"), str(tmp_path / "model")]) == 2
+    assert main(["weights", "import-original", str(tmp_path / "a.ckpt-1"), "--out", str(tmp_path / "model")]) == 2
     assert "get_checkpoint.sh" in capsys.readouterr().err
 
 

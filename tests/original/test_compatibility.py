@@ -6,7 +6,7 @@ from kaleido import configuration
 from kaleido.app.config import PretrainConfig
 from kaleido.model.config import QUIRKS, Compatibility
 
-ARGUMENTS = ["--records", "r", "--output", "o"]
+ARGUMENTS = ["--records", "r", "--out", "o"]
 
 
 def parse(*arguments):

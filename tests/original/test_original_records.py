@@ -12,10 +12,10 @@ from original_files import VOCABULARY_SIZE, original_columns, schema_string, wri
 from kaleido.__main__ import main
 from kaleido.errors import UserError
 from kaleido.original.batches import NUMBERS, TEXTS, to_batch
-from kaleido.original.convert import ConvertConfig, OriginalSource
+from kaleido.original.config import PrepareOriginal
+from kaleido.original.convert import prepare_original
 from kaleido.original.records import OriginalRecords
 from kaleido.records.config import PipelineConfig
-from kaleido.records.making import make_records
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.place import partial_directory
 from kaleido.records.reader import PhotoRecords
@@ -40,9 +40,8 @@ def write_data(folder: Path, content: str = "pretraining") -> dict[str, np.ndarr
 
 
 def convert(folder: Path, **options) -> Path:
-    config = replace(ConvertConfig(str(folder / "vocab.txt")), **options)
-    source = OriginalSource(config, {"train": str(folder / "list"), "validation": str(folder / "2.txt")})
-    make_records(source, folder / "records")
+    files, out, vocabulary = (str(folder / name) for name in ("list", "records", "vocab.txt"))
+    prepare_original(PrepareOriginal(files, out, vocabulary, validation=str(folder / "2.txt"), **options))
     return folder / "records"
 
 
@@ -183,7 +182,7 @@ def test_kinds_are_told_apart(tmp_path, synthetic):
 
 
 def command(folder: Path, *options: str) -> list[str]:
-    return ["prepare", "--from-original", str(folder / "list"), str(folder / "records"), *options]
+    return ["prepare-original", str(folder / "list"), "--out", str(folder / "records"), *options]
 
 
 @pytest.mark.slow
@@ -207,7 +206,7 @@ def test_the_command_and_training_on_what_it_makes(tmp_path, capsys, monkeypatch
     monkeypatch.chdir(tmp_path)
     options = ["--model_config.size=tiny", "--train_config.batch_size=4", "--train_config.steps=3"]
     options += ["--train_config.log_every=1", "--evaluate_config.batch_size=4", "--train_config.tensorboard=false"]
-    assert main(["pretrain", "--records=records", "--output=run", *options]) == 0
+    assert main(["pretrain", "--records=records", "--out=run", *options]) == 0
     assert "| camouflage |" in capsys.readouterr().out
     metrics = json.loads(Path("run/metrics.json").read_text())["metrics"]
     assert np.isfinite(list(metrics.values())).all()
@@ -217,7 +216,7 @@ def test_the_command_and_training_on_what_it_makes(tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--vocabulary"),
+        ([], "vocabulary is missing"),
         (["--vocabulary", "none"], "no vocabulary: none does not exist"),
         (["--vocabulary", "vocab.txt", "--schema", "a:int"], "name:type:length"),
         (["--vocabulary", "vocab.txt", "--photo-size", "0"], "photo_size must be in"),
@@ -245,8 +244,8 @@ def test_a_schema_of_ones_own(tmp_path):
     columns = dict(reversed(columns.items()))
     write_columns(tmp_path / "list", columns)
     write_vocabulary(tmp_path / "vocab.txt")
-    config = ConvertConfig(str(tmp_path / "vocab.txt"), schema_string(columns))
-    make_records(OriginalSource(config, {"train": str(tmp_path / "list")}), tmp_path / "records")
+    files, out, vocabulary = (str(tmp_path / name) for name in ("list", "records", "vocab.txt"))
+    prepare_original(PrepareOriginal(files, out, vocabulary, schema=schema_string(columns)))
     batch = create_pipeline(open_records(tmp_path / "records", "train"), CONFIG, None, 3, training=False).batch(0)
     assert_equal(batch, to_batch(columns, "pretraining"))
 

@@ -79,7 +79,7 @@ def write_scale(folder: Path, checkpoint: Path, vocabulary: Path, feature_size: 
 
 def fill(scale: Path, folder: Path, capsys) -> dict:
     runs = folder / "runs"
-    command = ["experiments", str(scale), "--runs", str(runs)]
+    command = ["experiments", str(scale), "--out", str(runs)]
     assert main(command) == 0
     assert "all 8 stages are in" in capsys.readouterr().out
     assert main(command) == 0
@@ -153,6 +153,6 @@ def test_the_reference_checkpoint(tmp_path, capsys):
 def test_files_that_are_not_there(tmp_path, monkeypatch, capsys, change, words):
     monkeypatch.chdir(tmp_path)
     Path("tried.yaml").write_text(yaml.safe_dump({"kind": "original", **change}))
-    assert main(["experiments", "tried.yaml", "--runs", "runs"]) == 2
+    assert main(["experiments", "tried.yaml", "--out", "runs"]) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1 and not Path("runs").exists()

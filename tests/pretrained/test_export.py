@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from kaleido.pretrained.signatures import signatures_of
 from keras import ops
 
 from kaleido.app.model_folder import load_model, save_model
@@ -16,7 +17,6 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.pretrained.export import export_saved_model
-from kaleido.pretrained.signatures import signatures_of
 from kaleido.tasks.captioning.model import Captioner
 from kaleido.tasks.classification.model import Classifier
 from kaleido.tasks.matching.matcher import Matcher

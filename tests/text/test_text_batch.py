@@ -17,8 +17,8 @@ def test_texts_stand_between_cls_and_sep_and_long_ones_are_cut(tokenizer):
     assert found.token_ids.shape == found.token_mask.shape == (3, 12)
     assert found.cut.tolist() == [False, False, True]
     for text, ids, mask in zip(texts, found.token_ids, found.token_mask):
-        pieces = tokenizer.encode(text).ids[:10].tolist()
-        assert ids[mask == 1].tolist() == [tokenizer.cls_id, *pieces, tokenizer.sep_id]
+        tokens = tokenizer.encode(text).ids[:10].tolist()
+        assert ids[mask == 1].tolist() == [tokenizer.cls_id, *tokens, tokenizer.sep_id]
         assert (np.diff(mask) <= 0).all() and (ids[mask == 0] == tokenizer.pad_id).all()
 
 

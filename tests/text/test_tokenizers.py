@@ -41,7 +41,7 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
 
 def test_wordpiece_words():
     ids, word_ids = WORDPIECE.encode("Red shirts, crew-neck BOOTS")
-    assert [WORDPIECE.piece(i) for i in ids] == ["red", "shirt", "##s", ",", "crew", "-", "neck", "boot", "##s"]
+    assert [WORDPIECE.token(i) for i in ids] == ["red", "shirt", "##s", ",", "crew", "-", "neck", "boot", "##s"]
     assert word_ids.tolist() == [0, 1, 1, 2, 3, 4, 5, 6, 6]
     assert WORDPIECE.decode(ids[:3]) == "red shirts"
 
@@ -49,8 +49,8 @@ def test_wordpiece_words():
 def test_sentencepiece_words_are_cut_at_spaces_punctuation_and_wide_characters():
     ids, word_ids = SENTENCEPIECE.encode("red t-shirt, 红色")
     words = {}
-    for piece, word in zip((SENTENCEPIECE.piece(i) for i in ids), word_ids, strict=True):
-        words[int(word)] = words.get(int(word), "") + piece
+    for token, word in zip((SENTENCEPIECE.token(i) for i in ids), word_ids, strict=True):
+        words[int(word)] = words.get(int(word), "") + token
     assert [word.strip("▁") for word in words.values() if word.strip("▁")][:5] == ["red", "t", "-", "shirt", ","]
     assert len(words) > 5
 
@@ -66,7 +66,7 @@ def test_empty_text():
     assert SENTENCEPIECE.encode("").ids.size == 0 and WORDPIECE.encode("").word_ids.size == 0
 
 
-@pytest.mark.parametrize("content", [b"[PAD]\nred\n", b"\xff\xfe\x00"], ids=["no special pieces", "not UTF-8"])
+@pytest.mark.parametrize("content", [b"[PAD]\nred\n", b"\xff\xfe\x00"], ids=["no special tokens", "not UTF-8"])
 def test_broken_vocabulary_is_a_user_error(tmp_path, content):
     path = tmp_path / "vocab.txt"
     path.write_bytes(content)

@@ -11,6 +11,7 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
+from kaleido.app.signatures import EMBED
 from kaleido.backend import keras, ops
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -21,6 +22,7 @@ from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.captioning.photo_captioner import Caption, PhotoCaptioner
 
 if TYPE_CHECKING:
+    from kaleido.model.kaleido_bert import KaleidoBert
     from kaleido.tasks.captioning.model import Captioner
 
 TASK = "caption"
@@ -40,6 +42,7 @@ class Captioning(Finetuning):
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
     free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
+    provides = (EMBED, "caption")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
@@ -68,7 +71,8 @@ class Captioning(Finetuning):
         from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 
         items = [SheetItem(row["photo"], read, row["caption"]) for row, read in zip(rows, photos, strict=True)]
-        return {"captions.jsonl": jsonl_bytes(rows), "captions.html": caption_sheet("Captions", items).encode()}
+        captions = {"captions.jsonl": jsonl_bytes(rows), "captions.html": caption_sheet("Captions", items).encode()}
+        return super().prediction_files(rows, photos) | captions
 
     @classmethod
     def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> PhotoCaptioner:
@@ -79,14 +83,10 @@ class Captioning(Finetuning):
         split = config.evaluate_config.split
         return (f"captions-{split}.json", f"captions-{split}.jsonl")
 
-    def build_model(self) -> "Captioner":
-        keras.utils.set_random_seed(self.config.seed)
-        self.model = self.create_model(self.content())
-        if self.start:
-            self.model.bert.copy_body(self.start)
-            if "mlm" in self.start.heads:
-                self.model.bert.heads["mlm"].set_weights(self.start.heads["mlm"].get_weights())
-        return self.model
+    def copy_start(self, start: "KaleidoBert") -> None:
+        super().copy_start(start)
+        if "mlm" in start.heads:
+            self.model.bert.heads["mlm"].set_weights(start.heads["mlm"].get_weights())
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
         """Computes the logits [B, T - 1, V] of every token but [CLS]."""
@@ -98,9 +98,6 @@ class Captioning(Finetuning):
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {TASK: ops.sum(_counted(labels))}
-
-    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(_losses(logits, labels)) / ops.maximum(weights[TASK], 1e-5)
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         counted = _counted(labels)

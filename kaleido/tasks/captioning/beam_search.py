@@ -1,4 +1,4 @@
-"""The search for the likeliest caption, piece by piece, inside the backend's compiler."""
+"""Beam search for the likeliest caption, inside the backend's compiler."""
 
 from keras import ops, tree
 
@@ -8,35 +8,35 @@ from kaleido.tasks.captioning.captions import IMPOSSIBLE, Captions, SpecialToken
 
 def beam_search(
     reader: Reader,
-    pieces: SpecialTokens,
+    special: SpecialTokens,
     length: int,
     beams: int = 1,
     length_penalty: float = 1.0,
     no_repeat_ngram: int = 0,
 ) -> Captions:
-    """Keeps the likeliest captions so far; a finished one stays among them until better ones push it out.
+    """Searches for the likeliest captions; a finished one is kept until better ones replace it.
 
-    Captions are ranked by log-probability / pieces ** length_penalty, [SEP] counted as a piece. A caption has a piece
-    at least. With one beam this is greedy decoding.
+    Captions are ranked by log-probability / tokens ** length_penalty, [SEP] counted as a token. A caption has at least
+    one token. With one beam this is greedy decoding.
 
     Args:
-        reader: Gives the logits of the next piece.
-        pieces: Of the vocabulary.
+        reader: Gives the logits of the next token.
+        special: Special tokens of the vocabulary.
         length: Positions T of a caption, [CLS] and [SEP] included.
-        beams: Captions kept of each photo, K.
+        beams: Captions K kept of each photo.
         length_penalty: 0 favours short captions, larger values longer ones.
-        no_repeat_ngram: No sequence of so many pieces occurs twice in a caption; 0 to allow it.
+        no_repeat_ngram: Length of the token sequences that never occur twice in a caption; 0 allows it.
     """
     photos = reader.photos
     shape = (photos, beams)
     first = ops.broadcast_to(ops.arange(length) == 0, (*shape, length))
-    tokens = ops.where(first, pieces.begin, pieces.pad)
+    tokens = ops.where(first, special.begin, special.pad)
     # All beams are alike at first, and the second best of them would be the best one again.
     scores = ops.broadcast_to(ops.where(ops.arange(beams) == 0, 0.0, IMPOSSIBLE), shape)
-    forbidden = pieces.forbidden()
-    # Whatever the rules forbid, the best of the allowed pieces are among so many of a beam's likeliest ones.
+    forbidden = special.forbidden()
+    # Whatever the rules forbid, the best of the allowed tokens are among so many of a beam's likeliest ones.
     starts = max(length - no_repeat_ngram, 0) if no_repeat_ngram else 0
-    kept = min(pieces.count, beams + starts + 1)
+    kept = min(special.count, beams + starts + 1)
 
     def unfinished(place, tokens, scores, lengths, ended, state):
         return ~ops.all(ended)
@@ -47,11 +47,11 @@ def beam_search(
         likeliest, candidates = ops.top_k(logits + forbidden, kept)
         candidates = ops.cast(candidates, "int32")
         following = likeliest - ops.logsumexp(logits, axis=-1, keepdims=True)
-        following = following + ops.where((place == 0) & (candidates == pieces.end), IMPOSSIBLE, 0.0)
+        following = following + ops.where((place == 0) & (candidates == special.end), IMPOSSIBLE, 0.0)
         if starts:
             following = following + ops.where(_repeating(tokens, place, no_repeat_ngram, candidates), IMPOSSIBLE, 0.0)
         following = ops.where(ended[:, :, None], ops.where(ops.arange(kept) == 0, 0.0, IMPOSSIBLE), following)
-        candidates = ops.where(ended[:, :, None], pieces.pad, candidates)
+        candidates = ops.where(ended[:, :, None], special.pad, candidates)
         lengths = ops.where(ended, lengths, place + 1)
         sums = scores[:, :, None] + following
         ranks = sums / ops.cast(lengths, "float32")[:, :, None] ** length_penalty
@@ -64,7 +64,7 @@ def beam_search(
             state = tree.map_structure(lambda values: _of_parents(values, parents), state)
             tokens, lengths, ended = (_of_parents(values, parents) for values in (tokens, lengths, ended))
         tokens = ops.where(ops.arange(length) == place + 1, chosen[:, :, None], tokens)
-        return place + 1, tokens, scores, lengths, ended | (chosen == pieces.end), state
+        return place + 1, tokens, scores, lengths, ended | (chosen == special.end), state
 
     none = ops.zeros(shape, "int32")
     start = (ops.convert_to_tensor(0, "int32"), tokens, scores, none, none > 0, reader.begin(beams, length))
@@ -82,7 +82,7 @@ def _of_parents(values, parents):
 def _repeating(tokens, place, size, candidates):
     """Which candidates int32 [B, K, M] would end an n-gram that is in the caption already: bool [B, K, M].
 
-    `place` is that of the last piece of tokens [B, K, T], T > size; [CLS] is part of no n-gram.
+    `place` is that of the last token of tokens [B, K, T], T > size; [CLS] is part of no n-gram.
     """
     starts = tokens.shape[2] - size
     same = ops.ones((*tokens.shape[:2], starts), bool)
@@ -90,6 +90,6 @@ def _repeating(tokens, place, size, candidates):
         last = ops.take(tokens, ops.maximum(place - size + 2 + offset, 0), axis=2)
         same = same & (tokens[:, :, 1 + offset : 1 + offset + starts] == last[:, :, None])
     ends = ops.arange(starts) + size
-    # Of the last n - 1 pieces themselves nothing is known that follows.
+    # Nothing is known yet that follows the last n - 1 tokens.
     same = same & (ends <= place) & (place >= size - 1)
     return ops.any(same[:, :, None, :] & (candidates[:, :, :, None] == tokens[:, :, None, size:]), axis=-1)

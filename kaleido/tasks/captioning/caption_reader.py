@@ -1,4 +1,4 @@
-"""Captions read piece by piece, with the keys and values of what was read before kept in memory."""
+"""Captions read token by token, with the keys and values of earlier tokens kept in memory."""
 
 from typing import Any, Protocol
 
@@ -12,29 +12,29 @@ State = list
 
 
 class Reader(Protocol):
-    """What a search asks of a model of captions.
+    """What a search needs of a captioning model.
 
     Attributes:
-        photos: How many there are, B.
+        photos: Number of photos B.
     """
 
     photos: int
 
     def begin(self, captions: int, length: int) -> State:
-        """The state before the first piece of K captions a photo, of `length` positions at most."""
+        """Makes the state before the first token of K captions a photo, of `length` positions at most."""
 
-    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
-        """Reads the pieces int32 [B, K] at a position; gives the logits [B, K, V] of the next, and the state after."""
+    def read(self, state: State, tokens: Any, place: Any) -> tuple[Any, State]:
+        """Reads the tokens int32 [B, K] at a position; gives the logits [B, K, V] of the next, and the state after."""
 
 
 class CachedReader:
-    """Computes each piece once: the photo's keys and values at the start, those of a piece when it is read.
+    """Computes each token once: the photo's keys and values at the start, those of a token when it is read.
 
     Patches attend to patches alone, so theirs do not depend on the caption, and all captions of a photo share them.
 
     Args:
-        captioner: With a causal decoder.
-        batch: Of photos; texts are not looked at.
+        captioner: Model with a causal decoder.
+        batch: Photos; texts are not read.
     """
 
     def __init__(self, captioner: Captioner, batch):
@@ -53,9 +53,9 @@ class CachedReader:
         empty = ops.zeros(shape, self._captioner.compute_dtype)
         return [(empty, empty) for _ in self._patches]
 
-    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
-        photos, captions = pieces.shape
-        embedded = self._captioner.bert.text_embedding(ops.reshape(pieces, (-1, 1)), first=place)
+    def read(self, state: State, tokens: Any, place: Any) -> tuple[Any, State]:
+        photos, captions = tokens.shape
+        embedded = self._captioner.bert.text_embedding(ops.reshape(tokens, (-1, 1)), first=place)
         values = ops.reshape(embedded, (photos, captions, -1))
         after = []
         for block, patches, text in zip(self._captioner.bert.encoder.blocks, self._patches, state):
@@ -65,7 +65,7 @@ class CachedReader:
 
 
 def _read(block: EncoderLayer, values, patches, text, place):
-    """One layer for the pieces [B, K, H] at one position; gives the outputs and the text's memory with them."""
+    """Computes one layer for the tokens [B, K, H] at one position: the outputs, and the text's memory with them."""
     attention = block.attention
     length = text[0].shape[3]
     photos, captions, size = values.shape
@@ -91,11 +91,11 @@ def _read(block: EncoderLayer, values, patches, text, place):
 
 
 class RecomputingReader:
-    """Encodes photo and caption anew for every piece: the reference that `CachedReader` must agree with.
+    """Encodes photo and caption anew for every token: the reference that `CachedReader` must agree with.
 
     Args:
-        captioner: With a causal decoder.
-        batch: Of photos; texts are not looked at.
+        captioner: Model with a causal decoder.
+        batch: Photos; texts are not read.
     """
 
     def __init__(self, captioner: Captioner, batch):
@@ -106,10 +106,10 @@ class RecomputingReader:
     def begin(self, captions: int, length: int) -> State:
         return [ops.zeros((self.photos, captions, length), "int32")]
 
-    def read(self, state: State, pieces: Any, place: Any) -> tuple[Any, State]:
+    def read(self, state: State, tokens: Any, place: Any) -> tuple[Any, State]:
         photos, captions, length = state[0].shape
-        tokens = ops.where(ops.arange(length) == place, pieces[:, :, None], state[0])
-        text = self._captioner.bert.text_embedding(ops.reshape(tokens, (photos * captions, length)))
+        every = ops.where(ops.arange(length) == place, tokens[:, :, None], state[0])
+        text = self._captioner.bert.text_embedding(ops.reshape(every, (photos * captions, length)))
         outputs = self._captioner.encode(text, ops.repeat(self._patches, captions, axis=0), None)
         logits = self._captioner.logits(ops.take(outputs, place, axis=1))
-        return ops.reshape(logits, (photos, captions, -1)), [tokens]
+        return ops.reshape(logits, (photos, captions, -1)), [every]

@@ -1,4 +1,4 @@
-"""What all decoders of captions have in common."""
+"""Types that all decoders of captions share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 IMPOSSIBLE = -1e9
-"""Log-probability of what must not be said; an infinite one would make sums not a number."""
+"""Log-probability of forbidden tokens; an infinite one would make sums not a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """What the pieces of a vocabulary are for.
+    """The special tokens of a vocabulary.
 
     Attributes:
-        begin: The piece before a caption, [CLS].
-        end: The piece after it, [SEP].
-        pad: What fills up after that.
-        mask: What stands for pieces that are not known yet.
-        never: SpecialTokens that no caption may have.
-        count: How many pieces there are, V.
+        begin: Token before a caption, [CLS].
+        end: Token after it, [SEP].
+        pad: Padding after that.
+        mask: Token in place of tokens that are not known yet.
+        never: Tokens that no caption may have.
+        count: Size V of the vocabulary.
     """
 
     begin: int
@@ -31,7 +31,7 @@ class SpecialTokens:
     count: int
 
     def forbidden(self) -> np.ndarray:
-        """float32 [V], to be added to log-probabilities."""
+        """Makes what is added to log-probabilities so that forbidden tokens are never chosen: float32 [V]."""
         return np.where(np.isin(np.arange(self.count), self.never), IMPOSSIBLE, 0.0).astype(np.float32)
 
 
@@ -40,7 +40,7 @@ class Captions(NamedTuple):
 
     Attributes:
         tokens: int32 [B, T]; [CLS], the caption, [SEP] where it ended within T positions, anything after that.
-        scores: float32 [B], the sum of its pieces' log-probabilities, in nats.
+        scores: float32 [B], the sum of its tokens' log-probabilities, in nats.
     """
 
     tokens: Any

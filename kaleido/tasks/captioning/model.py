@@ -8,17 +8,17 @@ from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert, attended
 
 DECODERS = ("causal", "mask_predict")
-"""Piece by piece from left to right, or all at once where the text is [MASK]."""
+"""Token by token from left to right, or all at once where the text is [MASK]."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class Captioner(keras.Model):
-    """Words after a photo, by the pre-trained MLM head.
+    """Generates the text of a photo with the pre-trained MLM head.
 
-    A batch as `docs/design.md` defines it goes in, of which the text is what the decoder may see; `{"caption": logits
-    [B, T, V]}` comes out. A causal decoder's are of the piece after each position: there patches attend to patches, and
-    text to patches and leftwards to text. Those of `mask_predict` are of the piece at each position, and everything
-    attends to everything. Either way the text keeps the positions that it had in pre-training, [CLS] at 0.
+    Reads a batch (`docs/design.md`) whose text is what the decoder may see, and gives `{"caption": logits [B, T, V]}`.
+    A causal decoder's logits are of the token after each position; there patches attend to patches, and text to
+    patches and leftwards to text. Those of `mask_predict` are of the token at each position, and everything attends to
+    everything. The text keeps the positions that it had in pre-training, [CLS] at 0.
 
     Args:
         config: The architecture.
@@ -51,12 +51,12 @@ class Captioner(keras.Model):
         return self.bert.encoder(sequence, mask, training=training, queries=length)
 
     def logits(self, outputs):
-        """Of pieces: [..., H] -> [..., V]."""
+        """Logits of tokens: [..., H] -> [..., V]."""
         return self.bert.heads["mlm"](outputs, self.bert.text_embedding.token.embeddings)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What there is a head for."""
+        """Names of the heads."""
         return ("caption",)
 
     def get_config(self):

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from kaleido import configuration
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.predictor import Predictor
 from kaleido.app.signatures import PHOTO
+from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
 from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.text import Tokenizer, load_tokenizer
@@ -47,7 +49,13 @@ class PhotoCaptioner(Predictor):
         from kaleido.tasks.captioning.mask_predict import mask_predict
 
         chosen = {name: value for name, value in options.items() if value is not None}
-        self.config = CaptionConfig(**{**saved.content["task_config"]["caption_config"], **chosen})
+        trained = saved.content["task_config"]["caption_config"]
+        self.config = configuration.build(CaptionConfig, {**trained, **chosen})
+        if self.config.decoder != trained["decoder"]:
+            raise UserError(
+                f"{saved.directory}: was trained with the decoder {trained['decoder']}, and has no other. "
+                f"Received: {self.config.decoder}"
+            )
         self.length = saved.text_length
         self.batch_size = batch_size
         self._tokenizer = load_tokenizer(saved.directory)

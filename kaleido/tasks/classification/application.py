@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kaleido.app.application import TRAIN
 from kaleido.app.finetune_config import FinetuneConfig
 from kaleido.app.finetuning import Finetuning
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import CLASSIFY, Signature, bert_signatures
-from kaleido.backend import keras, ops
+from kaleido.app.signatures import CLASSIFY, EMBED, Signature, bert_signatures
+from kaleido.backend import ops
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.records.catalog_columns import column_labels
@@ -48,13 +47,13 @@ class Recognition(Finetuning):
     """
 
     sections: ClassVar[Mapping[str, type]] = {"recognition_config": RecognitionConfig}
-    free_keys = ("recognition_config.unseen", "recognition_config.catalog")
+    free_keys = ("recognition_config.unseen",)
     answer = CLASSIFY
+    provides = (EMBED, CLASSIFY)
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         super().__init__(config, saved)
         if self.saved:
-            self.names = self.saved["labels"]
             self._trained = np.arange(len(self.names))
             self._class_weights = np.ones(len(self.names), np.float32)
         else:
@@ -112,16 +111,6 @@ class Recognition(Finetuning):
     @property
     def metric_tags(self) -> tuple[str, ...]:
         return f"loss/{self.task}", f"accuracy/{self.task}"
-
-    def build_model(self) -> "Classifier":
-        keras.utils.set_random_seed(self.config.seed)
-        self.model = self.create_model(self.content())
-        if self.start:
-            self.model.bert.copy_body(self.start)
-        return self.model
-
-    def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        return self.model(features, training=mode == TRAIN)
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {self.task: ops.sum(self._weights(labels))}
@@ -223,8 +212,7 @@ class AttributeRecognition(Recognition):
             )
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
-        section = self.config.recognition_config
-        return column_labels(records, section.column, section.catalog or "")
+        return column_labels(records, self.config.recognition_config.column, self.config.catalog or "")
 
 
 def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:

@@ -12,7 +12,6 @@ class RecognitionConfig:
 
     Args:
         column: Column of the catalogue, for the task `attribute`.
-        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for `column`.
         text: Whether texts are read; otherwise products are recognised from the photo alone.
         unseen: What happens where an evaluated product has a class that no training product has: `refuse` to begin, or
             `ignore` the product, as if it had no label.
@@ -21,7 +20,6 @@ class RecognitionConfig:
     """
 
     column: str | None = None
-    catalog: str | None = None
     text: bool = True
     unseen: Literal["refuse", "ignore"] = "refuse"
     balance: float = 0.0

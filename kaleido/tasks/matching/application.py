@@ -12,8 +12,16 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import MATCH, Signature, bert_signatures, match_outputs
-from kaleido.backend import keras
+from kaleido.app.signatures import (
+    EMBED,
+    ENCODE_IMAGE,
+    ENCODE_TEXT,
+    MATCH,
+    Signature,
+    bert_signatures,
+    body_of,
+    match_outputs,
+)
 from kaleido.checksums import file_sha256
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
@@ -26,6 +34,9 @@ from kaleido.tasks.matching.report import pair_result
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 
 if TYPE_CHECKING:
+    import keras
+
+    from kaleido.model.kaleido_bert import KaleidoBert
     from kaleido.retrieval.gallery import Gallery
 
 TASK = "itm"
@@ -48,6 +59,8 @@ class Matching(PretrainingTasks, Finetuning):
     pipeline_tasks = (TASK,)
     sections: ClassVar[Mapping[str, type]] = {"retrieval_config": RetrievalConfig}
     free_keys = ("retrieval_config.two_tower_model",)
+    provides = (EMBED, MATCH, ENCODE_TEXT, ENCODE_IMAGE)
+    protocol = "random100"
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):
         negatives = config.retrieval_config.negatives
@@ -91,18 +104,19 @@ class Matching(PretrainingTasks, Finetuning):
 
         return two_tower_scorer(saved.model.two_tower, gallery, batch_size)
 
+    def content(self) -> Mapping[str, Any]:
+        return {"heads": ("itm", "contrastive") if self._two_tower else self.tasks, **super().content()}
+
     def build_model(self) -> "keras.Model":
-        keras.utils.set_random_seed(self.config.seed)
-        heads = ("itm", "contrastive") if self._two_tower else self.tasks
-        self.model = self.create_model(self.saved or {"architecture": self.architecture.to_dict(), "heads": heads})
+        model = super().build_model()
         if self._two_tower:
-            self.model.two_tower.set_weights(self._two_tower.get_weights())
-        if self.start:
-            bert = self.model.bert if self._two_tower else self.model
-            bert.copy_body(self.start)
-            if TASK in self.start.tasks:
-                bert.heads[TASK].set_weights(self.start.heads[TASK].get_weights())
-        return self.model
+            model.two_tower.set_weights(self._two_tower.get_weights())
+        return model
+
+    def copy_start(self, start: "KaleidoBert") -> None:
+        super().copy_start(start)
+        if TASK in start.heads:
+            body_of(self.model).heads[TASK].set_weights(start.heads[TASK].get_weights())
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
         count = self.config.retrieval_config.hard_negatives

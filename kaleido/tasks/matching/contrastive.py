@@ -10,7 +10,7 @@ from kaleido.app.model_folder import SavedModel
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
 from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, PHOTO, TEXT, Signature
-from kaleido.backend import keras, ops
+from kaleido.backend import ops
 from kaleido.constants import LEVELS
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
@@ -38,6 +38,8 @@ class Contrastive(Finetuning):
     """
 
     description = "train the two-tower model"
+    provides = (ENCODE_TEXT, ENCODE_IMAGE)
+    protocol = "random100"
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 
     @classmethod
@@ -64,11 +66,6 @@ class Contrastive(Finetuning):
 
     create_shortlist_scorer = create_scorer
 
-    def build_model(self) -> "TwoTower":
-        keras.utils.set_random_seed(self.config.seed)
-        self.model = self.create_model(self.content())
-        return self.model
-
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
         """Computes the logits [B, B], photos in rows."""
         from kaleido.tasks.matching.two_tower import contrastive_logits
@@ -78,9 +75,6 @@ class Contrastive(Finetuning):
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {TASK: ops.cast(ops.shape(labels["token_ids"])[0], "float32")}
-
-    def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
-        return ops.sum(_losses(logits)) / weights[TASK]
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
         rows = ops.shape(labels["token_ids"])[0]

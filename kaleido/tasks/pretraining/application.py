@@ -11,6 +11,7 @@ from kaleido.app.model_folder import load_weights
 from kaleido.app.records_application import RecordsApplication
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
+from kaleido.app.signatures import EMBED, MATCH
 from kaleido.backend import keras
 from kaleido.constants import TASKS
 from kaleido.model.config import LossConfig, ModelConfig
@@ -34,6 +35,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
     """
 
     description = "pre-train"
+    provides = (EMBED, MATCH)
 
     def __init__(self, config: PretrainConfig, saved: Path | None = None):
         RecordsApplication.__init__(self, config, saved)

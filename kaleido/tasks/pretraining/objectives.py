@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from kaleido.app.application import TRAIN, Application
+from kaleido.app.application import Application
 from kaleido.backend import ops
 from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
@@ -34,9 +34,6 @@ class PretrainingTasks(Application):
     def metric_tags(self) -> tuple[str, ...]:
         accuracies = [f"accuracy/{task}" for task in self.tasks if task in CLASSIFICATION_TASKS]
         return tuple(f"loss/{task}" for task in self.tasks) + tuple(accuracies)
-
-    def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        return self.model(features, training=mode == TRAIN)
 
     @classmethod
     def create_scorer(cls, saved: "SavedModel", gallery: "Gallery", batch_size: int) -> Any:

@@ -11,12 +11,12 @@ from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.tasks.captioning.beam_search import beam_search
 from kaleido.tasks.captioning.caption_reader import CachedReader, RecomputingReader
-from kaleido.tasks.captioning.captions import Pieces
+from kaleido.tasks.captioning.captions import SpecialTokens
 from kaleido.tasks.captioning.mask_predict import mask_predict
 from kaleido.tasks.captioning.model import Captioner
 
 BEGIN, END, PAD, MASK = 2, 3, 0, 4
-PIECES = Pieces(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=50)
+PIECES = SpecialTokens(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=50)
 SIZES = {"num_layers": 2, "hidden_size": 16, "num_heads": 4, "intermediate_size": 32, "initializer_range": 0.3}
 CONFIG = ModelConfig(vocab_size=50, feature_size=6, **SIZES)
 
@@ -46,7 +46,7 @@ class Chain:
 
 def chain(seed, count=8):
     table = np.random.default_rng(seed).normal(size=(count, count)) * 2
-    return table, Pieces(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=count)
+    return table, SpecialTokens(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=count)
 
 
 def said(tokens):
@@ -115,7 +115,7 @@ def test_enough_beams_find_the_best_caption(seed, penalty):
 def test_no_ngram_occurs_twice(seed, size, beams):
     table, _ = chain(seed, 20)
     table[:, END] = -20
-    pieces = Pieces(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=20)
+    pieces = SpecialTokens(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=20)
     caption = said(beam_search(Chain(table), pieces, 12, beams=beams, no_repeat_ngram=size).tokens[0])
     ngrams = [tuple(caption[start : start + size]) for start in range(len(caption) - size + 1)]
     assert len(ngrams) == len(set(ngrams))

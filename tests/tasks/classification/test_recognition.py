@@ -14,8 +14,8 @@ from kaleido.__main__ import main
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
 from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
 from kaleido.app.model_folder import load_model, read_model_config
-from kaleido.app.signatures import CLASSIFY
 from kaleido.app.predictor import SignatureRunner
+from kaleido.app.signatures import CLASSIFY
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.tasks.classification.application import Recognition, class_weights
@@ -70,7 +70,7 @@ def test_it_starts_from_a_pretrained_model(config, finetuning, change):
 def test_products_without_a_label_do_not_count(finetuning):
     application = Recognition(finetuning)
     application.build_model()
-    batch = next(iter(application.batches("train", training=True))))
+    batch = next(iter(application.batches("train", training=True)))
     logits = application.build_logits(batch, "evaluate")
     whole = application.build_loss(logits, batch, application.build_loss_weights(batch))
     half = batch | {"category_label": np.where(np.arange(8) < 4, batch["category_label"], -1)}
@@ -88,7 +88,7 @@ def test_from_the_photo_alone(finetuning, change, tmp_path):
     without = change(finetuning, **{"recognition_config.text": False, "train_config.steps": 1})
     application = Recognition(without)
     application.run_train()
-    batch = next(iter(application.batches("train", training=True))))
+    batch = next(iter(application.batches("train", training=True)))
     tokenizer = application.tokenizer
     np.testing.assert_array_equal(batch["token_ids"], [[tokenizer.cls_id, tokenizer.sep_id]] * 8)
     saved = load_model(tmp_path / "finetuned" / "model")

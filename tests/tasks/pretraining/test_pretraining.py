@@ -159,9 +159,7 @@ def test_tasks_of_weight_zero_are_left_out(config, change):
 def test_starting_from_a_saved_model(config, change, tmp_path):
     first = run(config)
     second = Pretraining(
-        change(
-            config, **{"out": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")}
-        )
+        change(config, **{"out": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")})
     )
     create_step(second, config.train_config, 8)
     for one, two in zip(first.model.weights, second.model.weights, strict=True):

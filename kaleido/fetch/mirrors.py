@@ -1,4 +1,4 @@
-"""The sources: HTTP servers, S3 buckets and folders."""
+"""Mirrors: HTTP servers, S3 buckets and folders."""
 
 import os
 import re
@@ -6,53 +6,60 @@ import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from kaleido.errors import UserError
-from kaleido.fetch.source import (
+from kaleido.fetch.mirror import (
     HOW_TO_NAME_A_MIRROR,
     UNKNOWN,
-    Changed,
-    Interrupted,
+    FileChanged,
+    Mirror,
+    MirrorUnreachable,
     NotServed,
     Opened,
-    Source,
-    Unreachable,
+    TransientError,
     Version,
     causes,
     may_pass,
     reason,
 )
 
+if TYPE_CHECKING:
+    from requests import Response
+
 LONGEST_CONNECT = 10.0
-"""Seconds, for a connection to be made."""
+"""Seconds to wait for a connection."""
 
 
-def source_at(base: str, timeout: float = 30.0, anonymous: bool = False) -> Source:
-    """The source at an address.
+def open_mirror(base: str, timeout: float = 30.0, anonymous: bool = False) -> Mirror:
+    """Opens the mirror at an address.
 
     Args:
         base: `http(s)://...`, `s3://bucket/prefix`, `file:///...` or a folder.
-        timeout: Seconds of silence after which a connection counts as cut.
-        anonymous: Do not sign requests to S3 even if there are credentials.
+        timeout: Seconds without data after which a connection counts as broken.
+        anonymous: Whether requests to S3 are left unsigned even if there are credentials.
+
+    Raises:
+        UserError: if the address is none of these or the folder does not exist.
     """
     if "://" not in base:
-        return FolderSource(Path(base))
+        return FolderMirror(Path(base))
     try:
         parts = urlsplit(base)
     except ValueError:
         raise UserError(f"the base is not an address; {HOW_TO_NAME_A_MIRROR}") from None
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
-        return FolderSource(Path(unquote(parts.path)))
+        return FolderMirror(Path(unquote(parts.path)))
     if parts.scheme in ("http", "https") and parts.netloc:
-        return HttpSource(parts, timeout)
+        return HttpMirror(parts, timeout)
     if parts.scheme == "s3" and parts.netloc:
-        return S3Source(parts, timeout, anonymous)
+        return S3Mirror(parts, timeout, anonymous)
     raise UserError(f"nothing can be fetched from such a base; {HOW_TO_NAME_A_MIRROR}. Received: {_shown(parts)}")
 
 
-class FolderSource(Source):
-    """A folder of this machine."""
+class FolderMirror(Mirror):
+    """Local folder as a mirror."""
 
     def __init__(self, folder: Path):
         self.address = str(folder)
@@ -71,11 +78,11 @@ class FolderSource(Source):
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise NotServed(reason(error)) from None
         except OSError as error:
-            raise Interrupted(reason(error)) from error
+            raise TransientError(reason(error)) from error
 
 
-class HttpSource(Source):
-    """An HTTP server; proxies, certificates and `~/.netrc` as `requests` finds them in the environment."""
+class HttpMirror(Mirror):
+    """HTTP server as a mirror; `requests` takes proxies, certificates and `~/.netrc` from the environment."""
 
     def __init__(self, base: SplitResult, timeout: float):
         import requests
@@ -104,16 +111,16 @@ class HttpSource(Source):
             raise NotServed(f"cannot be asked for ({type(error).__name__})") from None
 
 
-def _answer(response, start: int, version: Version) -> Opened:
+def _answer(response: "Response", start: int, version: Version) -> Opened:
     from urllib3.util import Retry
 
     status, headers = response.status_code, response.headers
     if status not in (200, 206, 416):
         message = f"{status} {response.reason}"
         if may_pass(status):
-            raise Interrupted(message, Retry().get_retry_after(response.raw) or 0.0)
+            raise TransientError(message, Retry().get_retry_after(response.raw) or 0.0)
         raise NotServed(message)
-    # If-Range takes no weak ETags.
+    # If-Range does not allow weak ETags.
     etag = headers.get("ETag", "W/")
     tag = headers.get("Last-Modified", "") if etag.startswith("W/") else etag
     if status == 200:
@@ -122,12 +129,12 @@ def _answer(response, start: int, version: Version) -> Opened:
     part = re.fullmatch(rf"bytes {start}-\d+/(\d+|\*)", headers.get("Content-Range", ""))
     same_size = part and (version.size is None or part[1] in ("*", str(version.size)))
     if status == 416 or not same_size or tag not in ("", version.tag):
-        raise Changed("another file than the one begun")
+        raise FileChanged("another file than the one begun")
     return Opened(start, version, response.raw.read)
 
 
-class S3Source(Source):
-    """A bucket of S3, or of what speaks its protocol at `AWS_ENDPOINT_URL`; credentials as boto3 finds them."""
+class S3Mirror(Mirror):
+    """S3 bucket as a mirror, or one of a compatible server at `AWS_ENDPOINT_URL`; boto3 finds the credentials."""
 
     def __init__(self, base: SplitResult, timeout: float, anonymous: bool):
         import boto3
@@ -137,7 +144,7 @@ class S3Source(Source):
 
         self.address = _shown(base)
         self._bucket, self._prefix = base.netloc.rpartition("@")[2], base.path.strip("/")
-        # Tries are counted in one place, and that is not here.
+        # RetryPolicy alone retries.
         connect = min(timeout, LONGEST_CONNECT)
         config = Config(connect_timeout=connect, read_timeout=timeout, retries={"total_max_attempts": 1})
         try:
@@ -162,12 +169,12 @@ class S3Source(Source):
                 size = int(part.rpartition("/")[2]) if part else answer["ContentLength"]
                 current = Version(size, answer["ETag"])
                 if part and current != version:
-                    raise Changed("another object than the one begun")
+                    raise FileChanged("another object than the one begun")
                 yield Opened(start if part else 0, current, body.read)
         except exceptions.ClientError as error:
             raise _refusal(error) from None
         except exceptions.FlexibleChecksumError as error:
-            raise Changed("damaged on the way") from error
+            raise FileChanged("damaged on the way") from error
         except (
             exceptions.HTTPClientError,
             exceptions.ConnectionError,
@@ -179,13 +186,13 @@ class S3Source(Source):
             raise NotServed(f"cannot be asked for ({type(error).__name__})") from None
 
 
-def _refusal(error) -> Exception:
+def _refusal(error: Any) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
     message = f"{status} {code}" if code != str(status) else code
     if status in (412, 416):
-        return Changed(message)
-    return Interrupted(message) if may_pass(status) else NotServed(message)
+        return FileChanged(message)
+    return TransientError(message) if may_pass(status) else NotServed(message)
 
 
 def _no_answer(error: Exception) -> Exception:
@@ -195,7 +202,7 @@ def _no_answer(error: Exception) -> Exception:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
         return NotServed("the server's certificate is not trusted")
     unreachable = any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in chain)
-    return (Unreachable if unreachable else Interrupted)(reason(error))
+    return (MirrorUnreachable if unreachable else TransientError)(reason(error))
 
 
 def _shown(parts: SplitResult) -> str:

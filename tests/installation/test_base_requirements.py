@@ -1,0 +1,31 @@
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import importlib, pkgutil, sys
+
+EXTRAS = {"array_record", "boto3", "joblib", "matplotlib", "numba", "pycocoevalcap", "sklearn", "tensorboard",
+          "tensorflow_datasets"}
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import kaleido
+from kaleido.app.registry import tasks
+import kaleido.pretrained
+
+assert tasks()
+for module in pkgutil.iter_modules(kaleido.pretrained.__path__):
+    importlib.import_module(f"kaleido.pretrained.{module.name}")
+"""
+
+
+@pytest.mark.slow
+def test_what_uses_a_trained_model_needs_no_extra():
+    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

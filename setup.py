@@ -3,11 +3,11 @@
 import subprocess
 import sys
 
-from setuptools import find_namespace_packages, find_packages, setup
-
 if sys.argv[1:2] == ["develop"]:
     # The original release's way to install a checkout; setuptools' own command knows no extras.
     sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--editable", ".[all]"]))
+
+from setuptools import find_namespace_packages, find_packages, setup
 
 setup(
     # The ready configurations are part of the package, so that they are found by name where it is installed.

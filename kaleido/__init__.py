@@ -5,9 +5,11 @@ milliseconds and needs no deep-learning framework.
 """
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from kaleido.errors import UserError
+from kaleido.installation import name_clash
 
 if TYPE_CHECKING:
     from kaleido.alignment.align import align
@@ -59,6 +61,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if message := name_clash():
+        warnings.warn(message, stacklevel=2)
     home = importlib.import_module(_HOMES[name])
     found = importlib.import_module(f"{home.__name__}.{name}") if name == "model_zoo" else getattr(home, name)
     globals()[name] = found

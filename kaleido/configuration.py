@@ -23,6 +23,7 @@ import yaml
 
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
+from kaleido.ready import find_config
 
 Config = TypeVar("Config")
 
@@ -109,7 +110,7 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
     keys, short = keys_of(cls), aliases(cls)
     merged: dict[str, Any] = {}
     for file in files:
-        path = find_file(file)
+        path = find_config(file)
         merged |= _flat(read_mapping(path), keys, short, f"{path}: ")
     merged |= _flat(values, keys, short, "")
     for field in fields(cls):
@@ -136,7 +137,7 @@ def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     return _flat(values, keys_of(cls), aliases(cls), "")
 
 
-def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -> Config:
+def parse(cls: type[Config], argv: Sequence[str]) -> Config:
     """Builds a configuration from command-line arguments.
 
     `--config` names files; every field is an option in kebab-case (`--max-photos`), every key of a section
@@ -145,18 +146,11 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str, description: str) -
     Args:
         cls: A dataclass whose fields may be dataclasses.
         argv: The arguments.
-        prog: The command, for `--help`.
-        description: What it does, for `--help`.
 
     Raises:
         UserError: as `build`, for an unknown option, and for one without a value.
-        SystemExit: after `--help` and `--print-config`.
+        SystemExit: after `--print-config`.
     """
-    if {"-h", "--help"} & set(argv):
-        from kaleido.help_page import help_page
-
-        print(help_page(cls, prog, description))
-        raise SystemExit(0)
     printed = "--print-config" in argv
     values, files = read_arguments(cls, [argument for argument in argv if argument != "--print-config"])
     config = build(cls, values, files)
@@ -191,34 +185,6 @@ def build_section(
 def load(cls: type[Config], path: Path) -> Config:
     """Reads a configuration that `save` wrote."""
     return build(cls, {}, [path])
-
-
-def find_file(name: str | Path, kind: str = "") -> Path:
-    """Finds the YAML file of a configuration.
-
-    Args:
-        name: Path of a file, or name of a ready configuration in `configs/` of the working directory or of the package.
-        kind: Folder within `configs/`: `presets`, `experiments`, or none.
-
-    Raises:
-        UserError: if there is no ready configuration of this name.
-    """
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file() or len(path.parts) > 1:
-        return path
-    folders = [folder / kind for folder in config_folders()]
-    for folder in folders:
-        if (path := folder / f"{name}.yaml").is_file():
-            return path
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    raise UserError(f"{name}: no such configuration; there are {', '.join(known)}, or name a YAML file")
-
-
-def config_folders() -> tuple[Path, ...]:
-    """Folders of ready configurations: that of the working directory, and that of the package, which comes second."""
-    package = Path(__file__).parent
-    installed = package / "configs"
-    return Path("configs"), installed if installed.is_dir() else package.parent / "configs"
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

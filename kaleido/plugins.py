@@ -17,7 +17,7 @@ TASKS = "kaleido.tasks"
 
 # A checkout that was never installed has no entry points, so the package's own modules are named here.
 _BUILT_IN = {
-    RECORDS: ("kaleido.original.pipeline",),
+    RECORDS: ("kaleido.original.pipeline", "kaleido.original.gallery"),
     TASKS: (
         "kaleido.tasks.pretraining.application",
         "kaleido.tasks.classification.application",
@@ -25,6 +25,9 @@ _BUILT_IN = {
         "kaleido.tasks.captioning.application",
     ),
 }
+
+imported: list[str] = []
+"""Names that `import_modules` was given, for processes that this one starts."""
 
 
 @functools.cache
@@ -58,6 +61,8 @@ def import_modules(names: Iterable[str]) -> None:
         UserError: if there is no such module.
     """
     for name in names:
+        if name not in imported:
+            imported.append(name)
         path = Path(name)
         if path.suffix == ".py" or path.is_dir():
             if not path.exists():

@@ -16,6 +16,12 @@ class tqdm(_tqdm.tqdm):
     def __init__(self, *args: Any, disable: bool | None = False, **options: Any):
         super().__init__(*args, disable=disable or _HIDDEN.get(), **options)
 
+    @classmethod
+    def write(cls, s: str, *args: Any, **options: Any) -> None:
+        """Prints a line above the bars; where these are hidden, only warnings."""
+        if not _HIDDEN.get() or s.startswith("warning: "):
+            super().write(s, *args, **options)
+
 
 @contextmanager
 def progress_bars(shown: bool) -> Iterator[None]:

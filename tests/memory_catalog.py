@@ -1,4 +1,4 @@
-"""A catalogue without files, for tests of preparation."""
+"""Catalogue in memory, for tests of preparation."""
 
 import io
 import math
@@ -11,7 +11,7 @@ from kaleido.errors import UserError
 
 
 class MemoryCatalog:
-    """A catalogue as `kaleido.catalog.catalog.Catalog` presents it, without files."""
+    """Catalogue in memory with the interface of `kaleido.catalog.catalog.Catalog`."""
 
     name = "memory"
 
@@ -40,7 +40,7 @@ class MemoryCatalog:
 
 
 def make_products(count: int) -> list[Product]:
-    """Products of 1 to 3 photos."""
+    """Makes products of 1 to 3 photos."""
     kinds = ("dress", "shirt", "coat", "skirt")
     products = []
     for i in range(count):

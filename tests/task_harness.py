@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+import kaleido
 from kaleido import configuration
 from kaleido.app.application import EVALUATE
 from kaleido.app.checkpoints import CheckpointStore
@@ -227,11 +228,8 @@ class TaskHarness:
         saved = load_model(trained.model)
         signatures = self.application.signatures(saved.model)
         assert signatures
-        assert (
-            not self.predicts
-            or self.application.create_predictor is not RecordsApplication.create_predictor
-            or (self.application.answer in signatures)
-        )
+        answer = self.application.answer
+        assert not self.predicts or answer is None or answer in signatures
         for name, signature in signatures.items():
             assert set(signature.reads) <= batch.keys()
             outputs = signature.function({array: batch[array] for array in signature.reads})
@@ -257,3 +255,29 @@ class TaskHarness:
         for row, same in zip(whole[1:], part, strict=True):
             for column, value in row.items():
                 assert same[column] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
+
+    def test_the_python_api_knows_it(self, trained, folder):
+        model = kaleido.load(trained.model)
+        assert model.task == self.task and model.labels == list(trained.application.names)
+        assert set(model.signatures) == set(self.application.signatures(model.saved.model))
+        assert set(model.signatures) <= set(self.application.provides)
+        model.save(folder / "copy")
+        copied = load_model(folder / "copy")
+        for ours, theirs in zip(copied.model.weights, model.saved.model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert copied.content["task_config"] == model.saved.content["task_config"]
+
+    def test_the_exported_model_gives_what_the_keras_model_gives(self, trained, batch, folder):
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("a SavedModel needs TensorFlow")
+        import tensorflow as tf
+
+        model = kaleido.load(trained.model)
+        assert set(model.export(folder / "serving")) == set(model.signatures)
+        exported = tf.saved_model.load(str(folder / "serving"))
+        for name, signature in self.application.signatures(model.saved.model).items():
+            read = {array: tf.convert_to_tensor(batch[array]) for array in signature.reads}
+            served = {array: tf.cast(v, tf.float32) if v.dtype == tf.float16 else v for array, v in read.items()}
+            found = exported.signatures[name](**served)
+            for output, values in signature.function(read).items():
+                np.testing.assert_allclose(found[output], values, rtol=1e-4, atol=1e-5, err_msg=f"{name}, {output}")

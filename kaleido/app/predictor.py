@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kaleido.app.model_folder import SavedModel
-from kaleido.app.signatures import PHOTO, TEXT, Signature
+from kaleido.app.signatures import MATCH, PHOTO, TEXT, Signature
 from kaleido.errors import UserError
 from kaleido.model.compiled import compiled
 from kaleido.records.config import NO_TEXT
@@ -106,9 +106,9 @@ class SignaturePredictor(Predictor):
 
     def __init__(self, saved: SavedModel, batch_size: int):
         self._saved = saved
-        self._runner = SignatureRunner(saved, saved.application.answer, batch_size)
+        self._runner = SignatureRunner(saved, saved.application.answer or MATCH, batch_size)
         self.reads_text, self.length = self._runner.reads_text, self._runner.length
-        self.needs_text = saved.application.answer == "match"
+        self.needs_text = saved.application.answer == MATCH
 
     @property
     def cut(self) -> int:

@@ -57,7 +57,7 @@ class RecordsApplication(Application):
         free_keys: Dotted keys of these sections that may change while a training goes on.
         fine_tunes: Whether the task starts from a pre-trained model.
         description: Label of the progress bar of its training.
-        answer: Name of the signature that `predict` asks.
+        answer: Name of the signature that `predict` asks; None for a task with a `create_predictor` of its own.
         provides: Names of the signatures that saved models of the task may have, and `caption` where `predict` gives
             captions; an error about one that a model lacks names the tasks that have it.
         protocol: Retrieval protocol by which a saved model is evaluated; None for the metrics of its training.
@@ -70,7 +70,7 @@ class RecordsApplication(Application):
     free_keys: ClassVar[tuple[str, ...]] = ()
     fine_tunes: ClassVar[bool] = False
     description: ClassVar[str] = "train"
-    answer: ClassVar[str] = MATCH
+    answer: ClassVar[str | None] = MATCH
     provides: ClassVar[tuple[str, ...]] = ()
     protocol: ClassVar[str | None] = None
 

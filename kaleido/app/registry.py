@@ -73,6 +73,6 @@ def find_task(name: str) -> Task:
         return known[name]
     near = difflib.get_close_matches(name, known, 1)
     hint = (
-        f"did you mean {near[0]}?" if near else "import the module that registers it, on the command line by --import"
+        f"did you mean {near[0]}?" if near else "import the module that registers it, on the command line by --import."
     )
     raise UserError(f"task must be among {', '.join(known)}; {hint} Received: {name}")

@@ -1,6 +1,7 @@
 """The result of an evaluation: metrics, a table for people, and files."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ class Result:
     table: str
     files: Mapping[str, bytes] = field(default_factory=dict)
 
-    def write(self, directory: str | Path) -> None:
+    def write(self, directory: str | os.PathLike[str]) -> None:
         """Writes the files into a folder.
 
         Raises:

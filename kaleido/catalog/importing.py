@@ -76,16 +76,7 @@ def import_table(
     separators: str = "|;",
     options: ImportOptions = ImportOptions(),
 ) -> ImportSummary:
-    """Makes a catalogue of a table of products and a folder or zip of photos; see `Catalog.from_table`.
-
-    Args:
-        source: Folder or zip that photo paths are relative to.
-        table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
-        out: Folder of the catalogue.
-        columns: Table columns by field.
-        separators: Characters between the photos of one cell.
-        options: See `ImportOptions`.
-    """
+    """Makes a catalogue of a table of products and a folder or zip of photos, as `Catalog.from_table` describes."""
     named = _lists(columns)
     table = table_path(source, table)
     arguments = {"source": os.path.abspath(source), "table": table, "columns": named, "separators": separators}
@@ -103,16 +94,7 @@ def import_rows(
     separators: str = "|;",
     options: ImportOptions = ImportOptions(),
 ) -> ImportSummary:
-    """Makes a catalogue of rows in memory and a folder or zip of photos; see `Catalog.from_dataframe`.
-
-    Args:
-        rows: One mapping of column names to values a row.
-        source: Folder or zip that photo paths are relative to.
-        out: Folder of the catalogue.
-        columns: Columns by field.
-        separators: Characters between the photos of one cell.
-        options: See `ImportOptions`.
-    """
+    """Makes a catalogue of rows in memory and a folder or zip of photos, as `Catalog.from_dataframe` describes."""
     named = _lists(columns)
     rejects = Rejects(options.on_error)
     table = table_of_rows(rows, "data frame", rejects)

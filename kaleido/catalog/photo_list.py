@@ -1,5 +1,6 @@
 """Lists of photos without a catalogue: those of a folder, or those of a table with their texts."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ def photos_of_folder(directory: Path) -> PhotoList:
 def photos_of_table(
     table: Path,
     rejects: Rejects,
-    source: str | Path | None = None,
+    source: str | os.PathLike[str] | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
     separators: str = "|;",
     texts: Texts = "optional",

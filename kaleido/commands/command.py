@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Union
 from kaleido import configuration
 from kaleido.backend import import_backend
 from kaleido.errors import UserError
+from kaleido.help_page import help_page
 
 
 class Command(NamedTuple):
@@ -47,7 +48,7 @@ def run_command(command: Command | Actions, prog: str, argv: Sequence[str]) -> i
 
     Raises:
         UserError: if there is no such action, or an argument is wrong.
-        SystemExit: after `--help`.
+        SystemExit: after `--help` and `--print-config`.
     """
     command, prog, argv = find_action(command, prog, argv)
     if not isinstance(command, Command):
@@ -56,7 +57,10 @@ def run_command(command: Command | Actions, prog: str, argv: Sequence[str]) -> i
             raise SystemExit(0)
         received = argv[0] if argv else "nothing"
         raise UserError(f"invalid choice: {received!r}; `{prog}` takes one of {', '.join(command)}")
-    config = configuration.parse(command.config_class, argv, prog, command.description)
+    if {"-h", "--help"} & set(argv):
+        print(help_page(command.config_class, prog, command.description))
+        raise SystemExit(0)
+    config = configuration.parse(command.config_class, argv)
     if command.backend:
         # After the arguments were checked: it takes seconds, which a mistyped option should not cost.
         import_backend()

@@ -1,12 +1,13 @@
-"""Which version of the code a stage's result comes from: a checksum of what the stage can reach, and of nothing else.
+"""Computes the version of the code behind a stage's result: a checksum of the modules that the stage can reach.
 
-A stage depends on the modules that its verb imports, directly or not, at the top of a file or inside a function. Their
-text counts without comments, docstrings and layout. So a change of the report, of another verb or of the documentation
-does not make hours of training run again, and one of the model does.
+A stage depends on the modules that its subcommand imports, directly or not, at the top of a file or inside a function.
+Their text counts without comments, docstrings and layout. So a change of the report, of another subcommand or of the
+documentation does not make hours of training run again, and one of the model does.
 """
 
 import ast
 import hashlib
+import importlib.util
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,10 +17,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def code_version(modules: Iterable[str], root: Path = ROOT) -> str:
-    """Hexadecimal sha256 of the code that some modules reach.
+    """Computes the sha256 of the code that some modules reach, in hexadecimal.
 
     Args:
-        modules: Names, such as `kaleido.commands.pretrain`; also of modules that are imported by a computed name.
+        modules: Names, such as `kaleido.commands.pretrain`; modules of other packages count with their own files.
         root: Folder of the package.
     """
     return _version(tuple(modules), root)
@@ -29,7 +30,8 @@ def code_version(modules: Iterable[str], root: Path = ROOT) -> str:
 def _version(modules: tuple[str, ...], root: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(_reached(modules, root)):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        digest.update(f"{name}\0".encode())
         digest.update(_meaning(path).encode())
         # Trained weights lie beside the code that reads them.
         for data in sorted(path.parent.glob("*.safetensors")):
@@ -39,7 +41,7 @@ def _version(modules: tuple[str, ...], root: Path) -> str:
 
 def _reached(modules: tuple[str, ...], root: Path) -> frozenset[Path]:
     found: set[Path] = set()
-    waiting = [path for module in modules for path in _paths(module, root)]
+    waiting = [path for module in modules for path in (*_paths(module, root), *_foreign_paths(module))]
     while waiting:
         path = waiting.pop()
         if path not in found:
@@ -49,13 +51,24 @@ def _reached(modules: tuple[str, ...], root: Path) -> frozenset[Path]:
 
 
 def _paths(module: str, root: Path) -> Iterator[Path]:
-    """The files of a module and of the packages around it."""
+    """Finds the files of a module and of the packages around it."""
     package, *parts = module.split(".")
     if package != PACKAGE:
         return
     places = [root.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
     files = [place / "__init__.py" for place in places] + [place.with_suffix(".py") for place in places[1:]]
     yield from (file for file in files if file.is_file())
+
+
+def _foreign_paths(module: str) -> list[Path]:
+    """Finds the files of a module of another package, for example of a task of one's own."""
+    if module.partition(".")[0] == PACKAGE:
+        return []
+    found = importlib.util.find_spec(module.partition(".")[0])
+    if found is None or found.origin is None:
+        return []
+    origin = Path(found.origin)
+    return sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
 
 
 @cache
@@ -71,7 +84,7 @@ def _imported(path: Path) -> tuple[str, ...]:
 
 @cache
 def _meaning(path: Path) -> str:
-    """The code of a file without comments, docstrings and layout."""
+    """Reduces a file to its code, without comments, docstrings and layout."""
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

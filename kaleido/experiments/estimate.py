@@ -1,54 +1,54 @@
-"""How long the stages that are left will take."""
+"""Estimates how long the stages that are left will take."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kaleido.experiments.ledger import measured_seconds
-from kaleido.experiments.scale import Scale
+from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Seconds a unit of a kind of stage, and who says so."""
+    """Seconds a unit of a kind of stage, and where they come from."""
 
     seconds: float
     source: str
 
 
 class Estimate:
-    """Seconds of stages, by finished ones of the same kind in the folder, else by the scale's file.
+    """Estimates by finished stages of the same kind in the folder, else by the preset's file.
 
     Args:
-        scale: With its `seconds`.
+        preset: Preset with its `seconds`.
         runs: Folder of the runs.
     """
 
-    def __init__(self, scale: Scale, runs: Path):
-        self._scale = scale
+    def __init__(self, preset: Preset, runs: Path):
+        self._preset = preset
         self._measured = measured_seconds(runs)
 
     def rate(self, stage: Stage) -> Rate | None:
-        """Of the stage's kind; None where nobody knows."""
+        """Finds the rate of the stage's kind; None where it is not known."""
         if found := self._measured.get((stage.kind, stage.unit)):
             seconds, count = found
             return Rate(seconds, f"{count} finished here")
-        if (seconds := self._scale.seconds.get(stage.kind)) is not None:
-            return Rate(seconds, str(self._scale.path))
+        if (seconds := self._preset.seconds.get(stage.kind)) is not None:
+            return Rate(seconds, str(self._preset.path))
         return None
 
     def seconds(self, stage: Stage) -> float | None:
-        """Of one stage; None where nobody knows."""
+        """Estimates the seconds of one stage; None where its rate is not known."""
         rate = self.rate(stage)
         return None if rate is None else rate.seconds * stage.units
 
     def table(self, stages: Iterable[Stage], done: Mapping[str, bool]) -> str:
-        """What is done and what is left, by kind.
+        """Lists what is done and what is left, by kind.
 
         Args:
-            stages: Each once.
-            done: By the stage's key.
+            stages: Stages, each once.
+            done: Whether a stage is done, by its key.
         """
         by_kind: dict[str, list[Stage]] = {}
         for stage in stages:
@@ -73,7 +73,7 @@ class Estimate:
 
 
 def duration(seconds: float) -> str:
-    """In words."""
+    """Writes a duration in words."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"

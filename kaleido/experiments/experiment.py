@@ -1,4 +1,4 @@
-"""An experiment: a small set of overrides on a scale, and the cells of the paper that it fills."""
+"""An experiment: a small set of overrides on a preset, and the cells of the paper that it fills."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 from kaleido.configuration import read_mapping
 from kaleido.errors import UserError
-from kaleido.experiments.kinds import KINDS, SECTIONS
+from kaleido.experiments.kinds import sections, stage_kinds
 
 DOWNSTREAM = ("category", "subcategory", "caption", "retrieve")
-"""What an experiment ends with, if it says nothing else."""
+"""The stages that an experiment ends with if it names no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Experiment:
     """One row or column of the paper.
 
     Attributes:
-        name: Of the file.
-        title: What it is, for the report.
-        cells: Which columns of the paper it fills: of each table or figure the column's or panel's name.
+        name: Name of the file.
+        title: Title for the report.
+        cells: Columns of the paper that it fills: by table or figure the name of the column or panel.
         stages: The stages that it ends with; those before them follow.
-        overrides: By section of the scale, by dotted key.
+        overrides: Keys that win over the preset's, by section.
     """
 
     name: str
@@ -44,8 +44,8 @@ def read_experiments(folder: Path) -> tuple[Experiment, ...]:
     return tuple(map(_read, paths))
 
 
-def chosen(experiments: tuple[Experiment, ...], names: list[str]) -> tuple[Experiment, ...]:
-    """Those of some names, all if there are no names.
+def chosen(experiments: tuple[Experiment, ...], names: tuple[str, ...]) -> tuple[Experiment, ...]:
+    """Selects experiments by name, all if there are no names.
 
     Raises:
         UserError: for a name that none has.
@@ -64,15 +64,14 @@ def _read(path: Path) -> Experiment:
             raise UserError(f"{path}: unknown key {key}; there are {', '.join(allowed)}")
         if not isinstance(value, allowed[key]):
             raise UserError(f"{path}: {key} must be a {allowed[key].__name__}. Received: {value!r:.100}")
-    cells = content.get("cells", {})
     stages = tuple(content.get("stages", DOWNSTREAM))
-    if unknown := [stage for stage in stages if stage not in KINDS]:
-        raise UserError(f"{path}: stages must be among {', '.join(KINDS)}. Received: {unknown[0]}")
+    if unknown := [stage for stage in stages if stage not in stage_kinds()]:
+        raise UserError(f"{path}: stages must be among {', '.join(stage_kinds())}. Received: {unknown[0]}")
     overrides = content.get("overrides", {})
     for section, values in overrides.items():
-        if section not in SECTIONS or not isinstance(values, dict):
+        if section not in sections() or not isinstance(values, dict):
             raise UserError(
-                f"{path}: overrides are mappings of keys to values, by section ({', '.join(SECTIONS)}). "
+                f"{path}: overrides are mappings of keys to values, by section ({', '.join(sections())}). "
                 f"Received: {section}: {values!r:.60}"
             )
-    return Experiment(path.stem, content.get("title", path.stem), cells, stages, overrides)
+    return Experiment(path.stem, content.get("title", path.stem), content.get("cells", {}), stages, overrides)

@@ -1,4 +1,4 @@
-"""The kinds of stages: the typed configuration of each, the code that it runs, and what it leaves."""
+"""The kinds of stages, and the sections of configuration files that set them up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,63 +6,16 @@ from typing import Any
 
 from kaleido.alignment.config import AlignRun
 from kaleido.app.config import PretrainConfig
-from kaleido.app.finetune_config import FinetuneConfig
-from kaleido.app.registry import FINETUNING_TASKS
+from kaleido.app.registry import find_task, finetuning_tasks
 from kaleido.app.run_folder import RUNTIME_KEYS
 from kaleido.records.config import PrepareRun
 from kaleido.retrieval.config import RetrieveConfig
 
+MATCHING = "retrieval"
+"""The task whose model, where it is fine-tuned, scores the stage `retrieve`."""
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of a scale's file: the settings of one verb.
-
-    Attributes:
-        config: The verb's configuration.
-        required: Keys that it needs and the plan fills in, with stand-ins until then.
-    """
-
-    config: type
-    required: Mapping[str, str]
-
-
-_FINETUNE = {"records": "-", "output": "-"}
-SECTIONS: Mapping[str, Section] = {
-    "prepare": Section(PrepareRun, {"catalog": "-", "records": "-"}),
-    "align": Section(AlignRun, {"records": "-"}),
-    "pretrain": Section(PretrainConfig, {"records": "-", "output": "-"}),
-    "finetune": Section(FinetuneConfig, {**_FINETUNE, "task": "category"}),
-    "category": Section(FinetuneConfig, {**_FINETUNE, "task": "category"}),
-    "subcategory": Section(FinetuneConfig, {**_FINETUNE, "task": "subcategory"}),
-    "caption": Section(FinetuneConfig, {**_FINETUNE, "task": "caption"}),
-    "matching": Section(FinetuneConfig, {**_FINETUNE, "task": "retrieval"}),
-    "retrieve": Section(RetrieveConfig, {"records": "-", "output": "-", "model": "-"}),
-}
-"""`finetune` holds what category, subcategory, caption and matching have in common."""
-
-FINETUNED = ("category", "subcategory", "caption", "matching")
-
-
-def _finetuning(task: str) -> tuple[str, ...]:
-    named = FINETUNING_TASKS[task]
-    return "kaleido.commands.finetune", *(name.rpartition(".")[0] for name in (named.application, named.report))
-
-
-KINDS = ("catalog", "import", "records", "pretrain", "matching", "category", "subcategory", "caption", "retrieve")
-"""Of stages, in the order of the road. `records` prepares and aligns; `import` takes the original's checkpoint."""
-
-MODULES: Mapping[str, tuple[str, ...]] = {
-    "catalog": ("kaleido.commands.catalog",),
-    "import": ("kaleido.commands.weights",),
-    "records": ("kaleido.commands.prepare", "kaleido.commands.align"),
-    "pretrain": ("kaleido.commands.pretrain",),
-    "retrieve": ("kaleido.commands.retrieve",),
-    **{kind: _finetuning(SECTIONS[kind].required["task"]) for kind in FINETUNED},
-}
-"""What a stage of a kind runs: its verb, and what that imports by a computed name."""
-
-PLACES = frozenset(("catalog", "records", "output", "model", "lists", "shortlist_model", "overwrite", "shard"))
-"""Keys that say where something lies; what lies there counts as an input instead."""
+PLACES = frozenset(("catalog", "records", "out", "model", "lists", "shortlist_model", "overwrite", "shard"))
+"""Keys that say where something is; its content counts as an input of the stage instead."""
 
 RUNTIME = frozenset(("prepare_config.workers", *RUNTIME_KEYS))
 """Keys that change no result."""
@@ -72,36 +25,70 @@ FILES = (
     "prepare_config.backbone_weights",
     "prepare_config.saliency_weights",
     "model_config.initial_weights",
-    "retrieval_config.towers",
+    "retrieval_config.two_tower_model",
 )
 """Keys that may name files, whose content counts."""
 
 
-def results(kind: str, configs: Mapping[str, Any]) -> tuple[str, ...]:
-    """The files, within a stage's folder, without which it is not done.
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of a preset: the settings of one subcommand.
 
-    Args:
-        kind: Of the stage.
-        configs: Of its commands, by section.
+    Attributes:
+        config: Configuration class of the subcommand.
+        required: Keys without a default, which the plan fills in, with stand-ins until then.
     """
-    match kind:
-        case "catalog":
-            return ("wardrobe/catalog.json", "wardrobe/products.jsonl")
-        case "import":
-            return ("model/config.json",)
-        case "records":
-            return ("records/dataset_info.json",)
-        case "pretrain":
-            return ("run/metrics.jsonl", "run/metrics.json", "run/model/config.json")
-        case "matching":
-            return ("run/metrics.json", "run/model/config.json")
-        case "category" | "subcategory":
-            split = configs[kind].evaluate_config.split
-            return (f"run/recognition-{split}.json", f"run/predictions-{split}.csv")
-        case "caption":
-            split = configs[kind].evaluate_config.split
-            return (f"run/captions-{split}.json", f"run/captions-{split}.jsonl")
-        case "retrieve":
-            name = f"retrieval-{configs[kind].protocol}-{configs[kind].split}"
-            return (f"run/{name}.json", f"run/{name}-scores.npz")
-    raise ValueError(kind)
+
+    config: type
+    required: Mapping[str, str]
+
+
+def sections() -> dict[str, Section]:
+    """The sections that a preset may have, by name.
+
+    `finetune` holds what all fine-tuned tasks have in common; each of them has a section of its own name.
+    """
+    places = {"records": "-", "out": "-"}
+    return {
+        "prepare": Section(PrepareRun, {"catalog": "-", "out": "-"}),
+        "align": Section(AlignRun, {"records": "-"}),
+        "pretrain": Section(PretrainConfig, places),
+        "finetune": _task_section("category"),
+        **{task: _task_section(task) for task in finetuning_tasks()},
+        "retrieve": Section(RetrieveConfig, {**places, "model": "-"}),
+    }
+
+
+def stage_kinds() -> tuple[str, ...]:
+    """The kinds of stages, in the order in which a run goes through them.
+
+    `records` prepares and aligns; `import` converts the original's checkpoint; a fine-tuned task's kind is its name.
+    """
+    others = (task for task in finetuning_tasks() if task != MATCHING)
+    return ("catalog", "import", "records", "pretrain", MATCHING, *others, "retrieve")
+
+
+def is_task(kind: str) -> bool:
+    """Tells whether stages of a kind fine-tune a task."""
+    return kind in finetuning_tasks()
+
+
+def task_modules(task: str) -> tuple[str, ...]:
+    """Names of the modules that train a registered task, which no import statement names."""
+    subcommand = "finetune" if is_task(task) else "pretrain"
+    return f"kaleido.commands.{subcommand}", find_task(task).application.__module__
+
+
+def task_results(task: str, config: Any) -> tuple[str, ...]:
+    """Files, within its stage's folder, that a finished training of a registered task leaves."""
+    return tuple(f"run/{name}" for name in find_task(task).application.result_files(config))
+
+
+def foreign_sections(task: str) -> frozenset[str]:
+    """Names of the sections of a fine-tuning configuration that belong to other tasks."""
+    every = {name for other in finetuning_tasks().values() for name in other.application.sections}
+    return frozenset(every - find_task(task).application.sections.keys())
+
+
+def _task_section(task: str) -> Section:
+    return Section(find_task(task).application.config_class(), {"records": "-", "out": "-", "task": task})

@@ -1,6 +1,6 @@
-"""What lies in a folder of runs: which experiments were planned, which stages are done, and how long they took.
+"""Reads and writes a folder of runs: which experiments were planned, which stages are done, and how long they took.
 
-RUNS/experiments.json        the scale, and of each experiment and seed its stages
+RUNS/experiments.json        the preset, and of each experiment and seed its stages
 RUNS/stages/KIND-KEY/        a stage: stage.json (what it depends on), log.txt, its results;
                              done.json once it is done, failed.json if it failed the last time
 RUNS/candidates/             candidate lists, which all experiments share
@@ -16,10 +16,10 @@ from typing import Any
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 from kaleido.experiments.plan import Run
-from kaleido.experiments.scale import Scale
+from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import STAGES, Stage
 
-FORMAT = "kaleido experiments 1"
+FORMAT = "kaleido experiments 2"
 PLAN_FILE, STAGE_FILE, DONE_FILE, FAILED_FILE, LOG_FILE = (
     "experiments.json",
     "stage.json",
@@ -34,12 +34,12 @@ class PlannedRun:
     """One experiment with one seed, as it was planned.
 
     Attributes:
-        experiment: Its name.
-        title: What it is.
-        cells: Which columns of the paper it fills, by table or figure.
-        seed: Its seed.
-        stages: Folder of each kind of stage.
-        expected: The kinds that it ends with.
+        experiment: Name of the experiment.
+        title: Its title.
+        cells: Columns of the paper that it fills, by table or figure.
+        seed: Seed of the run.
+        stages: Folder of each stage, by kind; `KIND/FILES` where there are several of a kind.
+        expected: The stages that it ends with.
     """
 
     experiment: str
@@ -52,31 +52,31 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What was planned in a folder of runs.
+    """The plan in a folder of runs.
 
     Attributes:
         runs: The folder.
-        scale: Name, title and kind of the scale, and its seeds.
-        planned: In their order.
+        preset: Name, title and kind of the preset.
+        planned: Planned runs, in their order.
     """
 
     runs: Path
-    scale: Mapping[str, Any]
+    preset: Mapping[str, Any]
     planned: tuple[PlannedRun, ...]
 
 
-def write_plan(runs: Path, scale: Scale, planned: Iterable[Run]) -> None:
+def write_plan(runs: Path, preset: Preset, planned: Iterable[Run]) -> None:
     """Writes `experiments.json`.
 
     Raises:
-        UserError: if the folder holds another scale's runs.
+        UserError: if the folder holds another preset's runs.
     """
     path = runs / PLAN_FILE
-    if path.exists() and (before := read_ledger(runs).scale["name"]) != scale.name:
-        raise UserError(f"{runs}: holds runs of the scale {before}; name another folder. Received: {scale.name}")
+    if path.exists() and (before := read_ledger(runs).preset["name"]) != preset.name:
+        raise UserError(f"{runs}: holds runs of the preset {before}; name another folder. Received: {preset.name}")
     content = {
         "format": FORMAT,
-        "scale": {"name": scale.name, "title": scale.title, "kind": scale.kind},
+        "preset": {"name": preset.name, "title": preset.title, "kind": preset.kind},
         "runs": [
             {
                 "experiment": run.experiment.name,
@@ -114,23 +114,23 @@ def read_ledger(runs: Path) -> Ledger:
             )
             for run in content["runs"]
         ]
-        scale = {key: content["scale"][key] for key in ("name", "title", "kind")}
+        preset = {key: content["preset"][key] for key in ("name", "title", "kind")}
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}); name the folder that `python -m kaleido experiments` wrote"
+            f"{path}: cannot be read ({error.strerror}); name the folder that `kaleido experiments` wrote"
         ) from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error!r:.100}); run `python -m kaleido experiments` again") from None
-    return Ledger(runs, scale, tuple(planned))
+        raise UserError(f"{path}: damaged ({error!r:.100}); run `kaleido experiments` again") from None
+    return Ledger(runs, preset, tuple(planned))
 
 
 def is_done(stage: Stage) -> bool:
-    """Whether a stage's results are there."""
+    """Tells whether a stage's results are there."""
     return all((stage.folder / name).is_file() for name in (DONE_FILE, *stage.results))
 
 
 def read_note(folder: Path, name: str) -> dict[str, Any] | None:
-    """What a stage's folder says in one of its JSON files; None where there is none."""
+    """Reads one of the JSON files of a stage's folder; None where there is none."""
     try:
         content = json.loads((folder / name).read_bytes())
     except OSError:
@@ -143,7 +143,7 @@ def read_note(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def measured_seconds(runs: Path) -> dict[tuple[str, str], tuple[float, int]]:
-    """Of each kind of stage and unit, seconds a unit and how many finished stages say so."""
+    """Measures seconds a unit of each kind of stage and unit, and how many finished stages that is the mean of."""
     sums: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for path in sorted((runs / STAGES).glob(f"*/{DONE_FILE}")):
         done = read_note(path.parent, DONE_FILE) or {}

@@ -1,8 +1,8 @@
-"""From a scale and its experiments to stages: which depends on which, and which are the same."""
+"""Plans the stages of a preset's experiments: which depends on which, and which are the same."""
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.experiments import kinds
 from kaleido.experiments.experiment import Experiment
-from kaleido.experiments.scale import Scale
+from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import STAGES, Checksums, Command, Stage, resolve, settings_of, stage_key
 
 WARDROBE = "wardrobe"
@@ -23,9 +23,10 @@ class Run:
     """One experiment with one seed.
 
     Attributes:
-        experiment: Which.
-        seed: Of pre-training and fine-tuning.
-        stages: By kind; those that a run with other overrides shares are the same.
+        experiment: The experiment.
+        seed: Seed of pre-training and fine-tuning.
+        stages: Its stages by kind; the original's have `KIND/FILES` where there are several of a kind. Stages that are
+            equal in several runs are the same object.
     """
 
     experiment: Experiment
@@ -37,22 +38,22 @@ class Planner:
     """Makes stages; equal ones once.
 
     Args:
-        scale: Whose settings.
+        preset: Preset with the settings.
         runs: Folder of the runs.
 
     Attributes:
-        checksums: Of the files that settings name.
+        checksums: Checksums of the files that settings name.
     """
 
-    def __init__(self, scale: Scale, runs: Path):
-        self.scale = scale
+    def __init__(self, preset: Preset, runs: Path):
+        self.preset = preset
         self.checksums = Checksums()
         # Saved configurations hold these paths: the same however the folder is called.
         self.runs = Path(os.path.relpath(runs))
         self._stages: dict[str, Stage] = {}
 
     def plan(self, experiments: tuple[Experiment, ...], seeds: tuple[int, ...]) -> list[Run]:
-        """All experiments with the first seed, then with the second, and so on.
+        """Plans all experiments with the first seed, then with the second, and so on.
 
         Raises:
             UserError: naming the file and the key that cannot be used.
@@ -60,10 +61,10 @@ class Planner:
         return [self._run(experiment, seed) for seed in seeds for experiment in experiments]
 
     def config(self, section: str, *overrides: Mapping[str, Any]) -> Any:
-        """The configuration of a section, the scale's own settings first."""
-        shared = [self.scale.sections.get("finetune", {})] if section in kinds.FINETUNED else []
-        own = self.scale.sections.get(section, {})
-        return resolve(section, self.scale.path, [*shared, own, *overrides])
+        """Builds the configuration of a section, the preset's own settings first."""
+        shared = [self.preset.sections.get("finetune", {})] if kinds.is_task(section) else []
+        own = self.preset.sections.get(section, {})
+        return resolve(section, self.preset.path, [*shared, own, *overrides])
 
     def stage(
         self,
@@ -71,140 +72,172 @@ class Planner:
         settings: Mapping[str, Any],
         inputs: Mapping[str, Stage | str],
         files: Mapping[str, str],
-        make: Any,
+        modules: tuple[str, ...],
+        make: Callable[[Path], tuple[tuple[Command, ...], tuple[str, ...]]],
         label: str,
+        length: tuple[float, str] = (1, "stage"),
         missing: str = "",
     ) -> Stage:
-        """A stage, or the equal one that is there.
+        """Makes a stage, or finds the equal one that is there.
 
         Args:
-            kind: One of `kinds.KINDS`.
-            settings: That change the result.
+            kind: Kind of the stage.
+            settings: Settings that change the result.
             inputs: Stages, and fingerprints of data.
             files: Paths by key.
-            make: Gives configurations by section, and commands, for a folder.
+            modules: Names of the modules that it runs.
+            make: Gives commands and results for a folder.
             label: Who wants it.
-            missing: What somebody has to bring first.
+            length: Units and unit.
+            missing: What has to be fetched first.
         """
         sums = {key: self.checksums.of(path, key) for key, path in files.items()}
         absent = [f"{path}, named by {key}" for key, path in files.items() if sums[key] == "missing"]
         keys = {name: given.key if isinstance(given, Stage) else given for name, given in inputs.items()}
-        key, about = stage_key(kind, settings, keys, sums)
+        key, about = stage_key(kind, settings, keys, sums, modules)
         if key not in self._stages:
             folder = self.runs / STAGES / f"{kind}-{key}"
-            configs, commands = make(folder)
-            units, unit = _units(configs.get(kind))
+            commands, results = make(folder)
             self._stages[key] = Stage(
                 kind=kind,
                 key=key,
                 folder=folder,
                 inputs=tuple(given for given in inputs.values() if isinstance(given, Stage)),
                 commands=commands,
-                results=kinds.results(kind, configs),
-                units=units,
-                unit=unit,
+                results=results,
+                units=length[0],
+                unit=length[1],
                 label=label,
                 missing=missing or ("no such file: " + "; ".join(absent) if absent else ""),
                 about={**about, "named": dict(files)},
             )
         return self._stages[key]
 
+    def training(
+        self, kind: str, config: Any, records: Stage, model: tuple[Stage, str] | None, label: str, *modules: str
+    ) -> Stage:
+        """Makes a stage that trains a task.
+
+        Args:
+            kind: `pretrain`, or the name of the task.
+            config: Its configuration.
+            records: Stage of the records.
+            model: Stage of the model to start from, and the model's folder within it.
+            label: Who wants it.
+            modules: Names of further modules that it runs.
+        """
+        settings, files = settings_of(config)
+        inputs = {"records": records} | ({"model": model[0]} if model else {})
+
+        def make(folder: Path) -> tuple[tuple[Command, ...], tuple[str, ...]]:
+            places = {"records": str(records.folder / "records"), "out": str(folder / "run")}
+            if model:
+                places["model"] = str(model[0].folder / model[1])
+            if kinds.is_task(kind):
+                # Records lie in a folder of their own, and a task may read further columns of the catalogue.
+                places["catalog"] = getattr(records.commands[0].config, "catalog", None)
+            placed = replace(config, **places)
+            subcommand = "finetune" if kinds.is_task(kind) else "pretrain"
+            return (Command(subcommand, config=placed),), kinds.task_results(config.task, placed)
+
+        train = config.train_config
+        length = (train.steps, "step") if train.steps else (train.epochs, "epoch")
+        modules = (*kinds.task_modules(config.task), *modules)
+        return self.stage(kind, settings, inputs, files, modules, make, label, length)
+
+    def retrieval(
+        self, config: Any, records: Stage, model: tuple[Stage, str], task: str, label: str, *modules: str
+    ) -> Stage:
+        """Makes a stage that ranks by a saved model of a task; see `training`."""
+        settings, files = settings_of(config)
+
+        def make(folder: Path) -> tuple[tuple[Command, ...], tuple[str, ...]]:
+            placed = replace(
+                config,
+                records=str(records.folder / "records"),
+                out=str(folder / "run"),
+                model=str(model[0].folder / model[1]),
+                lists=str(self._lists(records, settings)) if config.protocol == "random100" else config.lists,
+            )
+            name = f"run/retrieval-{config.protocol}-{config.split}"
+            return (Command("retrieve", config=placed),), (f"{name}.json", f"{name}-scores.npz")
+
+        inputs = {"records": records, "model": model[0]}
+        modules = ("kaleido.commands.retrieve", kinds.task_modules(task)[1], *modules)
+        return self.stage("retrieve", settings, inputs, files, modules, make, label)
+
     def _run(self, experiment: Experiment, seed: int) -> Run:
         label = f"{experiment.name}, seed {seed}"
         wanted = set(experiment.stages)
-        stages = {"catalog": self._catalog()} if "generate" in self.scale.catalog else {}
-        stages["records"] = self._records(experiment, stages.get("catalog"))
+        stages = {"catalog": self._catalog()} if "generate" in self.preset.catalog else {}
+        records = stages["records"] = self._records(experiment, stages.get("catalog"))
         if wanted <= {"catalog", "records"}:
             return Run(experiment, seed, stages)
-        stages["pretrain"] = self._training("pretrain", experiment, seed, stages["records"], None, label)
-        start = stages["pretrain"]
-        if "matching" in self.scale.sections and wanted & {"matching", "retrieve"}:
-            stages["matching"] = self._training("matching", experiment, seed, stages["records"], start, label)
-        for task in ("category", "subcategory", "caption"):
-            if task in wanted:
-                stages[task] = self._training(task, experiment, seed, stages["records"], start, label)
+
+        def train(kind: str, model: tuple[Stage, str] | None) -> Stage:
+            names = ("finetune", kind) if kinds.is_task(kind) else (kind,)
+            config = self.config(kind, *(experiment.overrides.get(name, {}) for name in names))
+            return self.training(kind, replace(config, seed=seed), records, model, label)
+
+        stages["pretrain"] = train("pretrain", None)
+        start = stages["pretrain"], "run/model"
+        if kinds.MATCHING in self.preset.sections and "retrieve" in wanted:
+            wanted.add(kinds.MATCHING)
+        for kind in kinds.stage_kinds():
+            if kind in wanted and kinds.is_task(kind):
+                stages[kind] = train(kind, start)
         if "retrieve" in wanted:
-            stages["retrieve"] = self._retrieve(experiment, stages, label)
+            config = self.config("retrieve", experiment.overrides.get("retrieve", {}))
+            if kinds.MATCHING in stages:
+                model, task = (stages[kinds.MATCHING], "run/model"), kinds.MATCHING
+            else:
+                model, task = start, "pretraining"
+            stages["retrieve"] = self.retrieval(config, records, model, task, label)
         return Run(experiment, seed, stages)
 
     def _catalog(self) -> Stage:
-        options = self.scale.catalog["generate"]
+        options = self.preset.catalog["generate"]
         if not isinstance(options, dict):
-            raise UserError(f"{self.scale.path}: catalog.generate must be a mapping of options. Received: {options}")
+            raise UserError(f"{self.preset.path}: catalog.generate must be a mapping of options. Received: {options}")
 
-        def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
+        def make(folder: Path) -> tuple[tuple[Command, ...], tuple[str, ...]]:
             given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-            return {}, (Command("catalog", ("generate", *given, f"--out={folder / WARDROBE}")),)
+            command = Command("catalog", ("generate", *given, f"--out={folder / WARDROBE}"))
+            return (command,), (f"{WARDROBE}/catalog.json", f"{WARDROBE}/products.jsonl")
 
-        return self.stage("catalog", options, {}, {}, make, "the catalogue")
+        return self.stage("catalog", options, {}, {}, ("kaleido.commands.catalog",), make, "the catalogue")
 
     def _records(self, experiment: Experiment, catalog: Stage | None) -> Stage:
         prepare = self.config("prepare", experiment.overrides.get("prepare", {}))
         align = self.config("align", experiment.overrides.get("align", {}))
-        path, missing = "", ""
-        inputs: dict[str, Stage | str] = {}
+        given: Stage | str
         if catalog:
-            path = str(catalog.folder / WARDROBE)
-            inputs["catalog"] = catalog
+            path, given, missing = str(catalog.folder / WARDROBE), catalog, ""
         else:
-            path = str(self.scale.catalog["path"])
-            inputs["catalog"], missing = _fingerprint(path)
+            path = str(self.preset.catalog["path"])
+            given, missing = _fingerprint(path)
         (own, files), (aligned, _) = settings_of(prepare), settings_of(align)
         settings = {f"prepare.{key}": value for key, value in own.items()}
         settings |= {f"align.{key}": value for key, value in aligned.items()}
 
-        def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
+        def make(folder: Path) -> tuple[tuple[Command, ...], tuple[str, ...]]:
             records = str(folder / "records")
-            first = replace(prepare, catalog=path, records=records)
+            first = replace(prepare, catalog=path, out=records)
             then = replace(align, catalog=path, records=records)
-            return {"records": first}, (Command("prepare", config=first), Command("align", config=then))
+            commands = Command("prepare", config=first), Command("align", config=then)
+            return commands, ("records/dataset_info.json",)
 
-        return self.stage("records", settings, inputs, files, make, f"records of {experiment.name}", missing)
-
-    def _training(
-        self, kind: str, experiment: Experiment, seed: int, records: Stage, start: Stage | None, label: str
-    ) -> Stage:
-        overrides = [experiment.overrides.get(kind, {})]
-        if kind in kinds.FINETUNED:
-            overrides = [experiment.overrides.get("finetune", {}), *overrides]
-        config = replace(self.config(kind, *overrides), seed=seed)
-        settings, files = settings_of(config)
-        inputs = {"records": records} | ({"model": start} if start else {})
-
-        def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
-            places = {"records": str(records.folder / "records"), "output": str(folder / "run")}
-            if start:
-                places["model"] = str(start.folder / "run" / "model")
-            placed = replace(config, **places)
-            return {kind: placed}, (Command("pretrain" if kind == "pretrain" else "finetune", config=placed),)
-
-        return self.stage(kind, settings, inputs, files, make, label)
-
-    def _retrieve(self, experiment: Experiment, stages: Mapping[str, Stage], label: str) -> Stage:
-        config = self.config("retrieve", experiment.overrides.get("retrieve", {}))
-        records = stages["records"]
-        model = stages.get("matching", stages["pretrain"])
-        settings, files = settings_of(config)
-        lists = self._lists(records, settings)
-
-        def make(folder: Path) -> tuple[dict, tuple[Command, ...]]:
-            placed = replace(
-                config,
-                records=str(records.folder / "records"),
-                output=str(folder / "run"),
-                model=str(model.folder / "run" / "model"),
-                lists=str(lists) if config.protocol == "random100" else config.lists,
-            )
-            return {"retrieve": placed}, (Command("retrieve", config=placed),)
-
-        return self.stage("retrieve", settings, {"records": records, "model": model}, files, make, label)
+        modules = ("kaleido.commands.prepare", "kaleido.commands.align")
+        label = f"records of {experiment.name}"
+        return self.stage("records", settings, {"catalog": given}, files, modules, make, label, missing=missing)
 
     def _lists(self, records: Stage, settings: Mapping[str, Any]) -> Path:
-        """Where all experiments find the same candidates: records of other patches have the same products."""
+        """Names the file where all experiments find the same candidates: other patches, but the same products."""
         drawn = {key: value for key, value in settings.items() if key.startswith("candidates_config.")}
         kept = {key: records.about["settings"].get(f"prepare.prepare_config.{key}") for key in _SPLIT_KEYS}
         about = [records.about["inputs"]["catalog"], kept, settings["split"], drawn]
-        key, _ = stage_key("retrieve", {"lists": json.dumps(about)}, {}, {})
+        modules = ("kaleido.retrieval.candidates",)
+        key, _ = stage_key("retrieve", {"lists": json.dumps(about)}, {}, {}, modules)
         return self.runs / "candidates" / f"{settings['split']}-{key}.jsonl"
 
 
@@ -212,15 +245,8 @@ _SPLIT_KEYS = ("validation_fraction", "test_fraction", "seed", "on_error")
 
 
 def _fingerprint(path: str) -> tuple[str, str]:
-    """Of a catalogue that somebody imported, or what is wrong with it."""
+    """Gives the fingerprint of an imported catalogue, and what is wrong with it."""
     try:
         return Catalog.open(Path(path)).fingerprint, ""
     except UserError as error:
         return "missing", str(error)
-
-
-def _units(config: Any) -> tuple[float, str]:
-    train = getattr(config, "train_config", None)
-    if train is None:
-        return 1, "stage"
-    return (train.steps, "step") if train.steps else (train.epochs, "epoch")

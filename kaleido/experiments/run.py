@@ -1,4 +1,4 @@
-"""A preset's experiments: what is to run, what is done, and running the rest."""
+"""Plans and runs the experiments of a preset."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,10 @@ from kaleido.experiments.experiment import chosen, read_experiments
 from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done, write_plan
 from kaleido.experiments.original import plan_original
 from kaleido.experiments.plan import Planner
+from kaleido.experiments.preset import ORIGINAL, read_preset
 from kaleido.experiments.report.cells import check_cells
 from kaleido.experiments.runner import Runner, different_runs, stages_of
-from kaleido.experiments.scale import ORIGINAL, find_scale, read_scale
+from kaleido.ready import find_folder
 from kaleido.records.shard import Shard
 
 
@@ -21,7 +22,7 @@ class Outcome:
     """Result of running experiments.
 
     Attributes:
-        text: What would run, or what became of it, for people.
+        text: What would run, or the result of running it, for people.
         failed: Whether a stage failed.
     """
 
@@ -36,16 +37,17 @@ def run_experiments(config: ExperimentsConfig) -> Outcome:
         UserError: if the preset or an experiment is wrong, or something that it needs is missing.
     """
     shard = Shard.parse(config.shard) if config.shard else Shard(1, 1)
-    scale = read_scale(find_scale(config.preset))
-    if config.seeds is not None and config.seeds > len(scale.seeds):
-        raise UserError(f"seeds must be 1 to {len(scale.seeds)}, the seeds of {scale.path}. Received: {config.seeds}")
-    planner = Planner(scale, Path(config.out))
-    if scale.kind == ORIGINAL:
+    preset = read_preset(config.preset)
+    if config.seeds is not None and config.seeds > len(preset.seeds):
+        raise UserError(f"seeds must be 1 to {len(preset.seeds)}, the seeds of {preset.path}. Received: {config.seeds}")
+    planner = Planner(preset, Path(config.out))
+    if preset.kind == ORIGINAL:
         planned = wanted = plan_original(planner)
     else:
-        experiments = read_experiments(Path(config.experiments or scale.path.parents[1] / "experiments"))
+        folder = Path(config.experiments) if config.experiments else find_folder("experiments")
+        experiments = read_experiments(folder)
         check_cells({experiment.name: experiment.cells for experiment in experiments})
-        planned = planner.plan(experiments, scale.seeds[: config.seeds])
+        planned = planner.plan(experiments, preset.seeds[: config.seeds])
         names = {experiment.name for experiment in chosen(experiments, config.only)}
         wanted = [run for run in planned if run.experiment.name in names]
     mine = [run for number, run in enumerate(different_runs(wanted)) if shard.holds(number)]
@@ -58,12 +60,12 @@ def run_experiments(config: ExperimentsConfig) -> Outcome:
             left = [kind for kind, stage in run.stages.items() if not done[stage.key]]
             lines.append(f"{run.experiment.name}, seed {run.seed}: {', '.join(left) or 'done'}")
         lines.append(f"{len(wanted)} runs, {len(mine)} of them different and for this process")
-        lines.append(Estimate(scale, planner.runs).table(stages, done))
+        lines.append(Estimate(preset, planner.runs).table(stages, done))
         return Outcome("\n".join([*lines, *(f"missing: {reason}" for reason in missing)]))
     if missing:
-        raise UserError(f"{scale.path}: {next(iter(missing))}")
-    write_plan(planner.runs, scale, planned)
-    failed = Runner(scale, planner.runs).run(stages)
+        raise UserError(f"{preset.path}: {next(iter(missing))}")
+    write_plan(planner.runs, preset, planned)
+    failed = Runner(preset, planner.runs).run(stages)
     if failed:
         first = next((stage for stage in failed if (stage.folder / FAILED_FILE).is_file()), failed[0])
         log = first.folder / LOG_FILE

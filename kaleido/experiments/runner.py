@@ -1,4 +1,4 @@
-"""Runs stages: one after another here, and beside other runners that share the folder."""
+"""Runs stages one after another, also beside other runners that share the folder."""
 
 import json
 import os
@@ -11,22 +11,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kaleido import configuration
+from kaleido import configuration, plugins
 from kaleido.experiments import kinds
 from kaleido.experiments.estimate import duration
 from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done
 from kaleido.experiments.plan import Run
-from kaleido.experiments.scale import Scale
+from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import Stage
 
-WORKER = "kaleido.commands.stage_worker"
+WORKER = "kaleido.experiments.worker"
 LOCKS = "locks"
 PAUSE = 2.0
 """Seconds between two looks at what others are making."""
 
 
 class Worker:
-    """A process that makes stages; it leaves by itself when this one is gone."""
+    """A process that makes stages; it ends by itself when this one is gone."""
 
     def __init__(self):
         # Of its own group: Ctrl-C reaches this process alone, which then asks it to save.
@@ -36,6 +36,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            env={**os.environ, "KALEIDO_IMPORT": " ".join(plugins.imported)},
         )
 
     def make(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,13 +53,13 @@ class Worker:
         return {"code": code if code > 0 else 128 - code, "died": True}
 
     def stop(self) -> None:
-        """Asks it to save and leave, and waits."""
+        """Asks it to save and end, and waits."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         self.close()
 
     def close(self) -> None:
-        """Lets it end what it does, and leave."""
+        """Lets it finish what it does and end."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
@@ -66,7 +67,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be asked."""
+        """Tells whether it can be asked."""
         return self._process.poll() is None
 
 
@@ -74,12 +75,12 @@ class Runner:
     """Makes the stages of some runs that are not there.
 
     Args:
-        scale: Theirs.
+        preset: Preset of the runs.
         runs: Folder of the runs.
     """
 
-    def __init__(self, scale: Scale, runs: Path):
-        self._scale = scale
+    def __init__(self, preset: Preset, runs: Path):
+        self._preset = preset
         self._runs = runs
         self._worker: Worker | None = None
 
@@ -90,7 +91,7 @@ class Runner:
             stages: Inputs before what depends on them.
 
         Returns:
-            Those that failed, and are not there because of it.
+            Stages that failed, and those that are not there because of it.
         """
         waiting = [stage for stage in stages if not is_done(stage)]
         there = len(stages) - len(waiting)
@@ -142,7 +143,7 @@ class Runner:
     def _make(self, stage: Stage, number: str) -> dict[str, Any]:
         if not self._worker or not self._worker.alive:
             self._worker = Worker()
-        answer = self._worker.make(request_of(stage, self._runs, self._scale.keep_finetuned))
+        answer = self._worker.make(request_of(stage, self._runs, self._preset.keep_finetuned))
         if "locked" in answer:
             return answer
         head = f"{number} {stage.kind} {stage.key}, {stage.label}"
@@ -151,28 +152,29 @@ class Runner:
             raise KeyboardInterrupt(answer["code"] - 128)
         if answer["code"]:
             if answer.get("died"):
-                note = {"code": answer["code"], "verb": "", "log": LOG_FILE}
+                note = {"code": answer["code"], "subcommand": "", "log": LOG_FILE}
                 stage.folder.mkdir(parents=True, exist_ok=True)
                 (stage.folder / FAILED_FILE).write_text(json.dumps(note))
             print(f"{head}: FAILED with {answer['code']}: {last_line(stage.folder / LOG_FILE)}", flush=True)
         else:
             print(f"{head}: {duration(answer['seconds'])}", flush=True)
-        if not self._scale.share_process:
+        if not self._preset.share_process:
             self._worker.close()
         return answer
 
 
 def stages_of(runs: Iterable[Run]) -> list[Stage]:
-    """The stages of some runs, each once, inputs before what depends on them."""
+    """Lists the stages of some runs, each once, inputs before what depends on them."""
     found: dict[str, Stage] = {}
+    order = kinds.stage_kinds()
     for run in runs:
-        for stage in sorted(run.stages.values(), key=lambda stage: kinds.KINDS.index(stage.kind)):
+        for stage in sorted(run.stages.values(), key=lambda stage: order.index(stage.kind)):
             found.setdefault(stage.key, stage)
     return list(found.values())
 
 
 def different_runs(runs: Iterable[Run]) -> list[Run]:
-    """Runs of which no other one does all and more: equal ones once, and none that is a part of another."""
+    """Drops runs that are a part of another one, and all but one of equal ones."""
     kept: list[tuple[frozenset[str], Run]] = []
     for run in runs:
         own = frozenset(stage.key for stage in run.stages.values())
@@ -184,15 +186,16 @@ def different_runs(runs: Iterable[Run]) -> list[Run]:
 
 
 def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]:
-    """What a worker is asked for.
+    """Describes a stage for a worker.
 
     Args:
-        stage: To make.
+        stage: Stage to make.
         runs: Folder of the runs.
         keep_finetuned: Whether fine-tuned models stay.
     """
-    passing = ["run/checkpoints"] if stage.kind in ("pretrain", *kinds.FINETUNED) else []
-    if stage.kind in kinds.FINETUNED and stage.kind != "matching" and not keep_finetuned:
+    trains = kinds.is_task(stage.kind)
+    passing = ["run/checkpoints"] if trains or stage.kind == "pretrain" else []
+    if trains and stage.kind != kinds.MATCHING and not keep_finetuned:
         passing.append("run/model")
     return {
         "folder": str(stage.folder),
@@ -206,7 +209,7 @@ def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]
         "passing": passing,
         "commands": [
             {
-                "verb": command.verb,
+                "subcommand": command.subcommand,
                 "arguments": list(command.arguments),
                 "config": None if command.config is None else configuration.to_dict(command.config),
             }
@@ -216,7 +219,7 @@ def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]
 
 
 def last_line(log: Path) -> str:
-    """The last line that a log has to say, for people."""
+    """Reads the last line of a log, for people."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
@@ -224,4 +227,4 @@ def last_line(log: Path) -> str:
     except OSError:
         return f"no log in {log.parent}"
     said = [line.strip() for line in lines if line.strip()]
-    return f"{said[-1][:200] if said else 'it said nothing'} ({os.path.relpath(log)})"
+    return f"{said[-1][:200] if said else 'the log is empty'} ({os.path.relpath(log)})"

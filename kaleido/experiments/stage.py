@@ -1,9 +1,10 @@
-"""A stage: some commands whose result is known by what it depends on."""
+"""A stage: some commands whose result is identified by everything that it depends on."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ class Command:
     """One command of a stage.
 
     Attributes:
-        verb: Of `python -m kaleido`.
-        arguments: That follow it.
-        config: What is written for it into `VERB.yaml` in the stage's folder, and given to it by `--config`; None if it
-            takes none.
+        subcommand: Subcommand of `kaleido`.
+        arguments: Arguments that follow it.
+        config: Configuration that is written into `SUBCOMMAND.yaml` in the stage's folder and given by `--config`; None
+            where there are arguments alone.
     """
 
-    verb: str
+    subcommand: str
     arguments: tuple[str, ...] = ()
     config: Any = None
 
@@ -37,16 +38,16 @@ class Stage:
     """Some commands with one result.
 
     Attributes:
-        kind: One of `kinds.KINDS`.
-        key: Hexadecimal, of all that the result depends on: settings, inputs, code, files that are named.
-        folder: Of the stage.
+        kind: One of `kinds.stage_kinds()`.
+        key: Hexadecimal checksum of all that the result depends on: settings, inputs, code, files that are named.
+        folder: Folder of the stage.
         inputs: Stages that must be done before.
-        commands: To run, one after another.
+        commands: Commands to run, one after another.
         results: Files in the folder without which it is not done.
         units: Training steps, or 1.
         unit: `step`, `epoch` or `stage`.
         label: The first experiment that wants it, and its seed; for people.
-        missing: What somebody has to bring first, in words.
+        missing: What has to be fetched first, in words.
         about: What the result depends on, in JSON types, for the folder's `stage.json`.
     """
 
@@ -64,50 +65,55 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """Of the folder."""
+        """Name of the folder."""
         return self.folder.name
 
 
 def stage_key(
-    kind: str, settings: Mapping[str, Any], inputs: Mapping[str, str], files: Mapping[str, str]
+    kind: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    files: Mapping[str, str],
+    modules: Iterable[str] = (),
 ) -> tuple[str, dict[str, Any]]:
-    """The key of a stage, and what it is made of.
+    """Computes the key of a stage.
 
     Args:
-        kind: One of `kinds.KINDS`.
-        settings: That change the result.
+        kind: Kind of the stage.
+        settings: Settings that change the result.
         inputs: Keys of stages, and fingerprints of data, by name.
         files: Checksums of files that the settings name, by key.
+        modules: Names of the modules that it runs.
+
+    Returns:
+        key, and what it was computed from.
     """
     about = {
         "kind": kind,
         "settings": dict(settings),
         "inputs": dict(inputs),
         "files": dict(files),
-        "code": code_version(kinds.MODULES[kind]),
+        "code": code_version(modules),
     }
     about = json.loads(json.dumps(about))
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:DIGITS], about
 
 
 def settings_of(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """What counts of a verb's configuration: plain values by dotted key, and the files that it names.
-
-    Args:
-        config: As `configuration.parse` made it.
-    """
-    values = configuration.flatten(config)
-    kept = {key: value for key, value in values.items() if key not in kinds.PLACES | kinds.RUNTIME}
-    files = {}
-    for key in kinds.FILES:
-        # A vocabulary may also be `catalog`: made of the catalogue's own texts.
-        if (value := kept.get(key)) and value != "catalog":
-            files[key] = kept.pop(key)
+    """Selects what counts of a configuration: plain values by dotted key, and the files that it names."""
+    foreign = kinds.foreign_sections(config.task) if kinds.is_task(getattr(config, "task", "")) else frozenset()
+    kept = {
+        key: value
+        for key, value in configuration.flatten(config).items()
+        if key not in kinds.PLACES | kinds.RUNTIME and key.partition(".")[0] not in foreign
+    }
+    # A vocabulary may also be `catalog`: made of the catalogue's own texts.
+    files = {key: kept.pop(key) for key in kinds.FILES if kept.get(key) not in (None, "", "catalog")}
     return kept, files
 
 
 class Checksums:
-    """Checksums of files and folders, each taken once.
+    """Checksums of files and folders, each computed once.
 
     Attributes:
         missing: Paths that are not there, with what names them.
@@ -118,7 +124,7 @@ class Checksums:
         self.missing: dict[str, str] = {}
 
     def of(self, path: str, named_by: str) -> str:
-        """Hexadecimal sha256 of a file, or of a folder's files and their names; `missing` where there is nothing."""
+        """Computes the sha256 of a file, or of a folder's files and their names; `missing` where there is nothing."""
         if path not in self._known:
             place = Path(path)
             if not place.exists():
@@ -134,52 +140,39 @@ class Checksums:
         return self._known[path]
 
 
-def resolve(section: str, path: Path, settings: list[Mapping[str, Any]]) -> Any:
-    """The configuration of a verb.
+def resolve(section: str, path: Path, settings: Iterable[Mapping[str, Any]]) -> Any:
+    """Builds the configuration of a section.
 
     Args:
-        section: Of the scale, one of `kinds.SECTIONS`.
-        path: Of the scale's file, which a `config` in the settings is beside.
-        settings: Nested or dotted keys; later ones win over earlier ones.
+        section: Name of the section, one of `kinds.sections()`.
+        path: File of the preset, which a `config` in the settings is relative to.
+        settings: Mappings of nested or dotted keys or aliases; later ones win over earlier ones.
 
     Raises:
-        UserError: naming the scale, the section and the key that cannot be used.
+        UserError: naming the preset, the section and the key that cannot be used.
     """
-    described = kinds.SECTIONS[section]
-    files, values = [], {}
+    described = kinds.sections()[section]
+    short = configuration.aliases(described.config)
+    files, values = [], dict(described.required)
     for mapping in settings:
-        flat = _dotted(mapping)
-        if "config" in flat:
-            files = [f"--config={path.parent / str(flat.pop('config'))}"]
-        values |= flat
-    given = described.required | {key: _text(value) for key, value in values.items()}
-    return _parsed(section, str(path), tuple(files), tuple(given.items()))
+        given = {short.get(key, key): value for key, value in _dotted(mapping).items()}
+        if "config" in given:
+            files = [path.parent / str(given.pop("config"))]
+        values |= given
+    try:
+        return _built(described.config, tuple(files), json.dumps(values))
+    except UserError as error:
+        raise UserError(f"{path}, section {section}: {error}") from None
 
 
-_cache: dict[tuple, Any] = {}
-
-
-def _parsed(section: str, path: str, files: tuple[str, ...], given: tuple[tuple[str, str], ...]) -> Any:
-    """Parses once what many experiments share."""
-    key = section, path, files, given
-    if key not in _cache:
-        arguments = [*files, *(f"--{name}={value}" for name, value in given)]
-        try:
-            _cache[key] = configuration.parse(kinds.SECTIONS[section].config, arguments, "", "")
-        except UserError as error:
-            raise UserError(f"{path}, section {section}: {error}") from None
-    return _cache[key]
+@cache
+def _built(config: type, files: tuple[Path, ...], values: str) -> Any:
+    """Builds once what many experiments share."""
+    return configuration.build(config, json.loads(values), files)
 
 
 def _dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found = {}
     for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _dotted(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
+        found |= _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return found
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -145,7 +145,7 @@ def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareCon
     sizes = saved.get("crop_sizes")
     config = PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})
     files = content["processor"].get("files", {})
-    inside = {key: str(directory / Path(files[key]).name) for key in _WEIGHTS if key in files}
+    inside: dict[str, Any] = {key: str(directory / Path(files[key]).name) for key in _WEIGHTS if key in files}
     for key in _WEIGHTS:
         named = getattr(config, key)
         if key not in inside and named and not Path(named).exists():

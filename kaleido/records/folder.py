@@ -1,5 +1,6 @@
 """A folder of records, all splits together."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,14 +39,14 @@ class Records:
     splits: Mapping[str, int]
     summary: "Summary | None" = None
 
-    def __init__(self, directory: str | Path):
+    def __init__(self, directory: str | os.PathLike[str]):
         self.directory = Path(directory)
         self.metadata, lengths = read_description(self.directory)
         self.kind = kind_of(self.metadata)
         self.splits = {split: sum(of_files) for split, of_files in lengths.items() if sum(of_files)}
 
     @classmethod
-    def of(cls, records: "str | Path | Records") -> "Records":
+    def of(cls, records: "str | os.PathLike[str] | Records") -> "Records":
         """Gives the handle of a path; a handle is returned as it is."""
         return records if isinstance(records, Records) else cls(records)
 

@@ -1,4 +1,4 @@
-"""A generated catalogue with the ground truth that no public one has: silhouettes and the places of described parts."""
+"""The wardrobe: a generated catalogue with silhouettes and the places of described parts as ground truth."""
 
 from kaleido.wardrobe.generate import DrawnProduct, draw_cutout, draw_products
 

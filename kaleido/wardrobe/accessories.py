@@ -1,4 +1,4 @@
-"""Hats, caps, beanies, scarves, ties, bow ties, belts, sunglasses, watches, gloves, umbrellas."""
+"""Designs of hats, caps, beanies, scarves, ties, bow ties, belts, sunglasses, watches, gloves, umbrellas."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def bow_tie(choices: Choices) -> Design:
 def belt(choices: Choices) -> Design:
     metal = choices.pick(("gold", "silver"))
     square = choices.chance(0.5)
-    # A coiled belt: the far half of the loop behind, the buckle on the left, the tip hanging on the right.
+    # A coiled belt: the far half of the loop at the back, the buckle on the left, the tip hanging on the right.
     far = [(-40, 46), (-30, 30, 0.9), (30, 30, 0.9), (42, 46)]
     near = [(-30, 58), (0, 66, 0.9), (30, 60, 0.9), (42, 46)]
     tip = [(-26, 58), (-8, 66, 0.6), (10, 80)]
@@ -167,7 +167,7 @@ def sunglasses(choices: Choices) -> Design:
     bridge = Piece([(-6, 48), (0, 43, 0.9), (6, 48)], "main", 0.9, width=4)
     tint = choices.pick(("glass", "brown", "blue"))
     name = {"glass": "dark", "brown": "brown", "blue": "blue"}[tint]
-    # The light falls on both lenses from the same side, so that their gleams are not mirror images.
+    # The light falls on both lenses from the same side, so their reflections are not mirror images.
     gleam = Piece([(13, 56), (21, 44), (25, 44), (16, 58)], "light", opacity=0.35, side="right")
     gleams = [gleam, replace(gleam, vertices=moved(gleam.vertices, -42, 0), side="left")]
     features = (

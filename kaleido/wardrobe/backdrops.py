@@ -1,4 +1,4 @@
-"""What lies behind the product."""
+"""Backdrops behind the product."""
 
 import numpy as np
 
@@ -16,21 +16,21 @@ TINTS: tuple[RGB, ...] = (
     (238, 214, 220),
     (186, 190, 196),
 )
-"""White thrice, for most catalogues use it."""
+"""Backdrop colours; white counts three times, as most catalogues use it."""
 
 BACKDROPS = ("plain", "gradient", "linen", "speckled")
 
 
 def draw_backdrop(choices: Choices, size: int, avoid: RGB) -> tuple[str, np.ndarray]:
-    """A backdrop that the product stands out from.
+    """Draws a backdrop whose colour differs from the product's.
 
     Args:
-        choices: Where the draws come from.
+        choices: Random choices.
         size: Side of the photo in pixels.
-        avoid: The product's main colour.
+        avoid: Main colour of the product.
 
     Returns:
-        One of `BACKDROPS` and float32 [size, size, 3] in 0..255.
+        Its name, one of `BACKDROPS`, and its colours, float32 [size, size, 3] in 0..255.
     """
     tint = choices.pick([tint for tint in TINTS if distance(tint, avoid) > 70])
     name = choices.pick(("plain", *BACKDROPS))

@@ -1,4 +1,4 @@
-"""Tote bags, handbags, backpacks, clutches, shoulder bags, suitcases."""
+"""Designs of tote bags, handbags, backpacks, clutches, shoulder bags, suitcases."""
 
 from kaleido.wardrobe.choices import Choices
 from kaleido.wardrobe.design import Design, Feature, Piece, line, pair

@@ -1,4 +1,4 @@
-"""Jeans, trousers, shorts, leggings, skirts."""
+"""Designs of jeans, trousers, shorts, leggings, skirts."""
 
 from kaleido.wardrobe import details as d
 from kaleido.wardrobe.choices import Choices
@@ -11,7 +11,7 @@ _LEGS: dict[str, tuple[float, float, tuple[str, ...], tuple[str, ...]]] = {
     "straight": (25, 10, ("straight legs",), ("straight-leg",)),
     "wide": (35, 8, ("wide legs",), ("wide-leg",)),
 }
-"""Outer and inner half width at the ankle, and the words."""
+"""Outer and inner half width at the ankle, nouns and adjectives of each fit."""
 
 
 def legs(fit: str, bottom: float = 97, top: float = 4) -> list[Vertex]:
@@ -20,7 +20,7 @@ def legs(fit: str, bottom: float = 97, top: float = 4) -> list[Vertex]:
 
 
 def _fit(fit: str, bottom: float = 97) -> Feature:
-    """The legs as a described part: the halves below the crotch."""
+    """Makes the legs below the crotch, as a part that the text may name."""
     outer, inner, nouns, adjectives = _LEGS[fit]
     leg = [(22.4, 36), (outer, bottom), (inner, bottom), (1.8, 43)]
     return Feature("leg", pair(Piece(leg, edge=0)), nouns, adjectives)

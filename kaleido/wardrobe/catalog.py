@@ -1,4 +1,4 @@
-"""Writes the wardrobe, the generated catalogue, to disk: in parallel, and going on where it was interrupted."""
+"""Generation of the wardrobe as a catalogue on disk, in parallel and resumable."""
 
 import io
 import json
@@ -20,11 +20,11 @@ from kaleido.progress import tqdm
 
 KIND = "wardrobe"
 DRAWING = 1
-"""Number of the way to draw; to be raised whenever the same seed gives other pictures or texts."""
+"""Version of the drawing; increment it whenever the same seed gives other pictures or texts."""
 
 PRODUCTS_AT_ONCE = 32
 IDLE_SECONDS = 10
-"""After which drawing processes leave whose parent was killed."""
+"""Seconds after which the processes of a killed parent exit."""
 
 
 def generate_wardrobe(
@@ -35,21 +35,21 @@ def generate_wardrobe(
     workers: int | None = None,
     overwrite: bool = False,
 ) -> bool:
-    """Draws the wardrobe with its masks; the same bytes whatever the number of workers.
+    """Draws the wardrobe with its masks; the bytes do not depend on the number of workers.
 
     Args:
-        directory: Where the catalogue goes, its pictures in `photos/` and `masks/`.
-        products: How many.
-        seed: Of every draw.
-        photo_size: Width and height of the photos, in pixels.
+        directory: Folder of the catalogue; its pictures are in `photos/` and `masks/`.
+        products: Number of products.
+        seed: Seed of all random choices.
+        photo_size: Width and height of the photos in pixels.
         workers: Number of processes that draw; one a CPU core if None.
-        overwrite: Whether a wardrobe that is there, finished or not, is drawn anew.
+        overwrite: Whether an existing wardrobe, finished or not, is drawn anew.
 
     Returns:
-        False where the finished catalogue was there already.
+        Whether anything was drawn; False if the finished catalogue was there already.
 
     Raises:
-        UserError: Where an argument is out of range or the directory holds something else.
+        UserError: if an argument is out of range or the folder holds something else.
     """
     workers = os.cpu_count() or 1 if workers is None else workers
     for name, value, least in (("products", products, 1), ("photo-size", photo_size, 32), ("workers", workers, 1)):
@@ -72,7 +72,7 @@ def generate_wardrobe(
 
 
 class _Progress:
-    """What is drawn so far: `drawing/`, with the arguments and the products of every finished chunk."""
+    """Progress of the drawing in the folder `drawing/`: the arguments, and the products of every finished chunk."""
 
     def __init__(self, directory: Path, arguments: Mapping[str, int]):
         self.directory = directory
@@ -80,7 +80,7 @@ class _Progress:
         self._folder = directory / "drawing"
 
     def begun(self) -> bool:
-        """Whether an unfinished run with the same arguments is there; raises UserError for other arguments."""
+        """Tells whether there is an unfinished run of the same arguments; raises a `UserError` for other arguments."""
         there = self._there()
         if there not in (None, self._arguments):
             raise UserError(
@@ -90,21 +90,23 @@ class _Progress:
         return there is not None
 
     def begin(self) -> None:
+        """Removes leftovers and records the arguments."""
         remove_leftovers(self.directory / "photos", self.directory / "masks", self._folder)
         write_atomically(self._folder / "arguments.json", json.dumps(self._arguments).encode())
 
     def end(self) -> None:
+        """Removes the folder of the progress."""
         remove_atomically(self._folder)
 
     def clear(self) -> None:
-        """Removes a wardrobe, finished or not; raises UserError for a catalogue of another kind."""
+        """Removes a wardrobe, finished or not; raises a `UserError` for a catalogue of another kind."""
         header = read_header(self.directory)
         if header and header["kind"] != KIND:
             raise UserError(f"{self.directory} holds a catalogue of kind {header['kind']!r}; choose another --out.")
         if header or self._there() is not None:
             for manifest in self._folder.glob("*.jsonl"):
                 manifest.unlink()
-            # Before the rest goes: where this is cut short, an unfinished wardrobe is there, not half a finished one.
+            # Recorded first, so that an interruption leaves an unfinished wardrobe, not half of a finished one.
             self.begin()
             for name in ("catalog.json", "products.jsonl"):
                 (self.directory / name).unlink(missing_ok=True)
@@ -112,11 +114,12 @@ class _Progress:
                 shutil.rmtree(self.directory / name, ignore_errors=True)
 
     def chunks(self, products: int) -> Iterator[tuple[range, Path]]:
-        """Yields the indices of each chunk's products and the file that says that they are drawn."""
+        """Yields the indices of each chunk's products and the file that is written when they are drawn."""
         for first in range(0, products, PRODUCTS_AT_ONCE):
             yield range(first, min(first + PRODUCTS_AT_ONCE, products)), self._folder / f"{first:07d}.jsonl"
 
     def products(self, products: int) -> Iterator[Product]:
+        """Yields the products of all chunks."""
         for _, manifest in self.chunks(products):
             yield from map(product_json.decode, manifest.read_text(encoding="utf-8").splitlines())
 
@@ -134,7 +137,7 @@ def _draw_missing(progress: _Progress, products: int, seed: int, photo_size: int
     parallel = Parallel(
         n_jobs=workers, return_as="generator_unordered", backend="loky", idle_worker_timeout=IDLE_SECONDS
     )
-    # Processes inherit what is blocked: Ctrl-C reaches this one alone, which then ends them.
+    # Processes inherit blocked signals, so Ctrl-C reaches only this one, which then ends them.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         drawn = parallel(

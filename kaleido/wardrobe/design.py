@@ -1,4 +1,4 @@
-"""A product before it is painted: outlines in garment units, and the words for them."""
+"""Designs: the outlines of a product in garment units, and the words for its parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,19 +15,19 @@ SOBER = ("plain", "plain", "pinstriped", "checked")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One flat shape.
+    """Flat shape of one paint.
 
     Attributes:
-        vertices: Its outline, or the course of a line if `width` is set.
-        paint: `fabric` (the main colour with its pattern), `main` or `second` (the bare colours), `seam` (told apart
-            from the main colour), or a name of `palette.MATERIALS`.
+        vertices: Outline of a filled shape, or the path of a line if `width` is set.
+        paint: `fabric` (main colour with its pattern), `main` or `second` (colours without pattern), `seam` (darker or
+            lighter main colour), or a name of `palette.MATERIALS`.
         tone: Factor on the brightness.
-        opacity: Below 1 the piece is a shade on what lies beneath it and never extends the silhouette.
+        opacity: Opacity; below 1 the piece shades what lies beneath it and does not extend the silhouette.
         edge: Width of the contour in units; 0 for none.
-        width: Width of a line in units; 0 for a filled outline.
-        side: Tells the two of a pair apart, so that each gets a box of its own.
-        front: Seen from the front, where the words apply; what is seen from behind only is in no feature's box.
-        back: Seen from behind.
+        width: Width of a line in units; 0 for a filled shape.
+        side: `left` or `right` of a pair, whose boxes are separate; empty otherwise.
+        front: Whether it is visible from the front. A piece visible from the back only belongs to no box.
+        back: Whether it is visible from the back.
     """
 
     vertices: Vertices
@@ -41,13 +41,13 @@ class Piece:
     back: bool = True
 
     def contours(self) -> np.ndarray:
-        """What the fill covers, float64 [n, k, 2]."""
+        """Returns the polygons that the fill covers, float64 [n, k, 2]."""
         if self.width:
             return stroke(outline(self.vertices, closed=False), self.width, closed=False)
         return outline(self.vertices)[None]
 
     def border(self) -> np.ndarray | None:
-        """What the contour covers, together with the fill or the line that hides its inner half; float64 [n, 4, 2]."""
+        """Returns the polygons of the contour, whose inner half the fill hides, float64 [n, 4, 2]; or None."""
         if not self.edge or self.opacity < 1:
             return None
         if self.width:
@@ -56,26 +56,26 @@ class Piece:
 
 
 def line(vertices: Vertices, width: float = 0.8, paint: str = "seam", opacity: float = 0.75, **rest) -> Piece:
-    """A seam, a crease or a cord."""
+    """Makes a seam, a crease or a cord."""
     return Piece(vertices, paint, width=width, opacity=opacity, **rest)
 
 
 def pair(*pieces: Piece) -> list[Piece]:
-    """Pieces of the right half, and their mirror images on the left."""
+    """Adds to pieces of the right half their mirror images on the left."""
     left = [replace(piece, vertices=mirrored(piece.vertices), side="left") for piece in pieces]
     return [*(replace(piece, side="right") for piece in pieces), *left]
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A part of a product: its shapes, and how a text may speak of it (not at all if both are empty).
+    """Part of a product with the phrases that may describe it; a text does not mention a part without phrases.
 
     Attributes:
-        name: For example `sleeve`.
-        pieces: In painting order; none where the words speak of something absent (`sleeveless`).
-        nouns: Noun phrases with their article, to stand after `with`: `a v-neck`. `{second}` stands for the name of the
-            second colour.
-        adjectives: Words to stand before the product's noun: `v-neck`.
+        name: Name of the part, for example `sleeve`.
+        pieces: Shapes in painting order; none if the words describe an absence (`sleeveless`).
+        nouns: Noun phrases with their article that can follow `with`: `a v-neck`. `{second}` is replaced by the name
+            of the second colour.
+        adjectives: Words that can precede the product's noun: `v-neck`.
     """
 
     name: str
@@ -86,16 +86,16 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A product's shape and what may be said of it.
+    """Shape of a product and the words for it.
 
     Attributes:
-        nouns: Names of the type, synonyms of each other: `sweater`, `jumper`.
-        features: In painting order.
+        nouns: Synonymous names of the type: `sweater`, `jumper`.
+        features: Parts in painting order.
         plural: Whether the nouns are plural (`jeans`).
-        patterns: The patterns that suit it; one that is listed twice is twice as likely.
-        colours: The main colours that suit it.
+        patterns: Patterns to choose from; one that is listed twice is twice as likely.
+        colours: Main colours to choose from.
         weave: A name of `patterns.WEAVES`.
-        views: The views that show something worth showing.
+        views: Views to choose from.
     """
 
     nouns: tuple[str, ...]

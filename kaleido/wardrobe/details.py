@@ -1,4 +1,4 @@
-"""Parts that several garments share: bodies, necklines, collars, sleeves, closures, pockets, hems."""
+"""Parts of several garments: bodies, necklines, collars, sleeves, closures, pockets, hems."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ from kaleido.wardrobe.design import Feature, Piece, line, pair
 from kaleido.wardrobe.shapes import Vertex, Vertices, ellipse, mirrored, moved, rectangle, symmetric
 
 SHADE = 0.55
-"""Brightness of the inside of a garment."""
+"""Brightness factor of the inside of a garment."""
 
 
 def between(a: Vertex, b: Vertex, share: float) -> Vertex:
+    """Interpolates between two points, from `a` (0) to `b` (1)."""
     return (a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share)
 
 
@@ -17,7 +18,7 @@ def between(a: Vertex, b: Vertex, share: float) -> Vertex:
 
 
 def torso(bottom: float, waist: float = 23, hip: float = 24, neck: float = 9, shoulder: float = 26) -> list[Vertex]:
-    """The silhouette of an upper body without sleeves; the three widths are halves."""
+    """Outlines an upper body without sleeves; waist, hip, neck and shoulder are half widths."""
     middle = 38 + (min(bottom, 90) - 38) * 0.5
     return symmetric(
         [
@@ -33,7 +34,7 @@ def torso(bottom: float, waist: float = 23, hip: float = 24, neck: float = 9, sh
 
 
 def strap_top(bottom: float, waist: float, hip: float, strap: float = 5) -> list[Vertex]:
-    """The silhouette of an upper body that hangs on two straps."""
+    """Outlines an upper body on two straps."""
     middle = 38 + (min(bottom, 90) - 38) * 0.5
     upper = [(0, 21), (9, 20, 0.8), (11, 8), (11 + strap, 8), (17, 28, 0.9), (24, 37, 0.4)]
     return symmetric([*upper, (waist, middle, 0.9), (hip, bottom, 0.12), (0, bottom)])
@@ -54,7 +55,7 @@ _NECKLINES: dict[str, tuple[list[Vertex], tuple[str, ...], tuple[str, ...]]] = {
 
 
 def neckline(name: str, paint: str = "main", tone: float = 0.85, width: float = 2.6) -> Feature:
-    """An opening cut into the front of a body, with a band along its edge."""
+    """Makes an opening in the front of a body, with a band along its edge."""
     half, nouns, adjectives = _NECKLINES[name]
     edge = [*mirrored(half)[::-1], *half[::-1]]
     x, y = half[0][:2]
@@ -83,7 +84,7 @@ def stand_collar() -> Feature:
 
 
 def shirt_collar(paint: str = "fabric", tone: float = 1.05) -> Feature:
-    """Two pointed leaves that fold over the neck."""
+    """Makes a collar of two pointed leaves that fold over the neck."""
     leaf = [(8, 6), (0, 17), (8, 27), (14, 15, 0.2)]
     back = symmetric([(0, 6), (9, 5), (12, 14), (0, 16)])
     inside = symmetric([(0, 8), (8, 6), (0, 17)])
@@ -101,7 +102,7 @@ def shirt_collar(paint: str = "fabric", tone: float = 1.05) -> Feature:
 
 
 def lapels(depth: float, width: float = 15) -> Feature:
-    """A tailored collar: a dark opening down to `depth`, and a notched lapel on each side."""
+    """Makes a tailored collar: a dark opening down to `depth` and a notched lapel on each side."""
     opening = symmetric([(0, 8), (9, 8), (0, depth)])
     lapel = [(9, 8), (0.5, depth), (width + 3, 27), (width - 3, 25), (width - 1, 20), (11, 12)]
     back = symmetric([(0, 8), (9, 7), (11, 13), (0, 15)])
@@ -134,7 +135,7 @@ def drawstrings(top: float = 22, length: float = 18) -> Feature:
     return Feature("drawstring", pieces, ("white drawstrings",))
 
 
-# Sleeves: (outer, inner) corner of the cuff; they leave the body between shoulder and armpit.
+# Sleeves start between shoulder and armpit and end at the (outer, inner) corners of the cuff.
 
 _CUFFS: dict[str, tuple[Vertex, Vertex]] = {
     "short": ((43, 34), (33, 43)),
@@ -144,13 +145,13 @@ _CUFFS: dict[str, tuple[Vertex, Vertex]] = {
 
 
 def sleeves(length: str, cuff: str = "", puff: float = 0, **rest) -> Feature:
-    """A pair of sleeves.
+    """Makes a pair of sleeves.
 
     Args:
         length: `short`, `three-quarter` or `long`.
-        cuff: Paint of a band at the end; none if empty.
-        puff: How far they billow out, in units.
-        rest: Passed on to the pieces.
+        cuff: Paint of a band at the end; empty for none.
+        puff: Outward bulge in units.
+        rest: Further arguments of the pieces.
     """
     outer, inner = _CUFFS[length]
     bend = between((26, 15), outer, 0.5)
@@ -178,7 +179,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def buttons(top: float, bottom: float, count: int, paint: str = "light", x: float = 0, size: float = 1.5) -> Feature:
-    """A column of buttons, or two if it stands off the axis."""
+    """Makes a column of buttons, or two mirrored ones if `x` is off the axis."""
     step = (bottom - top) / max(count - 1, 1)
     xs = (x, -x) if x else (0,)
     pieces = [
@@ -191,7 +192,7 @@ def buttons(top: float, bottom: float, count: int, paint: str = "light", x: floa
 
 
 def placket(top: float, bottom: float, width: float = 2.6) -> Feature:
-    """The strip that carries the buttons; only its buttons are spoken of."""
+    """Makes the strip that carries the buttons; texts mention the buttons only."""
     return Feature("placket", [line([(x, top), (x, bottom)], 0.7, back=False) for x in (-width, width)])
 
 
@@ -250,7 +251,7 @@ def ribbed_hem(y: float, half: float, height: float = 6, paint: str = "main") ->
 
 
 def stitched_hem(y: float, half: float) -> Feature:
-    """A seam along the bottom that the text does not mention."""
+    """Makes a seam along the bottom that texts do not mention."""
     return Feature("hem", [line([(-half, y), (half, y)])])
 
 
@@ -275,7 +276,7 @@ def side_slit(x: float, top: float, bottom: float) -> Feature:
 
 
 def shifted(feature: Feature, dy: float, dx: float = 0) -> Feature:
-    """The feature further down, and the halves of a pair further out, each to its own side."""
+    """Moves a feature down by `dy`, and the halves of a pair outwards by `dx`."""
     outwards = {"right": dx, "left": -dx, "": 0}
     pieces = [replace(piece, vertices=moved(piece.vertices, outwards[piece.side], dy)) for piece in feature.pieces]
     return replace(feature, pieces=pieces)

@@ -1,4 +1,4 @@
-"""Day dresses, evening dresses, shirt dresses, jumpsuits."""
+"""Designs of day dresses, evening dresses, shirt dresses, jumpsuits."""
 
 from kaleido.wardrobe import details as d
 from kaleido.wardrobe.choices import Choices
@@ -13,7 +13,7 @@ _LENGTHS = {
 
 
 def _gown(top: list[Vertex], bottom: float, flare: float) -> list[Vertex]:
-    """A bodice that widens into a skirt from the waist at y = 44."""
+    """Outlines a bodice that widens into a skirt from the waist at y = 44."""
     half = [*top, (16, 42, 0.5), (flare * 0.72, 64, 0.8), (flare, bottom - 3, 0.1), (0, bottom)]
     return symmetric(half)
 

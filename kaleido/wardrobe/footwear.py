@@ -1,4 +1,4 @@
-"""Sneakers, boots, heels, sandals, loafers, socks. Shoes are seen from the side, toe to the left."""
+"""Designs of sneakers, boots, heels, sandals, loafers and socks; shoes are seen from the side, toe to the left."""
 
 from dataclasses import replace
 

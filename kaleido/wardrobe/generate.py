@@ -1,4 +1,4 @@
-"""The wardrobe: products without end, each a pure function of the seed and its index."""
+"""Drawing of products with photos, masks and texts; each depends on the seed and its index alone."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from kaleido.wardrobe.wording import describe
 
 _KINDS = [(category, name, make) for category, kinds in TAXONOMY.items() for name, make in kinds.items()]
 _SHADOW = 0.22
-"""Darkness of the shadow that a product may cast on its backdrop."""
+"""Darkness of a product's shadow on its backdrop."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnProduct:
-    """A product with its pictures.
+    """Product with its pictures.
 
     Attributes:
-        product: Its photos carry true boxes and parts.
-        photos: By photo uri, RGB.
-        masks: By mask uri, grey, 255 on the product and 0 off it.
+        product: Product whose photos have true boxes and parts.
+        photos: RGB pictures by photo uri.
+        masks: Grey pictures by mask uri, 255 on the product and 0 elsewhere.
     """
 
     product: Product
@@ -41,20 +41,20 @@ def draw_products(count: int, seed: int, photo_size: int = 192, first: int = 0) 
     """Draws products.
 
     Args:
-        count: How many.
-        seed: Another seed gives another wardrobe.
+        count: Number of products.
+        seed: Seed of all random choices.
         photo_size: Side of the square photos in pixels.
-        first: Index of the first; what product i looks like depends on the seed and i alone.
+        first: Index of the first product; product i depends on the seed and i alone.
     """
     for index in range(first, first + count):
         yield _draw_product(seed, index, photo_size)
 
 
 def draw_cutout(seed: int, index: int, size: int) -> tuple[str, np.ndarray]:
-    """Draws the front or the back of product `index`, whole and without a backdrop.
+    """Draws the front or the back of product `index` without a backdrop.
 
     Returns:
-        Its category, and uint8 [size, size, 4], RGBA.
+        Its category, and RGBA uint8 [size, size, 4].
     """
     choices, category, _, design, look = _choose(seed, index)
     view = choices.pick([view for view in design.views if view != ZOOM])
@@ -102,14 +102,14 @@ def _draw_product(seed: int, index: int, size: int) -> DrawnProduct:
 
 
 def _views(choices: Choices, design: Design) -> list[str]:
-    """The front, then up to three more."""
+    """Chooses the views of the photos: the front, then up to three more."""
     others = choices.shuffled([view for view in (*VIEWS, ZOOM) if view in design.views])
     others.remove(FRONT)
     return [FRONT, *others[: choices.pick((0, 1, 1, 2, 2, 3))]]
 
 
 def _place(choices: Choices, design: Design, view: str, words: Iterable[str], size: int) -> Placement:
-    """The whole product nearly filling the photo, or a close look at a described part or at the upper half."""
+    """Places the whole product, or for the zoom view a described part or the upper half, so that it fills the photo."""
     x1, y1, x2, y2 = _extent([piece for feature in design.features for piece in feature.pieces])
     side = max(x2 - x1, y2 - y1)
     shift_x, shift_y = choices.between(-0.015, 0.015) * size, choices.between(-0.015, 0.015) * size
@@ -129,14 +129,14 @@ def _place(choices: Choices, design: Design, view: str, words: Iterable[str], si
 
 
 def _extent(pieces: Iterable[Piece]) -> tuple[float, float, float, float]:
-    """The bounding box of what is seen from the front, in garment units."""
+    """Computes the bounding box of the pieces visible from the front, in garment units."""
     shapes = [shape for piece in pieces if piece.front for shape in (piece.contours(), piece.border())]
     points = np.concatenate([shape.reshape(-1, 2) for shape in shapes if shape is not None])
     return (*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
 
 
 def _compose(choices: Choices, painting: Painting, look: Look, shadow: bool) -> np.ndarray:
-    """The product before its backdrop: uint8 [size, size, 3]."""
+    """Draws the product in front of a backdrop: uint8 [size, size, 3]."""
     size = len(painting.alpha)
     _, photo = draw_backdrop(choices, size, COLOURS[look.main])
     if shadow and choices.chance(0.5):
@@ -147,7 +147,7 @@ def _compose(choices: Choices, painting: Painting, look: Look, shadow: bool) -> 
 
 
 def _blurred(alpha: np.ndarray, radius: int, drop: int) -> np.ndarray:
-    """A box blur, moved right by half of `drop` and down by `drop`; in integers, whose sums have no order."""
+    """Blurs by a box and moves right by `drop` / 2 and down by `drop`; integer sums do not depend on their order."""
     shade = np.zeros((len(alpha) + 2 * radius + 1,) * 2, np.int64)
     inner = shade[radius + 1 + drop : -radius, radius + 1 + drop // 2 : -radius]
     inner[:] = alpha[: inner.shape[0], : inner.shape[1]] * 255

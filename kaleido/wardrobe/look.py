@@ -1,4 +1,4 @@
-"""The colours and the pattern of one product."""
+"""Colours and pattern of a product."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from kaleido.wardrobe.palette import contrasting
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a design is made of: two colours of `palette.COLOURS` and one of `patterns.PATTERNS`."""
+    """Two colours of `palette.COLOURS` and one of `patterns.PATTERNS`."""
 
     main: str
     second: str
@@ -17,5 +17,6 @@ class Look:
 
 
 def choose_look(choices: Choices, design: Design) -> Look:
+    """Chooses a look that suits a design."""
     main = choices.pick(design.colours)
     return Look(main, choices.pick(contrasting(main)), choices.pick(design.patterns))

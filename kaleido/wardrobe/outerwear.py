@@ -1,4 +1,4 @@
-"""Bomber jackets, denim jackets, blazers, coats, raincoats, puffer vests."""
+"""Designs of bomber jackets, denim jackets, blazers, coats, raincoats, puffer vests."""
 
 from kaleido.wardrobe import details as d
 from kaleido.wardrobe.choices import Choices

@@ -1,4 +1,4 @@
-"""Paints a design: the picture, the silhouette, and where each feature can be seen."""
+"""Painting of a design: colours, silhouette and boxes of its features."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from kaleido.wardrobe.patterns import PATTERNS, WEAVES
 from kaleido.wardrobe.raster import Placement, coverage
 
 _VISIBLE = 12
-"""A feature of which fewer pixels can be seen has no box."""
+"""Visible pixels that a feature needs to get a box."""
 
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """One view of a product.
+    """Painted view of a product.
 
     Attributes:
-        colour: float32 [size, size, 3] in 0..255, black off the product, multiplied by `alpha`.
+        colour: float32 [size, size, 3] in 0..255, premultiplied by `alpha`.
         alpha: float32 [size, size] in 0..1.
-        boxes: (feature name, box of what can be seen of it in pixels), a pair giving two.
+        boxes: Feature names with the bounding boxes of their visible pixels; a pair has two.
     """
 
     colour: np.ndarray
@@ -31,7 +31,7 @@ class Painting:
 
 
 def box_of(mask: np.ndarray) -> Box | None:
-    """The bounding box of the true pixels of a bool [H, W], or None if there are none."""
+    """Computes the bounding box of the true pixels of bool [H, W]; None if there are none."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -42,9 +42,9 @@ def paint(design: Design, look: Look, placement: Placement, size: int, back: boo
     """Paints one view of a design.
 
     Args:
-        design: The shapes.
-        look: Their colours.
-        placement: Where they land in the photo.
+        design: Shapes of the product.
+        look: Colours and pattern.
+        placement: Place of the product in the photo.
         size: Side of the photo in pixels.
         back: Whether the product is seen from behind.
     """
@@ -86,7 +86,7 @@ def paint(design: Design, look: Look, placement: Placement, size: int, back: boo
 
 
 def _cloth(design: Design, look: Look, placement: Placement, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The fabric, float32 [size, size, 3], and the light that falls on it from the top left, float32 [size, size]."""
+    """Computes the fabric, float32 [size, size, 3], and the light from the top left on it, float32 [size, size]."""
     x, y = placement.units(size)
     pixel = 1 / placement.scale
     side = -x if placement.flipped else x
@@ -105,12 +105,12 @@ def _tint(paint: str, look: Look) -> np.ndarray:
 
 
 def _edge(tint: np.ndarray) -> np.ndarray:
-    """Contours are darker than what they surround, but lighter where that is nearly black."""
+    """Returns the colour of a contour: darker than the shape, or lighter if the shape is nearly black."""
     return tint * np.float32(0.55) if tint.max() > 95 else tint + np.float32(38)
 
 
 def _lay(colour: np.ndarray, alpha: np.ndarray, cover: np.ndarray, source: np.ndarray, opacity: float) -> None:
-    """Lays a piece over what has been painted so far, in place."""
+    """Composites a piece over the painting, in place."""
     source = np.minimum(source, 255)
     if opacity < 1:
         cover = cover * np.float32(opacity)

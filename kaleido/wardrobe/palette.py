@@ -1,4 +1,4 @@
-"""Named colours, chosen to be told apart by name."""
+"""Named colours of products and fittings."""
 
 RGB = tuple[int, int, int]
 
@@ -20,7 +20,7 @@ COLOURS: dict[str, RGB] = {
     "brown": (118, 74, 42),
     "beige": (218, 194, 154),
 }
-"""What a product may be made of, and the text's words for it."""
+"""Colours of products, under the names that texts use; chosen to be distinguishable."""
 
 MATERIALS: dict[str, RGB] = {
     "gold": (216, 172, 72),
@@ -32,19 +32,19 @@ MATERIALS: dict[str, RGB] = {
     "ink": (20, 20, 24),
     "light": (255, 255, 255),
 }
-"""Colours of fittings, which the text does not name."""
+"""Colours of fittings, which texts do not name."""
 
 LEATHERS = ("black", "brown", "beige", "burgundy", "navy", "white", "grey", "red")
 DENIMS = ("blue", "navy", "black", "grey", "white")
 
 
 def distance(first: RGB, second: RGB) -> int:
-    """How far two colours lie apart: the sum of the differences of their channels."""
+    """Computes the distance of two colours: the sum of the absolute differences of their channels."""
     return sum(abs(a - b) for a, b in zip(first, second))
 
 
 def contrasting(colour: str) -> list[str]:
-    """The names of the colours that stand out on `colour` as a pattern or an accent."""
+    """Names the colours that contrast with `colour` as a pattern or accent."""
     return [
         name
         for name in ("white", "black", "navy", "red", "yellow", "pink", "beige", "green")

@@ -1,7 +1,7 @@
-"""Patterns and weaves of a fabric, as functions of the place on the garment.
+"""Patterns and weaves of fabrics, as functions of the position on the garment.
 
-A pattern maps x, y (float32 [H, W], garment units) and the width of a pixel in units to the share of the second
-colour, float32 [H, W] in 0..1; a weave maps the same to a factor on the brightness.
+A pattern maps x and y (float32 [H, W], garment units) and the width of a pixel in units to the share of the second
+colour, float32 [H, W] in 0..1; a weave maps them to a factor on the brightness.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ Field = Callable[[np.ndarray, np.ndarray, float], np.ndarray]
 
 
 def _wave(x: np.ndarray, period: float) -> np.ndarray:
-    """Distance to the nearest multiple of the period."""
+    """Computes the distance to the nearest multiple of the period."""
     return np.abs(x - np.floor(x * (1 / period) + 0.5) * period)
 
 
 def _inside(depth: np.ndarray, pixel: float) -> np.ndarray:
-    """1 where `depth` (units) is positive, with an edge one pixel wide."""
+    """Returns 1 where `depth` (units) is positive and 0 elsewhere, with an edge one pixel wide."""
     return np.clip(depth * (1 / pixel) + 0.5, 0, 1)
 
 
@@ -56,7 +56,7 @@ def _floral(x, y, pixel):
     row = np.floor(y * (1 / 13) + 0.5)
     dx, dy = _wave(x + row * 8, 16), y - row * 13
     bloom = np.full_like(x, -9)
-    # Petals round the centre; x is folded, so three on the right stand for five.
+    # Five petals around the centre; _wave folds x, so the three of the right half suffice.
     for px, py in ((0, -2.9), (2.8, -0.9), (1.7, 2.4)):
         bloom = np.maximum(bloom, 1.7 - np.sqrt((dx - px) * (dx - px) + (dy - py) * (dy - py)))
     return _inside(bloom, pixel)
@@ -80,7 +80,7 @@ def _twill(x, y, pixel):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern and its words: `a striped scarf`, `a scarf with stripes`."""
+    """Pattern with its words: `a striped scarf`, `a scarf with stripes`."""
 
     field: Field
     adjectives: tuple[str, ...]

@@ -1,26 +1,26 @@
-"""From outlines to pixels, in integers: an antialiasing polygon rasteriser that gives the same result everywhere."""
+"""Antialiasing polygon rasteriser in integers, so that its results are the same on every machine."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 _UNITS = 16
-"""Positions are rounded to 1/16 pixel."""
+"""Subpixel positions: coordinates are rounded to 1/16 pixel."""
 _LINES = 4
-"""Scan lines per pixel row; across a row the coverage is exact."""
+"""Scan lines per pixel row; along a row the coverage is exact."""
 _STEP = _UNITS // _LINES
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A similarity from garment units to the pixels of a photo.
+    """Similarity transform from garment units to the pixels of a photo.
 
     Attributes:
         scale: Pixels per unit.
         tilt: Tangent of half the angle of rotation, clockwise.
-        anchor: The point, in garment units, that lands on `target`.
-        target: The point, in pixels, where the anchor lands.
-        flipped: Whether left and right are exchanged (the product seen from behind).
+        anchor: Point in garment units that is mapped to `target`.
+        target: Image of the anchor in pixels.
+        flipped: Whether left and right are swapped (the product seen from behind).
     """
 
     scale: float
@@ -36,13 +36,13 @@ class Placement:
         return cos * side, -sin, sin * side, cos
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Garment units to pixels, both float64 [..., 2]."""
+        """Converts garment units to pixels, both float64 [..., 2]."""
         a, b, c, d = self._matrix()
         x, y = points[..., 0] - self.anchor[0], points[..., 1] - self.anchor[1]
         return np.stack([a * x + b * y + self.target[0], c * x + d * y + self.target[1]], axis=-1)
 
     def units(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where the centres of the pixels of a photo lie in garment units: x and y, each float32 [size, size]."""
+        """Returns x and y of the pixel centres in garment units, float32 [size, size] each."""
         a, b, c, d = self._matrix()
         det = a * d - b * c
         centres = np.arange(size) + 0.5
@@ -53,20 +53,21 @@ class Placement:
 
 
 def coverage(contours: np.ndarray, size: int) -> tuple[tuple[slice, slice], np.ndarray] | None:
-    """How much of each pixel the union of the contours covers.
+    """Computes the share of each pixel that the union of polygons covers.
 
     Args:
-        contours: [n, k, 2] pixels; n polygons of k corners, all turning the same way.
-        size: Side of the photo in pixels; what lies outside is cut off.
+        contours: [n, k, 2] in pixels; n polygons of k corners with the same orientation.
+        size: Side of the photo in pixels, to which polygons are clipped.
 
     Returns:
-        The (rows, columns) that hold it and float32 [rows, columns] in 0..1, or None if it lies outside the photo.
+        The (rows, columns) of the bounding box and the coverage, float32 [rows, columns] in 0..1; None outside the
+        photo.
     """
     corners = np.floor(contours * _UNITS + 0.5).astype(np.int64)
     start, end = corners.reshape(-1, 2), np.roll(corners, -1, axis=1).reshape(-1, 2)
     down = end[:, 1] > start[:, 1]
     upper, lower = np.where(down[:, None], start, end), np.where(down[:, None], end, start)
-    # Scan line k lies at y = k * _STEP + _STEP / 2; an edge crosses those from its upper end up to, not at, its lower.
+    # Scan line k lies at y = k * _STEP + _STEP / 2; an edge crosses those from its upper end to before its lower end.
     first = np.clip(-((_STEP // 2 - upper[:, 1]) // _STEP), 0, size * _LINES)
     count = np.clip(-((_STEP // 2 - lower[:, 1]) // _STEP), 0, size * _LINES) - first
     total = int(count.sum())
@@ -83,7 +84,7 @@ def coverage(contours: np.ndarray, size: int) -> tuple[tuple[slice, slice], np.n
     rows, columns = int(row.max()) + 1 - top, min(int(column.max()) + 1, size) - left
     if columns <= 0:
         return None
-    # Each crossing turns everything to its right on or off; the running sum along a row is the coverage.
+    # Each crossing adds or subtracts everything to its right; the cumulative sum along a row is the coverage.
     stride = columns + 2
     place = (row - top) * stride + column - left
     sign = np.where(down, 1, -1)[edge]

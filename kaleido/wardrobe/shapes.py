@@ -1,7 +1,7 @@
-"""Outlines as lists of vertices, in garment units: x from -50 (left) to 50, y from 0 (top) to 100.
+"""Outlines as lists of vertices in garment units: x from -50 (left) to 50, y from 0 (top) to 100.
 
-Only sums, products, quotients and square roots are used: IEEE 754 fixes these to the last bit on every machine, which
-it does not for sines and cosines.
+Only sums, products, quotients and square roots are used: unlike sines and cosines, IEEE 754 defines them to the last
+bit, so they are the same on every machine.
 """
 
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 
 Vertex = tuple[float, float] | tuple[float, float, float]
-"""(x, y), or (x, y, roundness): 0 is a sharp corner, 1 rounds it off up to the middle of both its edges."""
+"""Corner (x, y) or (x, y, roundness): 0 is sharp, 1 is rounded up to the middle of both its edges."""
 
 Vertices = Sequence[Vertex]
 
 _STEPS = 6
-"""Straight pieces per rounded corner."""
+"""Straight segments of a rounded corner."""
 
 
 def outline(vertices: Vertices, closed: bool = True) -> np.ndarray:
-    """The polygon, or the open line, through the vertices with their corners rounded; float64 [n, 2]."""
+    """Computes the polygon, or the open line, through vertices with rounded corners; float64 [n, 2]."""
     last = len(vertices) - 1
     points = []
     for i, (x, y, *rest) in enumerate(vertices):
@@ -37,12 +37,12 @@ def outline(vertices: Vertices, closed: bool = True) -> np.ndarray:
 
 
 def mirrored(vertices: Vertices) -> list[Vertex]:
-    """Left for right, in the opposite order."""
+    """Mirrors vertices at the axis x = 0 and reverses their order."""
     return [(-x, *rest) for x, *rest in reversed(vertices)]
 
 
 def symmetric(half: Vertices) -> list[Vertex]:
-    """A closed outline from its right half, listed from the top of the axis x = 0 to its bottom."""
+    """Completes the right half of an outline, listed from the top of the axis x = 0 to its bottom."""
     return [*half, *mirrored(half)]
 
 
@@ -55,7 +55,7 @@ def rectangle(x1: float, y1: float, x2: float, y2: float, roundness: float = 0) 
 
 
 def ellipse(x: float, y: float, width: float, height: float | None = None) -> list[Vertex]:
-    """An ellipse by its centre and radii (a circle if only one is given): a fully rounded octagon."""
+    """Makes an ellipse from its centre and radii (a circle from one radius), as a fully rounded octagon."""
     height = width if height is None else height
     k = 0.41421356  # tan(22.5 degrees): the octagon then touches the ellipse in the middle of each edge
     corners = ((1, k), (k, 1), (-k, 1), (-1, k), (-1, -k), (-k, -1), (k, -1), (1, -k))
@@ -63,7 +63,7 @@ def ellipse(x: float, y: float, width: float, height: float | None = None) -> li
 
 
 def stroke(points: np.ndarray, width: float, closed: bool) -> np.ndarray:
-    """A mitred line of the given width as one quadrilateral a segment, all turning the same way; float64 [n, 4, 2]."""
+    """Makes a mitred line of a width: a quadrilateral a segment, all of the same orientation; float64 [n, 4, 2]."""
     if closed:
         points = np.concatenate([points[-1:], points, points[:2]])
     along = points[1:] - points[:-1]

@@ -1,4 +1,4 @@
-"""What the wardrobe holds: category -> sub-category -> how one is designed."""
+"""Taxonomy of the wardrobe: category -> sub-category -> function that makes a design."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""T-shirts, tank tops, shirts, polo shirts, blouses, sweaters, hoodies, cardigans."""
+"""Designs of t-shirts, tank tops, shirts, polo shirts, blouses, sweaters, hoodies, cardigans."""
 
 from kaleido.wardrobe import details as d
 from kaleido.wardrobe.choices import Choices

@@ -1,4 +1,4 @@
-"""A title and a description that say in varied words what the picture shows, and nothing else."""
+"""Titles and descriptions that say in varied words what the picture shows, and nothing else."""
 
 from dataclasses import dataclass, field
 
@@ -31,12 +31,12 @@ _MOST_FEATURES = 4
 
 @dataclass(slots=True)
 class Wording:
-    """A product's text.
+    """Text of a product.
 
     Attributes:
-        title: Without a full stop.
-        description: One to three sentences.
-        words: By feature, the words of the text that name it, lower case.
+        title: Title without a full stop.
+        description: Description of one to three sentences.
+        words: Words of the text that name each feature, lower case, by feature.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Wording:
 
 
 def describe(choices: Choices, design: Design, look: Look) -> Wording:
-    """Words a design."""
+    """Writes title and description of a design."""
     noun = choices.pick(design.nouns)
     named: dict[str, list[str]] = {}
 
@@ -82,7 +82,7 @@ def describe(choices: Choices, design: Design, look: Look) -> Wording:
 
 
 def _cloth(choices: Choices, look: Look) -> str:
-    """A sentence on the pattern."""
+    """Writes a sentence about the pattern."""
     if look.pattern == "colour-block":
         return f"{look.main.capitalize()} above and {look.second} below."
     figures = choices.pick(PATTERNS[look.pattern].nouns)
@@ -100,7 +100,7 @@ def _enumeration(phrases: list[str]) -> str:
 
 
 def _sentences(text: str) -> str:
-    """Closes the gaps of empty fields, turns `a` into `an` before a vowel, and starts sentences with a capital."""
+    """Removes the gaps of empty fields, writes `an` before vowels and capitalises sentences."""
     words = text.split()
     for i, word in enumerate(words[:-1]):
         if word == "a" and words[i + 1][0] in "aeiou":

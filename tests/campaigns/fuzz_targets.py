@@ -126,17 +126,15 @@ class Config(Target):
         kind = self._kinds[int(data[:1])][0]
         if self._as_file:
             (folder / "c.yaml").write_bytes(data[1:])
-            config = configuration.parse(kind, ["--config", str(folder / "c.yaml")], "fuzz", "")
+            config = configuration.parse(kind, ["--config", str(folder / "c.yaml")])
         else:
             options = data[1:].decode("utf-8", "surrogateescape").split("\n")
-            config = configuration.parse(
-                kind, [option for option in options if option and option not in HELP], "fuzz", ""
-            )
+            config = configuration.parse(kind, [option for option in options if option and option not in PRINTED])
         configuration.save(config, folder / "saved.yaml")
         assert configuration.load(kind, folder / "saved.yaml") == config
 
 
-HELP = ("-h", "--help", "--print_config")
+PRINTED = ("-h", "--help", "--print-config")
 
 TARGETS: dict[str, Callable[[], Target]] = {
     "csv": Csv,

@@ -57,7 +57,7 @@ def test_rejected_rows(tmp_path):
 
 
 def test_other_layouts(tmp_path):
-    with pytest.raises(UserError, match=r"'styles.csv' does not exist in the folder; give the zip or folder that has"):
+    with pytest.raises(UserError, match=r"'styles.csv' does not exist in the folder; give the zip or folder with"):
         import_fashion_small({"": tmp_path}, Rejects())
     path = make_zip(tmp_path / "small.zip", HEADING.replace("subCategory", "subcategory"))
     with pytest.raises(UserError, match=r"no column 'subCategory' \(the nearest is 'subcategory'\)"):

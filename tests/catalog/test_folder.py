@@ -165,7 +165,7 @@ ROWS = st.lists(
 
 
 def check_account(shop, data, name, row_count):
-    """With one photo a row at most, every row is a photo or a reject."""
+    """Checks that every row with at most one photo became a photo or a reject."""
     rejects = Rejects("skip")
     (shop / name).write_bytes(data)
     imported = import_folder(shop, name, rejects, separators="")

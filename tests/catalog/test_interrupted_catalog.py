@@ -13,12 +13,12 @@ SMALL = {"products": 3, "seed": 3, "photo_size": 32, "workers": 1}
 
 
 class Killed(BaseException):
-    """What no handler catches, like a kill."""
+    """Raised in place of a kill: no handler catches it."""
 
 
 @pytest.fixture
 def killed_at(monkeypatch):
-    """`killed_at(module, name)`: dies instead of writing the file of that name."""
+    """Returns `killed_at(module, name)`, which raises `Killed` instead of writing the file of that name."""
 
     def arrange(module, name):
         write = module.write_atomically

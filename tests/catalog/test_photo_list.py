@@ -1,4 +1,4 @@
-"""Photos of a folder, or of a table with their texts."""
+"""Lists of photos of a folder, or of a table with their texts."""
 
 import json
 import zipfile
@@ -12,7 +12,7 @@ from kaleido.errors import UserError
 
 @pytest.fixture
 def shop(tmp_path):
-    """Writes a table and its photos; gives the list."""
+    """Writes a table and its photos and returns the list."""
     for name in ("a.jpg", "b.png", "in/c.webp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"photo")

@@ -43,7 +43,8 @@ def workplace(tmp_path_factory):
     sizes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 32, "initializer_range": 1.0}
     config = ModelConfig(vocab_size=tokenizer.vocab_size, feature_size=train.feature_size, **sizes)
     keras.utils.set_random_seed(0)
-    save_model(folder / "matching", KaleidoBert(config, ("mlm", "itm")), tokenizer, train.metadata)
+    processor = {"backbone": "random", "photos": train.metadata["config"]}
+    save_model(folder / "matching", KaleidoBert(config, ("mlm", "itm")), "pretraining", tokenizer, processor=processor)
     finetune = ["finetune", "--task=category", f"--model={folder / 'matching'}", f"--records={records}"]
     assert main([*finetune, f"--out={folder / 'run'}", *TRAIN]) == 0
     return folder
@@ -196,18 +197,19 @@ def test_a_bad_photo_stops_or_is_left_out(workplace, table, tmp_path, capsys):
 
 def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
     content = read_model_config(workplace / "run" / "model")
-    config = ModelConfig.from_dict(content["model"])
+    config = ModelConfig.from_dict(content["architecture"])
     tokenizer = load_tokenizer(workplace / "wardrobe" / "records")
-    save_model(tmp_path / "words", KaleidoBert(config, ("mlm",)), tokenizer, content["records"])
-    save_model(tmp_path / "unknown", KaleidoBert(config, ("itm",)), tokenizer, {})
-    other = ModelConfig.from_dict({**content["model"], "feature_size": 7})
-    save_model(tmp_path / "other", KaleidoBert(other, ("itm",)), tokenizer, content["records"])
+    known, arguments = {"processor": content["processor"]}, ("pretraining", tokenizer)
+    save_model(tmp_path / "words", KaleidoBert(config, ("mlm",)), *arguments, **known)
+    save_model(tmp_path / "unknown", KaleidoBert(config, ("itm",)), *arguments)
+    other = ModelConfig.from_dict({**content["architecture"], "feature_size": 7})
+    save_model(tmp_path / "other", KaleidoBert(other, ("itm",)), *arguments, **known)
     photos = workplace / "wardrobe" / "photos"
     (tmp_path / "pairs.csv").write_text(f"photo,text\n{next(photos.iterdir()).name},red\n")
     pairs, source = str(tmp_path / "pairs.csv"), f"--source={photos}"
     model, matching = str(workplace / "run" / "model"), str(workplace / "matching")
     wrong = {
-        (str(tmp_path / "words"), pairs, source): "neither recognises nor matches nor captions",
+        (str(tmp_path / "words"), pairs, source): "of the task pretraining has no match; it has embed",
         (str(tmp_path / "unknown"), pairs, source): "does not say how its photos were prepared",
         (str(tmp_path / "other"), pairs, source): "reads features of 7 numbers and the backbone that it names gives",
         (matching, str(photos)): "give a table with the columns photo and text",

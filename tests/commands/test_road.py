@@ -80,7 +80,7 @@ def test_records_of_another_backbone_do_not_fit_a_model(workplace, capsys):
     assert main([*prepare, "--prepare_config.vocabulary_size=200", "--prepare_config.test_fraction=0"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "--model=runs/two/model", "--records=other"]) == 2
-    assert "vocab_size" in capsys.readouterr().err
+    assert "the model's vocabulary is" in capsys.readouterr().err
 
 
 def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from kaleido import configuration
 from kaleido.errors import UserError
+from kaleido.ready import find_config
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Outer:
 
 
 def parse(*argv):
-    return configuration.parse(Outer, list(argv), "test", "A test.")
+    return configuration.parse(Outer, list(argv))
 
 
 def test_file_and_overrides(tmp_path):
@@ -142,7 +143,7 @@ class Command:
 
 
 def command(*argv):
-    return configuration.parse(Command, list(argv), "test", "A test.")
+    return configuration.parse(Command, list(argv))
 
 
 def test_python_values_of_every_form_are_the_same(tmp_path):
@@ -221,7 +222,7 @@ def test_what_python_values_cannot_be():
     with pytest.raises(UserError, match="unknown key output; it is now called out"):
         configuration.build(SomeOut, {"output": "a"})
     with pytest.raises(UserError, match="unknown option --output; it is now called --out"):
-        configuration.parse(SomeOut, ["--output=a"], "", "")
+        configuration.parse(SomeOut, ["--output=a"])
 
 
 @dataclass(frozen=True)
@@ -237,16 +238,16 @@ class SomeOut:
 
 def test_a_positional_where_an_option_is_missing():
     with pytest.raises(UserError, match=r"unrecognized arguments: runs; did you mean --out runs\?"):
-        configuration.parse(SomeOut, ["runs"], "", "")
+        configuration.parse(SomeOut, ["runs"])
 
 
 def test_a_ready_configuration_is_found_by_name_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert configuration.find_file("pretrain_tiny").is_file()
-    assert configuration.find_file("kaleido_bert", "experiments").is_file()
+    assert find_config("pretrain_tiny").is_file()
+    assert find_config("kaleido_bert", "experiments").is_file()
     # One of the working directory comes first.
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "pretrain_tiny.yaml").write_text("seed: 7\n")
-    assert configuration.find_file("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
-    with pytest.raises(UserError, match=r"pretrain_tin: no such configuration; there are .*pretrain_tiny"):
-        configuration.find_file("pretrain_tin")
+    assert find_config("pretrain_tiny").resolve() == tmp_path / "configs" / "pretrain_tiny.yaml"
+    with pytest.raises(UserError, match=r"no such configuration; there are .*pretrain_tiny"):
+        find_config("pretrain_tin")

@@ -34,8 +34,8 @@ def write_runs(runs: Path, planned: list[dict]) -> Path:
         for kind, folder in stages.items():
             _write_stage(kind, runs / folder, values)
     content = {
-        "format": "kaleido experiments 1",
-        "scale": {"name": "fake", "title": "made up", "kind": "catalog"},
+        "format": "kaleido experiments 2",
+        "preset": {"name": "fake", "title": "made up", "kind": "catalog"},
         "runs": listed,
     }
     runs.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,8 @@ def _write_stage(kind: str, folder: Path, values: dict[str, float]) -> None:
         (run / f"retrieval-random100-{SPLIT}.json").write_text(json.dumps({"directions": directions}))
         np.savez(run / f"retrieval-random100-{SPLIT}-scores.npz", i2t_rank=np.array([1]))
     (folder / "stage.json").write_text(json.dumps({"settings": {"train_config.steps": 10}}))
-    (folder / "done.json").write_text(json.dumps({"kind": kind, "seconds": 1.0}))
+    results = [f"run/{path.name}" for path in sorted(run.iterdir(), key=lambda path: path.suffix != ".json")]
+    (folder / "done.json").write_text(json.dumps({"kind": kind, "seconds": 1.0, "results": results}))
 
 
 def retrieval_values(sum_r: float) -> dict[str, float]:

@@ -12,16 +12,17 @@ from kaleido.errors import UserError
 from kaleido.experiments.code import ROOT as PACKAGE
 from kaleido.experiments.code import code_version
 from kaleido.experiments.experiment import read_experiments
+from kaleido.experiments.kinds import task_modules
 from kaleido.experiments.plan import Planner
+from kaleido.experiments.preset import read_preset
 from kaleido.experiments.report.cells import check_cells
 from kaleido.experiments.report.paper import paper
 from kaleido.experiments.runner import different_runs, request_of, stages_of
-from kaleido.experiments.scale import read_scale
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "configs" / "experiments"
-SCALES = ROOT / "configs" / "scales"
-SCALE = {
+PRESETS = ROOT / "configs" / "presets"
+PRESET = {
     "catalog": {"generate": {"products": 8}},
     "prepare": {"prepare_config": {"backbone": "random"}},
     "pretrain": {"train_config": {"steps": 2}},
@@ -29,16 +30,16 @@ SCALE = {
 }
 
 
-def scale_file(folder, **changes):
+def preset_file(folder, **changes):
     path = folder / "tried.yaml"
-    path.write_text(yaml.safe_dump({**SCALE, **changes}))
+    path.write_text(yaml.safe_dump({**PRESET, **changes}))
     return path
 
 
 def planned(path, runs, experiments=EXPERIMENTS, seeds=(0,)):
     return {
         (run.experiment.name, run.seed): run
-        for run in Planner(read_scale(path), runs).plan(read_experiments(experiments), seeds)
+        for run in Planner(read_preset(path), runs).plan(read_experiments(experiments), seeds)
     }
 
 
@@ -54,7 +55,7 @@ def test_every_column_of_ours_has_one_experiment():
 
 @pytest.mark.parametrize("name", ["smoke", "small", "small_cpu", "paper"])
 def test_the_same_model_is_trained_once(tmp_path, name):
-    runs = planned(SCALES / f"{name}.yaml", tmp_path)
+    runs = planned(PRESETS / f"{name}.yaml", tmp_path)
     full = runs["kaleido_bert", 0].stages
     for other in ("kpg_saliency", "agm_guided", "akpm_b_i_v"):
         assert {kind: stage.key for kind, stage in runs[other, 0].stages.items()} == {k: s.key for k, s in full.items()}
@@ -67,7 +68,7 @@ def test_the_same_model_is_trained_once(tmp_path, name):
     assert runs["agm_random", 0].stages["pretrain"] is not full["pretrain"]
     lists = {request["commands"][0]["config"]["lists"] for request in _requests(runs, "retrieve")}
     assert len(lists) == 1
-    two = planned(SCALES / f"{name}.yaml", tmp_path, seeds=(0, 1)).values()
+    two = planned(PRESETS / f"{name}.yaml", tmp_path, seeds=(0, 1)).values()
     assert len({run.stages["pretrain"].key for run in two}) == 26
 
 
@@ -76,7 +77,7 @@ def _requests(runs, kind):
 
 
 def test_only_what_is_meant_differs(tmp_path):
-    runs = planned(SCALES / "smoke.yaml", tmp_path)
+    runs = planned(PRESETS / "smoke.yaml", tmp_path)
 
     def settings(name, kind):
         return runs[name, 0].stages[kind].about["settings"]
@@ -108,10 +109,10 @@ def test_only_what_is_meant_differs(tmp_path):
 
 
 def test_what_changes_a_stage_and_what_does_not(tmp_path):
-    before = planned(scale_file(tmp_path), tmp_path / "runs")["agm_guided", 0].stages
+    before = planned(preset_file(tmp_path), tmp_path / "runs")["agm_guided", 0].stages
 
     def changed(**changes):
-        after = planned(scale_file(tmp_path, **changes), tmp_path / "runs")["agm_guided", 0].stages
+        after = planned(preset_file(tmp_path, **changes), tmp_path / "runs")["agm_guided", 0].stages
         return {kind for kind in after if after[kind].key != before[kind].key}
 
     everything = set(before)
@@ -132,17 +133,17 @@ def test_files_count_by_their_content(tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "a").write_text("1")
-    scale = scale_file(tmp_path, pretrain={"model_config": {"initial_weights": str(weights)}})
+    preset = preset_file(tmp_path, pretrain={"model_config": {"initial_weights": str(weights)}})
 
     def stage():
-        return planned(scale, tmp_path / "runs")["agm_guided", 0].stages["pretrain"]
+        return planned(preset, tmp_path / "runs")["agm_guided", 0].stages["pretrain"]
 
     first = stage()
     (weights / "a").write_text("2")
     assert stage().key != first.key
     (weights / "a").write_text("1")
     moved = weights.rename(tmp_path / "moved")
-    scale = scale_file(tmp_path, pretrain={"model_config": {"initial_weights": str(moved)}})
+    preset = preset_file(tmp_path, pretrain={"model_config": {"initial_weights": str(moved)}})
     assert stage().key == first.key
     shutil.rmtree(moved)
     assert "named by model_config.initial_weights" in stage().missing
@@ -152,11 +153,12 @@ def test_the_code_counts_and_words_about_it_do_not(tmp_path):
     root = tmp_path / "kaleido"
     shutil.copytree(PACKAGE, root, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def version(verb="pretrain"):
+    def version(subcommand="pretrain"):
         # Files are read once a process: a new place for each.
         copy = tmp_path / f"{len(list(tmp_path.iterdir()))}" / "kaleido"
         shutil.copytree(root, copy)
-        return code_version([f"kaleido.commands.{verb}"], copy)
+        modules = task_modules("pretraining") if subcommand == "pretrain" else [f"kaleido.commands.{subcommand}"]
+        return code_version(modules, copy)
 
     first, prepared = version(), version("prepare")
     path = root / "model" / "losses.py"
@@ -173,17 +175,18 @@ def test_the_code_counts_and_words_about_it_do_not(tmp_path):
 
 
 def test_commands_are_those_that_a_user_types(tmp_path):
-    run = planned(scale_file(tmp_path, matching={"retrieval_config": {"negatives": 2}}), tmp_path / "runs")["akpm_b", 0]
+    preset = preset_file(tmp_path, retrieval={"retrieval_config": {"negatives": 2}})
+    run = planned(preset, tmp_path / "runs")["akpm_b", 0]
     folders = {kind: stage.folder for kind, stage in run.stages.items()}
     made = {kind: request_of(stage, Path("runs"), False)["commands"] for kind, stage in run.stages.items()}
-    assert [command["verb"] for command in made["records"]] == ["prepare", "align"]
+    assert [command["subcommand"] for command in made["records"]] == ["prepare", "align"]
     assert made["catalog"][0]["arguments"] == ["generate", "--products=8", f"--out={folders['catalog'] / 'wardrobe'}"]
     caption = made["caption"][0]
-    assert caption["verb"] == "finetune" and caption["config"]["task"] == "caption"
+    assert caption["subcommand"] == "finetune" and caption["config"]["task"] == "caption"
     assert caption["config"]["model"] == str(folders["pretrain"] / "run" / "model")
     assert caption["config"]["train_config"]["steps"] == 3
     # Where matching is fine-tuned, retrieval scores by it.
-    assert made["retrieve"][0]["config"]["model"] == str(folders["matching"] / "run" / "model")
+    assert made["retrieve"][0]["config"]["model"] == str(folders["retrieval"] / "run" / "model")
     assert json.loads(json.dumps(made)) == made
 
 
@@ -199,13 +202,13 @@ def test_commands_are_those_that_a_user_types(tmp_path):
         ({"catalog": {"generate": 3}}, "catalog.generate must be a mapping"),
         ({"kind": "other"}, "kind must be"),
         ({"seconds": {"pretrain": "long"}}, "seconds.pretrain must be a number"),
-        ({"pretrain": {"train_config": {"step": 3}}}, "section pretrain: unknown option --train_config.step"),
+        ({"pretrain": {"train_config": {"step": 3}}}, "section pretrain: unknown key train_config.step"),
         ({"pretrain": {"train_config": {"steps": "many"}}}, "section pretrain: train_config.steps must be an int"),
         ({"prepare": {"config": "none.yaml"}}, "none.yaml: no such configuration"),
     ],
 )
-def test_a_scale_that_cannot_be_used(tmp_path, capsys, changes, words):
-    path = scale_file(tmp_path, **changes)
+def test_a_preset_that_cannot_be_used(tmp_path, capsys, changes, words):
+    path = preset_file(tmp_path, **changes)
     command = ["experiments", str(path), "--out", str(tmp_path / "runs"), "--experiments", str(EXPERIMENTS)]
     assert main(command) == 2
     error = capsys.readouterr().err
@@ -223,7 +226,7 @@ def test_a_scale_that_cannot_be_used(tmp_path, capsys, changes, words):
         ({"overrides": {"train": {}}}, "overrides are mappings of keys to values, by section"),
         (
             {"overrides": {"pretrain": {"train_config.loss_config.gray": 0}}},
-            "did you mean --train_config.loss_config.grey",
+            "did you mean train_config.loss_config.grey",
         ),
     ],
 )
@@ -231,7 +234,7 @@ def test_an_experiment_that_cannot_be_used(tmp_path, capsys, content, words):
     folder = tmp_path / "experiments"
     folder.mkdir()
     (folder / "one.yaml").write_text(yaml.safe_dump({"title": "one", **content}))
-    command = ["experiments", str(scale_file(tmp_path)), "--out", str(tmp_path / "runs"), "--experiments", str(folder)]
+    command = ["experiments", str(preset_file(tmp_path)), "--out", str(tmp_path / "runs"), "--experiments", str(folder)]
     assert main(command) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
@@ -240,9 +243,9 @@ def test_an_experiment_that_cannot_be_used(tmp_path, capsys, content, words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["none"], "no such scale; there are original, paper, small, small_cpu, smoke"),
+        (["none"], "no such preset; there are original, paper, small, small_cpu, smoke"),
         (["smoke", "--only", "nobody"], "--only: no such experiment; there are agm_guided"),
-        (["smoke", "--seeds", "2"], "--seeds must be 1 to 1"),
+        (["smoke", "--seeds", "2"], "seeds must be 1 to 1"),
         (["smoke", "--shard", "3/2"], "shard must be i/n"),
         (["paper"], "dataset/fashion-gen holds no finished catalogue"),
     ],
@@ -281,7 +284,7 @@ def test_shards_share_the_runs(tmp_path, capsys):
 
 
 def test_references_in_yaml_are_refused(tmp_path):
-    path = tmp_path / "scale.yaml"
+    path = tmp_path / "preset.yaml"
     path.write_text("title: &a x\nkind: *a\n")
     with pytest.raises(UserError, match="references"):
         read_mapping(path)

@@ -22,7 +22,7 @@ from kaleido.experiments.report.paper import SUMS
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"batch_size": 4, "save_every": 100, "tensorboard": False}
-SCALE = {
+PRESET = {
     "title": "tried",
     "share_process": True,
     "catalog": {"generate": {"products": 40, "photo-size": 48, "workers": 1}},
@@ -51,18 +51,17 @@ SCALE = {
     "subcategory": {"recognition_config": {"unseen": "ignore"}},
     "caption": {"caption_config": {"decoder": "mask_predict", "long_texts": "cut"}},
     "retrieve": {
-        "max_text_length": 16,
         "resamples": 10,
         "candidates_config": {"queries": 8, "negatives": 3, "repeats": 1, "label": "category", "small": "drop"},
     },
 }
-CATALOG_ALONE = {key: SCALE[key] for key in ("catalog", "prepare", "align")}
+CATALOG_ALONE = {key: PRESET[key] for key in ("catalog", "prepare", "align")}
 
 
-def write(folder: Path, scale: dict, **experiments: dict) -> list[str]:
-    """The arguments of `experiments` on a scale and some experiments."""
+def write(folder: Path, preset: dict, **experiments: dict) -> list[str]:
+    """The arguments of `experiments` on a preset and some experiments."""
     (folder / "experiments").mkdir(exist_ok=True)
-    (folder / "tried.yaml").write_text(yaml.safe_dump(scale))
+    (folder / "tried.yaml").write_text(yaml.safe_dump(preset))
     for name, content in experiments.items():
         (folder / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(content))
     places = ["--out", str(folder / "runs"), "--experiments", str(folder / "experiments")]
@@ -76,7 +75,7 @@ def finished(tmp_path_factory):
     random = {"pretrain": {"preprocess_config.masking": "random"}}
     command = write(
         folder,
-        SCALE,
+        PRESET,
         guided={"cells": {"table4": "AGM", "figure6": "all", "figure7": "all"}},
         saliency={"cells": {"table4": "Kal.+SOD", "table2": "Kaleido-BERT"}},
         random={"cells": {"table4": "Random"}, "stages": ["category"], "overrides": random},
@@ -101,7 +100,7 @@ def test_every_stage_is_made_once(finished, capsys):
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*")} == stamps
     # What nobody needs any more is gone; what cells are computed from is not.
     assert not list((folder / "runs").rglob("checkpoints"))
-    assert len(list((folder / "runs").rglob("model.weights.h5"))) == 2
+    assert len(list((folder / "runs").rglob("model.safetensors"))) == 2
 
 
 def test_cells_are_recomputed_from_what_was_dumped(finished):
@@ -138,22 +137,22 @@ def test_cells_are_recomputed_from_what_was_dumped(finished):
 
 @pytest.mark.slow
 def test_a_failure_is_told_and_the_others_go_on(tmp_path, capsys):
-    scale = {**CATALOG_ALONE, "pretrain": SCALE["pretrain"], "category": SCALE["category"]}
+    preset = {**CATALOG_ALONE, "pretrain": PRESET["pretrain"], "category": PRESET["category"]}
     # That three heads do not share 128 is seen when it begins to train.
     bad = {"stages": ["pretrain"], "overrides": {"pretrain": {"model_config.num_heads": 3}}}
     good = {"stages": ["records"]}
-    command = write(tmp_path, scale, a_bad={**bad, "stages": ["category"]}, good=good)
+    command = write(tmp_path, preset, a_bad={**bad, "stages": ["category"]}, good=good)
     assert main(command) == 1
     *_, last = said = capsys.readouterr().out.splitlines()
     assert any("FAILED with 2" in line and "num_heads" in line for line in said)
     assert "are not there" in last and last.endswith("log.txt")
     folder = Path(last.rpartition(": ")[2]).parent
     assert json.loads((folder / "failed.json").read_text())["code"] == 2
-    assert "$ python -m kaleido pretrain --config" in (folder / "log.txt").read_text()
+    assert "$ kaleido pretrain --config" in (folder / "log.txt").read_text()
     assert not list((tmp_path / "runs" / "stages").glob("category-*"))
     # Once it can, the same command goes on.
     bad["overrides"]["pretrain"]["model_config.num_heads"] = 2
-    assert main(write(tmp_path, scale, a_bad=bad, good=good)) == 0
+    assert main(write(tmp_path, preset, a_bad=bad, good=good)) == 0
 
 
 def test_another_process_is_waited_for(tmp_path, capsys, monkeypatch):
@@ -164,9 +163,9 @@ def test_another_process_is_waited_for(tmp_path, capsys, monkeypatch):
     locks.mkdir(parents=True)
     from kaleido.experiments.experiment import read_experiments
     from kaleido.experiments.plan import Planner
-    from kaleido.experiments.scale import read_scale
+    from kaleido.experiments.preset import read_preset
 
-    runs = Planner(read_scale(tmp_path / "tried.yaml"), tmp_path / "runs").plan(
+    runs = Planner(read_preset(tmp_path / "tried.yaml"), tmp_path / "runs").plan(
         read_experiments(tmp_path / "experiments"), (0,)
     )
     with open(locks / f"{runs[0].stages['catalog'].name}.lock", "w") as lock:
@@ -181,8 +180,8 @@ def test_another_process_is_waited_for(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_runner_leaves_nobody_behind_and_goes_on(tmp_path, number, capsys):
-    scale = {**CATALOG_ALONE, "catalog": {"generate": {"products": 3000, "photo-size": 48, "workers": 1}}}
-    command = write(tmp_path, scale, one={"stages": ["records"]})
+    preset = {**CATALOG_ALONE, "catalog": {"generate": {"products": 3000, "photo-size": 48, "workers": 1}}}
+    command = write(tmp_path, preset, one={"stages": ["records"]})
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-m", "kaleido", *command], env=environment, stdout=subprocess.PIPE)
     locks = tmp_path / "runs" / "locks"
@@ -206,8 +205,8 @@ def test_a_killed_runner_leaves_nobody_behind_and_goes_on(tmp_path, number, caps
     assert list(stage.rglob("drawing/*.jsonl"))
 
 
-def test_a_folder_belongs_to_one_scale(finished, tmp_path, capsys):
+def test_a_folder_belongs_to_one_preset(finished, tmp_path, capsys):
     folder, command = finished
     (tmp_path / "other.yaml").write_text((folder / "tried.yaml").read_text())
     assert main(["experiments", str(tmp_path / "other.yaml"), *command[2:]]) == 2
-    assert "holds runs of the scale tried" in capsys.readouterr().err
+    assert "holds runs of the preset tried" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""An HTTP server that does what mirrors do on bad days."""
+"""HTTP server with the faults of real mirrors."""
 
 import hashlib
 import random
@@ -14,18 +14,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Mirror:
-    """What it serves, how it misbehaves, and what it was asked.
+    """Served files, faults, and received requests.
 
     Attributes:
         files: Content by path.
-        validators: Whether it sends ETag, Last-Modified or nothing.
-        ranges: Whether it knows the Range header.
-        cut_after: Bytes of content after which it hangs up; none if None.
-        reset: Whether it hangs up by a reset instead of an orderly end.
-        failing: Share of requests that it answers with `status`, drawn by seed 0.
-        status: Of failures; `headers` go with it.
-        answered: Called with the path after each answer that was cut.
-        requests: Path and Range header of every request that it answered.
+        validators: Header that identifies a version: ETag, Last-Modified or none.
+        ranges: Whether the Range header is supported.
+        cut_after: Bytes of content after which the connection is closed; None for never.
+        reset: Whether it is closed by a reset instead of an orderly end.
+        failing: Share of requests that are answered with `status`, drawn with seed 0.
+        status: Status of failures.
+        headers: Headers of failures.
+        answered: Called with the path after each answer that was cut off.
+        requests: Path and Range header of every answered request.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)

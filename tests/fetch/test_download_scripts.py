@@ -1,4 +1,4 @@
-"""The download scripts, by `sh`, in a copy of the checkout."""
+"""Download scripts, run by `sh` in a copy of the checkout."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Against moto's server, which speaks S3's protocol."""
+"""Downloads from S3, tested against moto's server."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def endpoint():
 
 @pytest.fixture
 def bucket(endpoint, monkeypatch, tmp_path):
-    """A client; the command finds the same key in the environment."""
+    """Makes a client; the command finds the same key in the environment."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
@@ -47,7 +47,7 @@ def bucket(endpoint, monkeypatch, tmp_path):
 
 @pytest.fixture
 def cut(endpoint, bucket, monkeypatch):
-    """`cut(then)`: the first connection that brings more than 300,000 bytes breaks there, and `then` happens."""
+    """Returns `cut(then)`: the first connection breaks after 300,000 bytes, and `then` is called."""
     begun = []
 
     def arrange(then):

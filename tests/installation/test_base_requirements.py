@@ -4,7 +4,7 @@ import sys
 import pytest
 
 CODE = """
-import importlib, pkgutil, sys
+import importlib, sys
 
 EXTRAS = {"array_record", "boto3", "joblib", "matplotlib", "numba", "pycocoevalcap", "sklearn", "tensorboard",
           "tensorflow_datasets"}
@@ -17,11 +17,10 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 import kaleido
 from kaleido.app.registry import tasks
-import kaleido.pretrained
 
-assert tasks()
-for module in pkgutil.iter_modules(kaleido.pretrained.__path__):
-    importlib.import_module(f"kaleido.pretrained.{module.name}")
+assert tasks() and kaleido.load and kaleido.list_models and kaleido.Model
+for module in ("export", "predictions"):
+    importlib.import_module(f"kaleido.pretrained.{module}")
 """
 
 

@@ -83,6 +83,16 @@ def test_the_command_warns_where_it_has_replaced_the_other_package(tmp_path):
     assert result.stderr.startswith("kaleido: warning: ") and result.stderr.count("\n") == 1
 
 
+def test_the_library_warns_where_it_has_replaced_the_other_package(tmp_path):
+    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
+    (tmp_path / "kaleido-1.5.0.dist-info").mkdir()
+    (tmp_path / "kaleido-1.5.0.dist-info" / "RECORD").write_text("kaleido/__init__.py,sha256=a,1\n")
+    code = "import kaleido; kaleido.Catalog; kaleido.Records; kaleido.Catalog"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0 and result.stderr.count("another distribution") == 1, result.stderr
+
+
 def test_the_command_runs_where_the_name_is_ours():
     result = run_command(ROOT)
     assert result.returncode == 0 and "pretrain" in result.stdout and result.stderr == ""

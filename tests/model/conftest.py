@@ -20,7 +20,7 @@ def small_config():
 
 
 def random_batch(rows=4, length=16, vocab_size=50, feature_size=12, masked=3, seed=0):
-    """A batch as docs/design.md defines it, of random content; the last row is a mismatched pair."""
+    """Makes a random batch as docs/design.md defines it; the last row is a mismatched pair."""
     random = np.random.default_rng(seed)
     integers = lambda high, *shape: random.integers(0, high, shape).astype(np.int32)  # noqa: E731
     features = lambda *shape: random.normal(size=shape).astype(np.float16)  # noqa: E731

@@ -11,7 +11,7 @@ CONFIG = ModelConfig(30, 12, 2, 16, 4, 32, max_position_embeddings=24)
 
 
 def bert(prefix="", head=True):
-    """A BERT in the Hugging Face layout, of random content."""
+    """Writes a random BERT in the Hugging Face layout."""
     random = np.random.default_rng(0)
     shapes = {
         "embeddings.word_embeddings.weight": (30, 16),

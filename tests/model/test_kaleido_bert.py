@@ -71,7 +71,7 @@ def test_padding_changes_nothing(small_config, batch):
 
 
 def test_every_patch_and_every_word_is_read(small_config, batch):
-    """A change anywhere in the input, one position at a time, reaches the pooled output and so ITM."""
+    """Changes one position at a time; every change reaches the pooled output and so ITM."""
     model = KaleidoBert(small_config)
     model.patch_embedding.position.kernel.assign(model.patch_embedding.position.kernel * 50)
     before = to_numpy(model(batch))["itm"]

@@ -19,7 +19,7 @@ def logits(batch):
 
 
 def numpy_loss(task, logits, batch, paired):
-    """Each task's mean loss as the paper words it, in plain NumPy."""
+    """Computes each task's mean loss from the paper's definition, in NumPy."""
     if task in ("grey", "blank"):
         targets = softmax(batch[f"{task}_targets"].astype(np.float64), -1)
         items = rel_entr(targets, softmax(logits[task].astype(np.float64), -1)).sum(-1)
@@ -65,7 +65,7 @@ def test_divergence_is_zero_at_the_target_and_joint_softmax_can_be_negative(batc
 
 
 def test_parts_of_a_batch_add_up_to_the_whole(logits, batch):
-    """What devices and accumulation rely on: with the whole's weights, the parts' losses sum to the whole's."""
+    """Devices and accumulation rely on it: divided by the whole batch's weights, the losses of parts add up."""
     whole, _ = total_loss(logits, batch, LossConfig(), DEFAULTS)
     weights = {task: ops.sum(item_weights(task, batch, DEFAULTS)) for task in TASKS}
     parts = []

@@ -10,7 +10,7 @@ ARGUMENTS = ["--records", "r", "--out", "o"]
 
 
 def parse(*arguments):
-    return configuration.parse(PretrainConfig, [*ARGUMENTS, *arguments], "", "")
+    return configuration.parse(PretrainConfig, [*ARGUMENTS, *arguments])
 
 
 def quirks(config):

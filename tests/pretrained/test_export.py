@@ -9,28 +9,24 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from kaleido.pretrained.signatures import signatures_of
 from keras import ops
+from model_fixtures import LABELS, TEXT_LENGTH
 
-from kaleido.app.model_folder import load_model, save_model
+import kaleido
+from kaleido.app.model_folder import load_model
 from kaleido.errors import UserError
-from kaleido.model.config import ModelConfig
-from kaleido.model.kaleido_bert import KaleidoBert
-from kaleido.pretrained.export import export_saved_model
-from kaleido.tasks.captioning.model import Captioner
-from kaleido.tasks.classification.model import Classifier
-from kaleido.tasks.matching.matcher import Matcher
-from kaleido.tasks.matching.two_tower import Towers
-from kaleido.text import SentencePieceTokenizer
 
-NAMES = ["dresses", "shoes, flat", "été"]
 SHAPES = [(1, 2), (3, 17), (5, 24)]
+PHOTO = [*(f"level{level}" for level in range(1, 6)), "positions"]
+TEXT = ["token_ids", "token_mask"]
 SIGNATURES = {
-    "pretrained": ["embed", "match"],
-    "recognizer": ["embed", "classify"],
-    "captioner": ["embed"],
-    "matcher": ["embed", "match"],
+    "pretraining": ["embed", "match"],
+    "category": ["embed", "classify"],
+    "caption": ["embed"],
+    "retrieval": ["embed", "match", "encode_text", "encode_image"],
+    "contrastive": ["encode_text", "encode_image"],
 }
+READS = {"encode_text": TEXT, "encode_image": PHOTO}
 
 ASK = """
 import sys
@@ -44,64 +40,50 @@ for name in names:
     for number in range(3):
         batch = {key: tf.constant(value) for key, value in np.load(f"{folder}/batch{number}.npz").items()}
         for signature, ask in loaded.signatures.items():
-            for key, value in ask(**batch).items():
+            reads = ask.structured_input_signature[1]
+            for key, value in ask(**{array: batch[array] for array in reads}).items():
                 answers[f"{signature} {key} {number}"] = value.numpy()
     np.savez(f"{folder}/{name}.npz", **answers)
 assert not [module for module in sys.modules if module.startswith("kaleido")]
 """
 
 
-def models():
-    # Weights are large, so that answers differ.
-    sizes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 32, "initializer_range": 0.3}
-    config = ModelConfig(vocab_size=60, feature_size=4, **sizes)
-    return {
-        "pretrained": KaleidoBert(config),
-        "recognizer": Classifier(config, "category", len(NAMES)),
-        "captioner": Captioner(config, "causal"),
-        "matcher": Matcher(config),
-    }
-
-
 def batch(rows, length, seed):
     random = np.random.default_rng(seed)
     lengths = random.integers(2, length + 1, rows)
     lengths[0] = length
-    batch = {f"level{n}": random.normal(size=(rows, n * n, 4)).astype(np.float32) for n in range(1, 6)}
+    batch = {f"level{n}": random.normal(size=(rows, n * n, 64)).astype(np.float32) for n in range(1, 6)}
     batch["positions"] = random.random((rows, 55, 5), np.float32)
     batch["token_mask"] = (np.arange(length) < lengths[:, None]).astype(np.int32)
-    batch["token_ids"] = random.integers(5, 60, (rows, length), np.int32) * batch["token_mask"]
+    batch["token_ids"] = random.integers(5, 80, (rows, length), np.int32) * batch["token_mask"]
     return batch
 
 
-def expected(model, batch):
-    """What a model says when it is called in the plain way."""
-    bert = getattr(model, "bert", model)
-    text, levels, pooled = bert.encode(batch)
-    found = {"embed pooled": pooled, "embed text": text, "embed patches": ops.concatenate(levels, axis=1)}
-    if isinstance(model, Classifier):
+def expected(task, model, batch):
+    """What a model gives when it is called in the plain way."""
+    found = {}
+    two_tower = model if task == "contrastive" else getattr(model, "two_tower", None)
+    if two_tower:
+        found["encode_text embedding"] = two_tower.text_embeddings(batch)
+        found["encode_image embedding"] = two_tower.image_embeddings(batch)
+    if task != "contrastive":
+        text, levels, pooled = getattr(model, "bert", model).encode(batch)
+        found |= {"embed pooled": pooled, "embed text": text, "embed patches": ops.concatenate(levels, axis=1)}
+    if task == "category":
         found["classify probabilities"] = ops.softmax(model(batch)["category"])
-    if isinstance(model, Matcher):
-        found["embed text_direction"] = model.text_directions(batch)
-        found["embed photo_direction"] = model.photo_directions(batch)
-    if "itm" in model.tasks:
-        logits = model(batch)["itm"] if isinstance(model, Matcher) else model.heads["itm"](pooled)
+    if task in ("pretraining", "retrieval"):
+        logits = model(batch)["itm"] if task == "retrieval" else model.heads["itm"](pooled)
         found["match score"] = logits[:, 1] - logits[:, 0]
         found["match probability"] = ops.softmax(logits)[:, 1]
     return {name: ops.convert_to_numpy(values) for name, values in found.items()}
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A folder with models, their SavedModels, and the answers of these."""
+def exported(tmp_path_factory, model_folders):
+    """A folder with SavedModels and their answers."""
     folder = tmp_path_factory.mktemp("exported")
-    keras.utils.set_random_seed(0)
-    tokenizer = SentencePieceTokenizer.train((f"red shirt number {i}" for i in range(50)), 60)
-    for name, model in models().items():
-        labels = NAMES if name == "recognizer" else ()
-        task_config = {"max_text_length": 20, "caption_config": {"decoder": "causal"}}
-        save_model(folder / name, model, tokenizer, {"config": {"backbone": "random"}}, labels, task_config)
-        assert export_saved_model(folder / name, folder / f"{name}.saved") == SIGNATURES[name]
+    for task, signatures in SIGNATURES.items():
+        assert kaleido.load(model_folders[task]).export(folder / f"{task}.saved") == signatures
     for number, (rows, length) in enumerate(SHAPES):
         np.savez(folder / f"batch{number}.npz", **batch(rows, length, number))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -111,36 +93,41 @@ def exported(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", SIGNATURES)
-def test_a_saved_model_answers_as_the_model_does(exported, name):
-    model = load_model(exported / name)
-    with np.load(exported / f"{name}.npz") as answers:
+@pytest.mark.parametrize("task", SIGNATURES)
+def test_a_saved_model_answers_as_the_model_does(exported, model_folders, task):
+    model = load_model(model_folders[task]).model
+    with np.load(exported / f"{task}.npz") as answers:
         for number, (rows, length) in enumerate(SHAPES):
-            wanted = expected(model, batch(rows, length, number))
+            wanted = expected(task, model, batch(rows, length, number))
             assert {key for key in answers if key.endswith(f" {number}")} == {f"{key} {number}" for key in wanted}
             for key, values in wanted.items():
                 np.testing.assert_allclose(answers[f"{key} {number}"], values, atol=1e-5, rtol=0, err_msg=key)
-            assert answers[f"embed pooled {number}"].shape == (rows, 16)
-            assert answers[f"embed text {number}"].shape == (rows, length, 16)
-            assert answers[f"embed patches {number}"].shape == (rows, 55, 16)
+            if task != "contrastive":
+                assert answers[f"embed pooled {number}"].shape == (rows, 16)
+                assert answers[f"embed text {number}"].shape == (rows, length, 16)
+                assert answers[f"embed patches {number}"].shape == (rows, 55, 16)
 
 
-def test_what_a_server_needs_lies_beside_it(exported):
-    extra = exported / "recognizer.saved" / "assets.extra"
-    assert (extra / "labels.txt").read_text(encoding="utf-8").splitlines() == NAMES
-    assert (extra / "sentencepiece.model").read_bytes() == (exported / "recognizer/sentencepiece.model").read_bytes()
+def test_what_a_server_needs_lies_beside_it(exported, model_folders):
+    extra = exported / "category.saved" / "assets.extra"
+    assert (extra / "labels.txt").read_text(encoding="utf-8").splitlines() == LABELS
+    vocabulary = model_folders["category"] / "sentencepiece.model"
+    assert (extra / "sentencepiece.model").read_bytes() == vocabulary.read_bytes()
     about = json.loads((extra / "kaleido.json").read_text())
-    assert about["labels"] == NAMES and about["signatures"] == ["embed", "classify"]
-    assert about["text"]["max_text_length"] == 20 and about["text"]["special_ids"]["cls"] == 2
-    assert about["photos"] == {"backbone": "random"}
-    assert not (exported / "matcher.saved" / "assets.extra" / "labels.txt").exists()
+    assert about["labels"] == LABELS and about["task"] == "category"
+    assert about["signatures"] == {"embed": [*TEXT, *PHOTO], "classify": [*TEXT, *PHOTO]}
+    assert about["text"]["max_text_length"] == TEXT_LENGTH and about["text"]["special_ids"]["cls"] == 2
+    assert about["photos"]["backbone"] == "random"
+    about = json.loads((exported / "retrieval.saved" / "assets.extra" / "kaleido.json").read_text())
+    assert {name: about["signatures"][name] for name in READS} == READS
+    assert not (exported / "retrieval.saved" / "assets.extra" / "labels.txt").exists()
 
 
-def test_heads_that_no_answer_needs_stay_behind(exported):
+def test_heads_that_no_answer_needs_stay_behind(exported, model_folders):
     import tensorflow as tf
 
-    names = [name for name, _ in tf.train.list_variables(exported / "pretrained.saved/variables/variables")]
-    model = load_model(exported / "pretrained")
+    names = [name for name, _ in tf.train.list_variables(exported / "pretraining.saved/variables/variables")]
+    model = load_model(model_folders["pretraining"]).model
     needed = [
         w for layer in ("text_embedding", "patch_embedding", "encoder", "pooler") for w in getattr(model, layer).weights
     ]
@@ -148,36 +135,34 @@ def test_heads_that_no_answer_needs_stay_behind(exported):
     assert len([name for name in names if name.startswith("variables_of_answers")]) == len(needed) < len(model.weights)
 
 
-def test_only_an_exported_model_is_replaced(exported, tmp_path):
+def test_only_an_exported_model_is_replaced(exported, model_folders, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    for other in (tmp_path / "mine", exported / "captioner"):
+    model = kaleido.load(model_folders["caption"])
+    for other in (tmp_path / "mine", model_folders["caption"]):
         before = sorted(other.iterdir())
         with pytest.raises(UserError, match="holds other files than an exported model"):
-            export_saved_model(exported / "captioner", other)
+            model.export(other)
         assert sorted(other.iterdir()) == before
     for other in (tmp_path / "mine" / "thesis.tex", Path()):
         with pytest.raises(UserError, match="name a new folder"):
-            export_saved_model(exported / "captioner", other)
-    stale = exported / "captioner.saved" / "assets.extra" / "stale.txt"
+            model.export(other)
+    stale = exported / "caption.saved" / "assets.extra" / "stale.txt"
     stale.write_text("of an earlier export")
-    assert export_saved_model(exported / "captioner", exported / "captioner.saved") == ["embed"]
+    assert model.export(exported / "caption.saved") == ["embed"]
     assert not stale.exists() and not [*exported.glob(".*")]
 
 
-def test_a_model_without_a_head_cannot_match(exported):
-    config = load_model(exported / "pretrained").config
-    assert [*signatures_of(KaleidoBert(config, ("mlm", "grey")))] == ["embed"]
+def test_a_model_without_a_head_cannot_match(model_folders):
+    from kaleido.model.kaleido_bert import KaleidoBert
+
+    saved = load_model(model_folders["pretraining"])
+    assert [*saved.application.signatures(KaleidoBert(saved.model.config, ("mlm", "grey")))] == ["embed"]
 
 
-def test_what_cannot_be_exported(exported, tmp_path, monkeypatch):
-    towers = Towers(ModelConfig(vocab_size=60, feature_size=4, hidden_size=16, num_heads=2))
-    save_model(tmp_path / "towers", towers, None, {})
-    with pytest.raises(UserError, match="towers without an encoder answer none of embed, classify and match"):
-        export_saved_model(tmp_path / "towers", tmp_path / "out")
-    with pytest.raises(UserError, match="no saved model here"):
-        export_saved_model(tmp_path, tmp_path / "out")
+def test_another_backend_cannot_export(model_folders, tmp_path, monkeypatch):
+    model = kaleido.load(model_folders["caption"])
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UserError, match=r"KERAS_BACKEND=tensorflow.*Received: jax"):
-        export_saved_model(exported / "captioner", tmp_path / "out")
+        model.export(tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -24,7 +24,7 @@ def digests(directory):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The indices of the first product of every chunk that is drawn."""
+    """Records the index of the first product of every chunk that is drawn."""
     firsts = []
     draw_products = wardrobe.draw_products
 

@@ -13,7 +13,7 @@ from kaleido.wardrobe.patterns import PATTERNS
 from kaleido.wardrobe.taxonomy import TAXONOMY
 
 SIZE = 128
-# Where drawing changes, raise DRAWING in kaleido/wardrobe/catalog.py too: wardrobes made before are then drawn anew.
+# If the drawing changes, increment DRAWING in kaleido/wardrobe/catalog.py too: existing wardrobes are then drawn anew.
 CHECKSUM = "162ee5c59851f1f8f4dfbaac11d7b322f60491add14f018c8a6f64c99d93716b"
 
 

@@ -54,6 +54,7 @@ class PriceRegression(Finetuning):
 
     sections = {"price_config": PriceConfig}
     answer = "estimate"
+    provides = ("embed", "estimate")
     metric_tags = ("loss/price", "error/price")
 
     def __init__(self, config: FinetuneConfig, saved: Path | None = None):

@@ -1,1 +1,1 @@
-"""The report on the paper's tables and figures, with our values beside the paper's."""
+"""Writes the paper's tables and figures with our values beside the paper's."""

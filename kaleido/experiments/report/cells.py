@@ -1,4 +1,4 @@
-"""The cells of the paper's tables: what the paper printed, and what the runs came to.
+"""Fills the cells of the paper's tables: the paper's values, and those of the runs.
 
 Every value is read from a file that a stage wrote, and the cell says which.
 """
@@ -22,16 +22,16 @@ FIGURE6, FIGURE7 = "figure6", "figure7"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell.
+    """One cell of a table.
 
     Attributes:
-        paper: What the paper printed, in its unit; None where it has nothing.
-        values: Of each seed that has it, ours in the same unit.
-        sources: Of each of these seeds, the files that the value is computed from, within the folder of runs.
-        missing: Why there is none of ours; empty where there is one.
-        planned: Whether some run is to fill it; others' models have none.
+        paper: The paper's value, in its unit; None where it has none.
+        values: Our values in the same unit, by seed.
+        sources: Files that each value is computed from, within the folder of runs, by seed.
+        missing: Reason why there is none of ours; empty where there is one.
+        planned: Whether some run is to fill it; other authors' models have none.
         relative: Change of our mean against the column's baseline, a share; None for a baseline.
-        paper_relative: The same of the paper's figures.
+        paper_relative: Change of the paper's value, likewise.
     """
 
     paper: float | None
@@ -44,22 +44,22 @@ class Cell:
 
     @property
     def mean(self) -> float | None:
-        """Over seeds."""
+        """Mean over seeds."""
         return float(np.mean(list(self.values.values()))) if self.values else None
 
     @property
     def deviation(self) -> float | None:
-        """Over seeds, of a sample; None of fewer than two."""
+        """Sample standard deviation over seeds; None of fewer than two."""
         return float(np.std(list(self.values.values()), ddof=1)) if len(self.values) > 1 else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """That holds the mean over all seeds with 95 %, by Student's t; None of fewer than two."""
+        """95 % interval of the mean over seeds, by Student's t; None of fewer than two."""
         return interval_of(list(self.values.values()))
 
 
 def interval_of(values: list[float]) -> tuple[float, float] | None:
-    """The mean's 95 % interval by Student's t; None of fewer than two values."""
+    """Computes the mean's 95 % interval by Student's t; None of fewer than two values."""
     if len(values) < 2:
         return None
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
@@ -68,7 +68,7 @@ def interval_of(values: list[float]) -> tuple[float, float] | None:
 
 
 def paired_differences(cell: Cell, other: Cell) -> dict[int, float]:
-    """By seed, of the seeds that both have."""
+    """Subtracts the values of two cells, for each seed that both have."""
     return {seed: value - other.values[seed] for seed, value in cell.values.items() if seed in other.values}
 
 
@@ -77,15 +77,15 @@ class Filled:
     """All runs, and the tables that they fill.
 
     Attributes:
-        outcomes: Of each run.
-        cells: By table, row and column.
+        outcomes: Runs and their outcomes.
+        cells: Cells by table, row and column.
     """
 
     outcomes: tuple[tuple[PlannedRun, Outcome], ...]
     cells: Mapping[str, Mapping[str, Mapping[str, Cell]]]
 
     def of(self, place: str, name: str) -> list[tuple[PlannedRun, Outcome]]:
-        """The runs that fill a column of a table, or a panel of a figure."""
+        """Selects the runs that fill a column of a table, or a panel of a figure."""
         return [(run, outcome) for run, outcome in self.outcomes if run.cells.get(place) == name]
 
 
@@ -93,7 +93,7 @@ def check_cells(experiments: Mapping[str, Mapping[str, Any]]) -> None:
     """Checks that the columns that experiments fill are the paper's.
 
     Args:
-        experiments: Of each its cells.
+        experiments: Cells of each experiment, by name.
 
     Raises:
         UserError: naming the first experiment that fills something else.
@@ -110,7 +110,7 @@ def check_cells(experiments: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def fill(ledger: Ledger) -> Filled:
-    """Reads what all runs came to, and fills the tables."""
+    """Reads the outcomes of all runs, and fills the tables."""
     check_cells({run.experiment: run.cells for run in ledger.planned})
     # Runs with the same stages are the same model: read once.
     read: dict[frozenset[Path], Outcome] = {}

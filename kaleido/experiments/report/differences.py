@@ -1,13 +1,15 @@
-"""What the figures of runs depend on, beside what the paper's depend on: nobody shall take one for the other."""
+"""Compares the conditions of the runs with the paper's, so that nobody takes one's metrics for the other's."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kaleido.experiments.experiment import DOWNSTREAM
+from kaleido.experiments.kinds import MATCHING
 from kaleido.experiments.ledger import Ledger, PlannedRun
 from kaleido.experiments.report.cells import Filled
-from kaleido.experiments.report.outcomes import Outcome
+from kaleido.experiments.report.outcomes import Outcome, kind_of
 from kaleido.experiments.report.paper import paper
 from kaleido.retrieval.ranks import CUTOFFS
 
@@ -16,14 +18,14 @@ FULL = (("table2", "Kaleido-BERT"), ("figure6", "all"))
 
 
 def differences(ledger: Ledger, filled: Filled) -> list[tuple[str, str, str]]:
-    """What it is, the paper's, and ours of the full model."""
+    """Lists conditions: name, the paper's, and that of our full model."""
     source = paper().source
     run, outcome = _full_model(filled)
     seeds = {other.seed for other, found in filled.outcomes if found.values}
     ours = _ours(run, outcome)
     counted = {0: "none yet", 1: "one, so there is no deviation"}.get(len(seeds), f"{len(seeds)}, mean ± deviation")
     return [
-        ("scale", "", f"{ledger.scale['name']}: {ledger.scale['title']}"),
+        ("preset", "", f"{ledger.preset['name']}: {ledger.preset['title']}"),
         ("data", source["data"], ours.get("data", "")),
         ("backbone", source["backbone"], ours.get("backbone", "")),
         ("saliency of the full model", "a small U-Net", ours.get("saliency", "")),
@@ -38,21 +40,21 @@ def differences(ledger: Ledger, filled: Filled) -> list[tuple[str, str, str]]:
 
 
 def warning(ledger: Ledger, filled: Filled) -> str:
-    """One line that says what these figures are not."""
+    """Writes one line that says what these metrics are not."""
     told = {what: ours for what, _, ours in differences(ledger, filled)}
     parts = [told[name] for name in ("data", "backbone", "model", "pre-training") if told[name]]
     seeds = sum(bool(found.values) for _, found in filled.outcomes)
     if not seeds:
         return "Nothing has been run yet: every cell of ours is empty."
     return (
-        f"Scale {ledger.scale['name']}, no reproduction of the paper's figures: {'; '.join(parts)}. The paper: "
+        f"Preset {ledger.preset['name']}, no reproduction of the paper's metrics: {'; '.join(parts)}. The paper: "
         f"{paper().source['data']}; {paper().source['backbone']}; {paper().source['model']}; "
         f"{paper().source['training']}."
     )
 
 
 def _full_model(filled: Filled) -> tuple[PlannedRun | None, Outcome]:
-    """The full model's run that is furthest, or any other's."""
+    """Finds the full model's run with the most stages done, or any other's."""
     candidates = [pair for place, name in FULL for pair in filled.of(place, name)] or list(filled.outcomes)
     return max(candidates, key=lambda pair: len(pair[1].stages), default=(None, Outcome()))
 
@@ -61,7 +63,7 @@ def _ours(run: PlannedRun | None, outcome: Outcome) -> dict[str, str]:
     found: dict[str, str] = {}
     if run is None:
         return found
-    kinds = {kind.split("_")[0]: kind for kind in outcome.stages}
+    kinds = {kind_of(name): name for name in outcome.stages}
     settings = {kind: outcome.stages[full][0].get("settings", {}) for kind, full in kinds.items()}
     if "records" in kinds:
         found |= _of_records(run.stages[kinds["records"]] / "records" / "metadata.json")
@@ -73,12 +75,12 @@ def _ours(run: PlannedRun | None, outcome: Outcome) -> dict[str, str]:
     elif "import" in kinds:
         found["model"] = _of_model(run.stages["import"] / "model" / "config.json")
         found["pretraining"] = "the released checkpoint"
-    tuned = {kind: _length(settings[kind]) for kind in ("category", "subcategory", "caption") if kind in settings}
+    tuned = {kind: _length(settings[kind]) for kind in DOWNSTREAM if kind in settings and kind != "retrieve"}
     if tuned:
         same = len(set(tuned.values())) == 1
         found["finetuning"] = next(iter(tuned.values())) if same else "; ".join(f"{k}: {v}" for k, v in tuned.items())
     if "retrieve" in settings:
-        found["retrieval"] = _protocol(settings["retrieve"], "matching" in settings)
+        found["retrieval"] = _protocol(settings["retrieve"], MATCHING in settings)
     if "caption" in settings:
         found["captions"] = settings["caption"].get("caption_config.decoder", "")
     environments = [done.get("environment", {}) for _, done in outcome.stages.values()]
@@ -101,7 +103,7 @@ def _of_records(path: Path) -> dict[str, str]:
 
 
 def _of_model(path: Path) -> str:
-    model = _json(path).get("model", {})
+    model = _json(path).get("architecture", {})
     return f"{model.get('num_layers')} layers, {model.get('hidden_size')} wide" if model else ""
 
 
@@ -134,4 +136,4 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
-        return {}  # left away since; the figures themselves are read elsewhere
+        return {}  # removed since; the metrics themselves are read elsewhere

@@ -1,4 +1,4 @@
-"""A report as headings, paragraphs, tables and pictures, told once and written as Markdown or as one HTML page."""
+"""Writes a report of headings, paragraphs, tables and pictures as Markdown or as one HTML page."""
 
 import base64
 import html
@@ -27,7 +27,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some sentences; `note` is one that nobody should miss."""
+    """Some sentences; a `note` stands out."""
 
     text: str
     note: bool = False
@@ -41,7 +41,7 @@ class Rows:
         header: Names of the columns.
         rows: Texts of the cells.
         text_columns: Numbers of the columns that hold words and not numbers.
-        muted: Numbers of the rows that are the paper's.
+        muted: Numbers of the rows that are shown in grey.
     """
 
     header: tuple[str, ...]
@@ -52,7 +52,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture, with its name as a file and what it shows."""
+    """A picture, with its file name and a description."""
 
     name: str
     png: bytes = field(repr=False)
@@ -63,12 +63,12 @@ Block = Heading | Paragraph | Rows | Picture
 
 
 def markdown(blocks: list[Block]) -> str:
-    """The report as Markdown; pictures lie beside it under their names."""
+    """Writes the report as Markdown; pictures are files beside it, under their names."""
     return "\n\n".join(map(_markdown, blocks)) + "\n"
 
 
 def page(blocks: list[Block]) -> str:
-    """The report as a page that needs no other file."""
+    """Writes the report as a page that needs no other file."""
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     body = "\n".join(map(_html, blocks))
     return (
@@ -113,6 +113,6 @@ def _html(block: Block) -> str:
 
 
 def _inline(text: str) -> str:
-    """HTML of a text with `code` and **bold** in it."""
+    """Converts a text with `code` and **bold** in it to HTML."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
     return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)

@@ -1,4 +1,4 @@
-"""Whether the paper's orderings hold here: differences between models that were trained from the same seeds."""
+"""Tests the paper's orderings: differences between our models that were trained from the same seeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Claim:
     """An ordering that the paper reports.
 
     Attributes:
-        text: In words.
+        text: The claim in words.
         better: Column of table 4.
-        worse: The one that it is compared with.
-        above: Whether the first is claimed to be above the second; otherwise to be no better.
+        worse: Column that it is compared with.
+        above: Whether the claim is that the first is above the second, or that it is no better.
     """
 
     text: str
@@ -43,12 +43,12 @@ class Finding:
     """One claim, measured by one sum.
 
     Attributes:
-        claim: Which.
+        claim: The claim.
         measure: `SumR`, `SumCLS` or `SumCAP`.
-        paper: Difference of the paper's figures, in percent points.
-        differences: Ours, by seed; only seeds that both models have.
+        paper: Difference of the paper's values, in percent points.
+        differences: Our differences by seed; only seeds that both models have.
         verdict: `HOLDS`, `DOES_NOT` or `UNKNOWN`.
-        reason: Of an unknown verdict, and empty otherwise.
+        reason: Reason of an unknown verdict; empty otherwise.
     """
 
     claim: Claim
@@ -60,17 +60,17 @@ class Finding:
 
     @property
     def mean(self) -> float | None:
-        """Of the differences."""
+        """Mean of the differences."""
         return float(np.mean(list(self.differences.values()))) if self.differences else None
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """That holds the mean difference with 95 %, by Student's t over seeds; None of fewer than two."""
+        """95 % interval of the mean difference, by Student's t over seeds; None of fewer than two."""
         return interval_of(list(self.differences.values()))
 
 
 def findings(filled: Filled) -> list[Finding]:
-    """All claims by all sums."""
+    """Measures all claims by all sums."""
     table, found = paper().tables[TABLE], []
     for claim in CLAIMS:
         for measure in SUMS:

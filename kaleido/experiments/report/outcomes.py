@@ -1,37 +1,51 @@
-"""What one run came to: the values of the paper's rows, the training curves, and what they depend on."""
+"""Reads the outcome of a run: values of the paper's rows, training curves, and what they depend on."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kaleido.app.logs import read_metrics
 from kaleido.errors import UserError
+from kaleido.experiments.kinds import MATCHING
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, STAGE_FILE, PlannedRun, read_note
-from kaleido.experiments.report.paper import CAPTION, RECALLS, RECOGNITION, SUMS, total
+from kaleido.experiments.report.paper import CAPTION, RECALLS, RECOGNITION, SHARES, SUMS, total
+from kaleido.retrieval.ranks import CUTOFFS
 
 NO_RUN, FAILED, UNDER_WAY = "no run", "failed", "not finished"
-_BEFORE = ("catalog", "import", "records", "pretrain", "matching")
+_BEFORE = ("catalog", "import", "records", "pretrain", MATCHING)
 DIRECTIONS = {"i2t": "ITR", "t2i": "TIR"}
+
+_TASKS: Mapping[str, Mapping[str, str]] = {
+    "category": dict(zip(RECOGNITION[:2], ("accuracy", "macro_f1"))),
+    "subcategory": dict(zip(RECOGNITION[2:], ("accuracy", "macro_f1"))),
+    "caption": {row: row for row in CAPTION},
+}
+"""The metric of each of the paper's rows, by fine-tuned task."""
+
+_ROWS = {"retrieve": RECALLS, **_TASKS}
+"""The paper's rows by kind of stage."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run came to.
+    """The outcome of one run.
 
     Attributes:
-        values: By row of the paper's tables, in the paper's unit; rows without a value are left out.
-        sources: Of each value, the files it is computed from, within the folder of runs: figures first, then what
-            they can be recomputed from.
-        missing: Of each other row, why.
-        points: Of pre-training, as `metrics.jsonl` has them.
-        stages: Of each kind that is done, what it depends on (`stage.json`) and what it took (`done.json`).
+        values: Values by row of the paper's tables, in the paper's unit; rows without a value are left out.
+        sources: Files that each value is computed from, within the folder of runs: metrics first, then what they can
+            be recomputed from.
+        missing: Reason why there is no value, by row.
+        others: Metrics of the tasks that the paper does not have, by task.
+        points: Points of pre-training, as in `metrics.jsonl`.
+        stages: For each stage that is done, what it depends on (`stage.json`) and what it took (`done.json`).
     """
 
     values: dict[str, float] = field(default_factory=dict)
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    others: dict[str, dict[str, float]] = field(default_factory=dict)
     points: list[dict[str, float]] = field(default_factory=list)
     stages: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
 
@@ -40,22 +54,27 @@ def outcome_of(run: PlannedRun, runs: Path) -> Outcome:
     """Reads what a run's stages wrote.
 
     Args:
-        run: Which.
+        run: Planned run.
         runs: Folder of the runs.
 
     Raises:
         UserError: if a stage is done and one of its files is missing or damaged.
     """
     found = Outcome()
-    for kind, folder in run.stages.items():
+    for name, folder in run.stages.items():
         if (done := read_note(folder, DONE_FILE)) is not None:
-            found.stages[kind] = (read_note(folder, STAGE_FILE) or {}, done)
-    for kind, (rows, read) in _READERS.items():
-        names = [name for name in run.stages if name.split("_")[0] == kind]
-        for name in names:
-            if name in found.stages:
-                _try(read, run.stages[name], runs, found)
-        state = _state(run, names, found)
+            found.stages[name] = (read_note(folder, STAGE_FILE) or {}, done)
+            try:
+                if kind_of(name) == "retrieve":
+                    _read_retrieval(folder, done, runs, found)
+                elif kind_of(name) not in _BEFORE:
+                    _read_task(name, folder, done, runs, found)
+            except (AttributeError, KeyError, TypeError, IndexError) as error:
+                raise UserError(
+                    f"{folder}: its metrics are damaged ({error!r:.100}); remove it to make it again"
+                ) from None
+    for kind, rows in _ROWS.items():
+        state = _state(run, [name for name in run.stages if kind_of(name) == kind], found)
         for row in rows:
             if row not in found.values:
                 found.missing.setdefault(row, state)
@@ -66,16 +85,14 @@ def outcome_of(run: PlannedRun, runs: Path) -> Outcome:
     return found
 
 
-def _try(read: Callable[[Path, Path, Outcome], None], folder: Path, runs: Path, found: Outcome) -> None:
-    try:
-        read(folder, runs, found)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: its figures are damaged ({error!r:.100}); remove it to make it again") from None
+def kind_of(name: str) -> str:
+    """Tells the kind of a stage by its name in a run."""
+    return name.partition("/")[0]
 
 
 def _state(run: PlannedRun, names: list[str], found: Outcome) -> str:
-    """Why there is nothing of some stages: they failed or one before them, or are being made, or wait."""
-    before = [name for name in run.stages if name.split("_")[0] in _BEFORE]
+    """Tells why some stages have no result: they or one before them failed, or they are not finished or not begun."""
+    before = [name for name in run.stages if kind_of(name) in _BEFORE]
     open_ones = [run.stages[name] for name in (*names, *before) if names and name not in found.stages]
     if any((folder / FAILED_FILE).is_file() for folder in open_ones):
         return FAILED
@@ -84,43 +101,30 @@ def _state(run: PlannedRun, names: list[str], found: Outcome) -> str:
     return NO_RUN
 
 
-def _recognition(prefix: str) -> Callable[[Path, Path, Outcome], None]:
-    def read(folder: Path, runs: Path, found: Outcome) -> None:
-        path = _only(folder, "recognition-*.json")
-        split = path.stem.removeprefix("recognition-")
-        sources = _within(runs, path, folder / "run" / f"predictions-{split}.csv")
-        metrics = _json(path)["metrics"]
-        _set(found, f"{prefix} ACC", 100 * metrics["accuracy"], sources)
-        _set(found, f"{prefix} macro-F", metrics["macro_f1"], sources)
-
-    return read
-
-
-def _captions(folder: Path, runs: Path, found: Outcome) -> None:
-    path = _only(folder, "captions-*.json")
-    sources = _within(runs, path, path.with_suffix(".jsonl"))
-    metrics = _json(path)["metrics"]
-    for row in CAPTION:
-        if metrics[row] is None:
+def _read_task(kind: str, folder: Path, done: Mapping[str, Any], runs: Path, found: Outcome) -> None:
+    """Reads the metrics of a fine-tuned task from the first of its results that has any."""
+    paths = [folder / name for name in done["results"]]
+    contents = (_json(path) for path in paths if path.suffix == ".json")
+    metrics = next((content["metrics"] for content in contents if "metrics" in content), None)
+    if metrics is None:
+        raise KeyError("metrics")
+    sources = tuple(path.relative_to(runs).as_posix() for path in paths)
+    if kind not in _TASKS:
+        found.others[kind] = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        return
+    for row, name in _TASKS[kind].items():
+        if metrics[name] is None:
             found.missing[row] = "no Java runtime"
         else:
-            _set(found, row, 100 * metrics[row], sources)
+            _set(found, row, metrics[name] if row in SHARES else 100 * metrics[name], sources)
 
 
-def _retrieval(folder: Path, runs: Path, found: Outcome) -> None:
-    path = _only(folder, "retrieval-*.json")
-    sources = _within(runs, path, path.with_name(f"{path.stem}-scores.npz"))
-    for direction, figures in _json(path)["directions"].items():
-        for k in (1, 5, 10):
-            _set(found, f"{DIRECTIONS[direction]} R@{k}", 100 * figures[f"R@{k}"]["value"], sources)
-
-
-_READERS: Mapping[str, tuple[tuple[str, ...], Callable[[Path, Path, Outcome], None]]] = {
-    "retrieve": (RECALLS, _retrieval),
-    "category": (RECOGNITION[:2], _recognition("CR")),
-    "subcategory": (RECOGNITION[2:], _recognition("SUB")),
-    "caption": (CAPTION, _captions),
-}
+def _read_retrieval(folder: Path, done: Mapping[str, Any], runs: Path, found: Outcome) -> None:
+    paths = [folder / name for name in done["results"]]
+    sources = tuple(path.relative_to(runs).as_posix() for path in paths)
+    for direction, metrics in _json(paths[0])["directions"].items():
+        for k in CUTOFFS:
+            _set(found, f"{DIRECTIONS[direction]} R@{k}", 100 * metrics[f"R@{k}"]["value"], sources)
 
 
 def _add_sum(found: Outcome, name: str) -> None:
@@ -136,22 +140,8 @@ def _set(found: Outcome, row: str, value: float, sources: tuple[str, ...]) -> No
     found.values[row], found.sources[row] = value, sources
 
 
-def _only(folder: Path, pattern: str) -> Path:
-    paths = sorted((folder / "run").glob(pattern))
-    if len(paths) != 1:
-        raise UserError(
-            f"{folder / 'run'}: a finished stage has one {pattern}; remove {folder} to make it again. "
-            f"Received: {len(paths)}"
-        )
-    return paths[0]
-
-
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); remove {path.parents[1]} to make it again") from None
-
-
-def _within(runs: Path, *paths: Path) -> tuple[str, ...]:
-    return tuple(path.relative_to(runs).as_posix() for path in paths)

@@ -1,4 +1,4 @@
-"""The paper's figures (Tables 2 to 4, Figure 7), from `paper.yaml`, which names their source."""
+"""Reads the paper's metrics (Tables 2 to 4, Figure 7) from `paper.yaml`, which names their source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ RECALLS = tuple(f"{task} R@{k}" for task in ("ITR", "TIR") for k in (1, 5, 10))
 RECOGNITION = ("CR ACC", "CR macro-F", "SUB ACC", "SUB macro-F")
 CAPTION = ("Bleu-4", "METEOR", "ROUGE-L", "CIDEr")
 SUMS: Mapping[str, tuple[str, ...]] = {"SumR": RECALLS, "SumCLS": RECOGNITION, "SumCAP": CAPTION}
-"""What each sum adds up, in percent."""
+"""Rows that each sum adds up, in percent."""
 
 SHARES = ("CR macro-F", "SUB macro-F")
 """Rows in 0..1; all others are in percent."""
 
 DIGITS = {row: 2 for row in (*RECALLS, "SumR", "CR ACC", "SUB ACC", "SumCLS")}
 DIGITS |= dict.fromkeys(SHARES, 3) | dict.fromkeys((*CAPTION, "SumCAP"), 1)
-"""Digits after the point that a row is shown with."""
+"""Digits after the decimal point, by row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Table:
 
     Attributes:
         name: `table2`, `table3` or `table4`.
-        title: As a heading.
+        title: Heading.
         columns: Names of the models.
-        rows: Of each row its figures, column by column; None where the paper has none.
-        groups: Columns that are compared with each other, by name; the first is what the others are related to.
+        rows: Values of each row, column by column; None where the paper has none.
+        groups: Columns that are compared with each other, by name; the first is the baseline of the others.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Table:
     groups: Mapping[str, tuple[str, ...]]
 
     def value(self, row: str, column: str) -> float | None:
-        """One figure."""
+        """Gives one value."""
         return self.rows[row][self.columns.index(column)]
 
     def baseline(self, column: str) -> str | None:
-        """The column that a column is related to; None for such a column itself and outside groups."""
+        """Gives the baseline of a column; None for a baseline itself and outside groups."""
         for columns in self.groups.values():
             if column in columns[1:]:
                 return columns[0]
@@ -56,14 +56,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What the paper printed.
+    """The paper's metrics.
 
     Attributes:
         source: Title, venue, pages; data, backbone, model, training.
-        tables: By name.
-        exceptions: Figures that are not those of the same model elsewhere, each with its reason.
+        tables: Tables by name.
+        exceptions: Values that differ from those of the same model elsewhere, each with its reason.
         same_model: `TABLE/COLUMN` of the full model.
-        panels: Of Figure 7.
+        panels: Panels of Figure 7.
         final: Values at the end of Figure 7's last panel, by task.
     """
 
@@ -77,7 +77,7 @@ class Paper:
 
 @cache
 def paper() -> Paper:
-    """The paper's figures."""
+    """Reads the paper's metrics."""
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     tables = {
         name: Table(
@@ -101,10 +101,10 @@ def paper() -> Paper:
 
 
 def total(values: Mapping[str, float | None], name: str) -> float | None:
-    """A sum in percent from the rows that it adds up; None where one is missing.
+    """Adds up a sum in percent from its rows; None where one is missing.
 
     Args:
-        values: By row.
+        values: Values by row.
         name: `SumR`, `SumCLS` or `SumCAP`.
     """
     parts = [values.get(row) for row in SUMS[name]]

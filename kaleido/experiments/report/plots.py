@@ -1,4 +1,4 @@
-"""The paper's Figures 6 and 7 from our runs, and the ablations as bars."""
+"""Draws the paper's Figures 6 and 7 from our runs, and the ablations as bars."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -15,7 +15,7 @@ OURS, PAPER = "#4a7fb5", "#9aa1ad"
 
 
 def figure6(filled: Filled) -> bytes:
-    """Validation loss of the five kaleido tasks and the total, over the steps: one line a seed, and their mean."""
+    """Draws the validation loss of the five kaleido tasks and the total over steps: a line a seed, and their mean."""
     figure, panels = _panels(2, 3, (13, 7))
     runs = [outcome.points for _, outcome in filled.of(FIGURE6, "all")]
     for panel, task in zip(panels, (*KALEIDO_TASKS, "total")):
@@ -29,7 +29,7 @@ def figure6(filled: Filled) -> bytes:
 
 
 def figure7(filled: Filled) -> bytes:
-    """Accuracies, and divergences of the reconstructing tasks (dashed), of each single-task run and of all."""
+    """Draws accuracies, and divergences of the reconstructing tasks (dashed), of each single-task run and of all."""
     figure, panels = _panels(2, 3, (13, 7.5))
     known = {}
     for panel, name in zip(panels, paper().panels):
@@ -52,7 +52,7 @@ def figure7(filled: Filled) -> bytes:
 
 
 def ablations(filled: Filled) -> bytes:
-    """The sums of Table 4 against the first column of their group, in points: ours and the paper's.
+    """Draws the sums of Table 4 against the first column of their group, in points: ours and the paper's.
 
     Ours are paired by seed, with 95 % intervals.
     """
@@ -87,19 +87,19 @@ def ablations(filled: Filled) -> bytes:
 
 
 def figure7_tag(task: str) -> str:
-    """The point of a training log that Figure 7 shows of a task."""
+    """Names the value in a training log that Figure 7 shows of a task."""
     return f"validation/{'accuracy' if task in CLASSIFICATION_TASKS else 'loss'}/{task}"
 
 
 def curve(points: Sequence[Mapping[str, float]], tag: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of the points that have a tag."""
+    """Selects steps and values of the points that have a tag."""
     found = [(point["step"], point[tag]) for point in points if tag in point]
     steps, values = zip(*found) if found else ((), ())
     return np.array(steps), np.array(values)
 
 
 def mean_curve(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean over the steps that all lines have."""
+    """Averages lines over the steps that all of them have."""
     steps = lines[0][0]
     for other, _ in lines[1:]:
         steps = np.intersect1d(steps, other)

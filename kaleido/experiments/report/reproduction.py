@@ -1,4 +1,4 @@
-"""The report on the paper's tables and figures, ours beside theirs."""
+"""Writes the report: the paper's tables and figures, ours beside theirs."""
 
 import json
 from pathlib import Path
@@ -17,19 +17,19 @@ from kaleido.experiments.report.paper import paper
 from kaleido.experiments.report.plots import ablations, curve, figure6, figure7, figure7_tag
 from kaleido.experiments.report.tables import table_csv, table_latex, table_rows
 
-FORMAT = "kaleido report 1"
+FORMAT = "kaleido report 2"
 PAGE, TEXT, DATA = "report.html", "report.md", "report.json"
 
 
 def write_report(runs: Path, directory: Path) -> str:
-    """Writes `report.md`, `.html` and `.json`, and of each table `.csv` and `.tex`.
+    """Writes `report.md`, `.html` and `.json`, and each table as `.csv` and `.tex`.
 
     Args:
         runs: Folder that `experiments` wrote.
-        directory: Where the report goes.
+        directory: Folder of the report.
 
     Returns:
-        How much of it is filled, in a line.
+        A line that says how much of it is filled.
 
     Raises:
         UserError: if there are no such runs, or a file of theirs is damaged.
@@ -55,7 +55,7 @@ def write_report(runs: Path, directory: Path) -> str:
 
 
 def report_blocks(ledger: Ledger, filled: Filled, found: list[Finding]) -> list[Block]:
-    """The report, part by part."""
+    """Puts the report together, part by part."""
     source = paper().source
     blocks: list[Block] = [
         Heading("The paper's tables and figures, ours beside theirs", 1),
@@ -93,19 +93,25 @@ def report_blocks(ledger: Ledger, filled: Filled, found: list[Finding]) -> list[
         Paragraph("Dotted: what the paper's last panel ends with, read off its figure."),
         _final_rows(filled),
     ]
+    if others := _other_rows(filled):
+        blocks += [
+            Heading("Tasks that the paper does not have"),
+            Rows(("experiment", "task", "metric", "ours"), others, (0, 1, 2)),
+        ]
     return blocks
 
 
 def report_data(ledger: Ledger, filled: Filled, found: list[Finding]) -> dict[str, Any]:
-    """Everything in JSON types: every cell with its values by seed and the files that they come from."""
+    """Gives everything in JSON types: every cell with its values by seed and the files that they come from."""
     return {
         "format": FORMAT,
-        "scale": dict(ledger.scale),
+        "preset": dict(ledger.preset),
         "differences": [dict(zip(("what", "paper", "ours"), row)) for row in differences(ledger, filled)],
         "tables": {
             table: {row: {column: _cell_data(cell) for column, cell in cells.items()} for row, cells in rows.items()}
             for table, rows in filled.cells.items()
         },
+        "others": [dict(zip(("experiment", "task", "metric", "ours"), row)) for row in _other_rows(filled)],
         "findings": [
             {
                 "claim": finding.claim.text,
@@ -176,6 +182,20 @@ def _final_rows(filled: Filled) -> Rows:
         kind = "divergence" if task in RECONSTRUCTION_TASKS else "accuracy"
         rows.append((task, kind, f"about {paper().final[task]}", ours))
     return Rows(("at the end of the panel all", "", "paper", "ours"), tuple(rows), (0, 1))
+
+
+def _other_rows(filled: Filled) -> tuple[tuple[str, ...], ...]:
+    """Lists the metrics of other tasks: mean ± deviation over seeds."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for run, outcome in filled.outcomes:
+        for task, metrics in outcome.others.items():
+            for name, value in metrics.items():
+                found.setdefault((run.experiment, task, name), []).append(value)
+    rows = []
+    for key, values in found.items():
+        deviation = f" ± {np.std(values, ddof=1):.4g}" if len(values) > 1 else ""
+        rows.append((*key, f"{np.mean(values):.4g}{deviation}"))
+    return tuple(rows)
 
 
 def _every_cell(filled: Filled) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""The paper's tables with ours beside them: for people, for LaTeX, and as CSV."""
+"""Writes the paper's tables with our values beside theirs: for people, for LaTeX, and as CSV."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ CSV_HEADER = (
 
 
 def table_rows(table: Table, cells: Cells) -> Rows:
-    """Two lines a row: the paper's, and ours. Sums have their change against the column's baseline in brackets."""
+    """Makes two lines a row, the paper's and ours; sums have their change against the baseline in brackets."""
     lines = []
     for row, by_column in cells.items():
         digits, is_sum = DIGITS[row], row in SUMS
@@ -27,7 +27,7 @@ def table_rows(table: Table, cells: Cells) -> Rows:
 
 
 def table_csv(cells: Cells) -> str:
-    """One line a cell, in the row's unit; changes are shares, `low` and `high` the 95 % interval of the mean."""
+    """Writes one line a cell, in the row's unit; changes are shares, `low` and `high` the 95 % interval of the mean."""
     text = io.StringIO(newline="")
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(CSV_HEADER)
@@ -42,12 +42,12 @@ def table_csv(cells: Cells) -> str:
 
 
 def table_latex(table: Table, cells: Cells, note: str) -> str:
-    """A `table` with booktabs' lines.
+    """Writes a LaTeX `table` with booktabs' lines.
 
     Args:
-        table: Whose title and columns.
-        cells: Of its rows and columns.
-        note: What differs from the paper, for the caption.
+        table: Title and columns.
+        cells: Cells by row and column.
+        note: Differences from the paper, for the caption.
     """
     rows = table_rows(table, cells)
     lines = []
@@ -67,7 +67,7 @@ def table_latex(table: Table, cells: Cells, note: str) -> str:
     return (
         "% needs \\usepackage{booktabs,graphicx}\n"
         "\\begin{table*}\n\\centering\n"
-        f"\\caption{{{_escaped(table.title)}, the paper's figures and ours. {_escaped(note)}}}\n"
+        f"\\caption{{{_escaped(table.title)}, the paper's metrics and ours. {_escaped(note)}}}\n"
         f"\\label{{tab:{table.name}}}\n\\resizebox{{\\textwidth}}{{!}}{{%\n"
         f"\\begin{{tabular}}{{ll{'r' * len(table.columns)}}}\n\\toprule\n{groups}"
         f"{' & '.join(map(_escaped, rows.header))} \\\\\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"

@@ -42,6 +42,7 @@ class Captioning(Finetuning):
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
     free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
+    answer = None
     provides = (EMBED, "caption")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
 

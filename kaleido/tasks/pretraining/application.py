@@ -1,5 +1,6 @@
 """Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kaleido.app.cluster import read_cluster
 from kaleido.app.config import PretrainConfig
 from kaleido.app.model_folder import load_weights
-from kaleido.app.records_application import RecordsApplication
+from kaleido.app.records_application import METRICS_FILE, RecordsApplication
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
 from kaleido.app.signatures import EMBED, MATCH
@@ -84,7 +85,10 @@ class Pretraining(PretrainingTasks, RecordsApplication):
 
     def evaluate(self) -> Result:
         metrics = self._known_metrics() or self.run_evaluate()
-        return Result(metrics, pretraining_table(metrics))
+        # A run has its `metrics.json` already.
+        content = {"task": self.task, "split": self.config.evaluate_config.split, "metrics": metrics}
+        files = {METRICS_FILE: json.dumps(content, indent=1).encode() + b"\n"} if self.saved else {}
+        return Result(metrics, pretraining_table(metrics), files)
 
     @classmethod
     def result_files(cls, config: PretrainConfig) -> tuple[str, ...]:

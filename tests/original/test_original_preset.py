@@ -1,4 +1,4 @@
-"""The released model on the released files, as one scale of the experiments; files written here in their layout."""
+"""The released model on the released files, as one preset of the experiments; files written here in their layout."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def recognition_columns(rows: int, feature_size: int, seed: int) -> dict:
     return columns
 
 
-def write_scale(folder: Path, checkpoint: Path, vocabulary: Path, feature_size: int, vocabulary_size: int) -> Path:
+def write_preset(folder: Path, checkpoint: Path, vocabulary: Path, feature_size: int, vocabulary_size: int) -> Path:
     files = {"checkpoint": str(checkpoint), "vocabulary": str(vocabulary)}
     for direction in ("i2t", "t2i"):
         columns = retrieval_columns(direction, feature_size, vocabulary_size)
@@ -65,7 +65,7 @@ def write_scale(folder: Path, checkpoint: Path, vocabulary: Path, feature_size: 
         files[split] = str(folder / f"{name}*")
     training = {"batch_size": 4, "steps": 2, "tensorboard": False, "save_every": 100}
     training["optimizer_config"] = {"name": "adam", "weight_decay": 0.0, "original": True}
-    scale = {
+    preset = {
         "title": "the original's layout",
         "kind": "original",
         "share_process": True,
@@ -73,13 +73,13 @@ def write_scale(folder: Path, checkpoint: Path, vocabulary: Path, feature_size: 
         "finetune": {"train_config": training, "evaluate_config": {"split": "validation"}},
         "retrieve": {"resamples": 10},
     }
-    (folder / "tried.yaml").write_text(yaml.safe_dump(scale))
+    (folder / "tried.yaml").write_text(yaml.safe_dump(preset))
     return folder / "tried.yaml"
 
 
-def fill(scale: Path, folder: Path, capsys) -> dict:
+def fill(preset: Path, folder: Path, capsys) -> dict:
     runs = folder / "runs"
-    command = ["experiments", str(scale), "--out", str(runs)]
+    command = ["experiments", str(preset), "--out", str(runs)]
     assert main(command) == 0
     assert "all 8 stages are in" in capsys.readouterr().out
     assert main(command) == 0
@@ -122,8 +122,8 @@ def test_files_in_the_originals_layout(tmp_path, capsys):
     save_original(KaleidoBert(config), tmp_path / "kaleidobert.ckpt-7")
     (tmp_path / "config.json").write_text(json.dumps({"num_attention_heads": 2}))
     vocabulary = write_vocabulary(tmp_path / "vocab.txt")
-    scale = write_scale(tmp_path, tmp_path / "kaleidobert.ckpt-7", vocabulary, 4, VOCABULARY_SIZE)
-    data = fill(scale, tmp_path, capsys)
+    preset = write_preset(tmp_path, tmp_path / "kaleidobert.ckpt-7", vocabulary, 4, VOCABULARY_SIZE)
+    data = fill(preset, tmp_path, capsys)
     found = OriginalCheckpoint(tmp_path / "kaleidobert.ckpt-7")
     model = KaleidoBert(found.model_config())
     found.load_into(model)
@@ -138,8 +138,8 @@ def test_the_reference_checkpoint(tmp_path, capsys):
     vocabulary = tmp_path / "vocab.txt"
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(2995))]
     vocabulary.write_text("\n".join(pieces) + "\n")
-    scale = write_scale(tmp_path, REFERENCE / "kaleidobert.ckpt-50683", vocabulary, 96, VOCABULARY_SIZE)
-    fill(scale, tmp_path, capsys)
+    preset = write_preset(tmp_path, REFERENCE / "kaleidobert.ckpt-50683", vocabulary, 96, VOCABULARY_SIZE)
+    fill(preset, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(

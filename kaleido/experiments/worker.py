@@ -1,11 +1,12 @@
 """Makes the stages of experiments, one after another, for `kaleido/experiments/runner.py`, which starts it.
 
 It reads one JSON object a line from standard input and answers with one on standard output. What the commands print
-goes into the stage's `log.txt`. When its input ends, the one who asked is gone: it saves what it has and leaves.
+goes into the stage's `log.txt`. When its input ends, the runner is gone: it saves what it has and ends.
 """
 
 import fcntl
 import gc
+import importlib
 import json
 import os
 import queue
@@ -23,7 +24,6 @@ from typing import Any
 
 import yaml
 
-from kaleido.__main__ import main as run_verb
 from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
 from kaleido.interruption import ignore_termination, obey_termination
@@ -70,7 +70,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[str | None]:
-    """Gives None with the lock, else who has it. The system takes it from whoever ends, in whatever way."""
+    """Gives None with the lock, else who has it. The system takes it back when the process ends, in whatever way."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
         try:
@@ -94,13 +94,13 @@ def _make(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         for command in request["commands"]:
             arguments = list(command["arguments"])
             if command["config"] is not None:
-                path = folder / f"{command['verb']}.yaml"
+                path = folder / f"{command['subcommand']}.yaml"
                 write_atomically(path, yaml.safe_dump(command["config"], sort_keys=False).encode())
                 arguments += ["--config", str(path)]
-            print(f"\n$ python -m kaleido {' '.join([command['verb'], *arguments])}", flush=True)
+            print(f"\n$ kaleido {' '.join([command['subcommand'], *arguments])}", flush=True)
             started = time.monotonic()
-            code = _run(command["verb"], arguments)
-            took[command["verb"]] = round(time.monotonic() - started, 2)
+            code = _run(command["subcommand"], arguments)
+            took[command["subcommand"]] = round(time.monotonic() - started, 2)
             if code:
                 break
         absent = [] if code else [name for name in request["results"] if not (folder / name).is_file()]
@@ -110,18 +110,19 @@ def _make(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     seconds = round(time.monotonic() - begun, 2)
     if code:
         if code < 128:
-            _note(folder / FAILED_FILE, {"code": code, "verb": command["verb"], "log": LOG_FILE})
-        return {"code": code, "seconds": seconds, "verb": command["verb"]}
-    done = {key: request[key] for key in ("kind", "label", "unit", "units")}
-    _note(folder / DONE_FILE, {**done, "seconds": seconds, "verbs": took, "environment": _environment()})
+            _note(folder / FAILED_FILE, {"code": code, "subcommand": command["subcommand"], "log": LOG_FILE})
+        return {"code": code, "seconds": seconds, "subcommand": command["subcommand"]}
+    done = {key: request[key] for key in ("kind", "label", "unit", "units", "results")}
+    _note(folder / DONE_FILE, {**done, "seconds": seconds, "subcommands": took, "environment": _environment()})
     for name in request["passing"]:
         shutil.rmtree(folder / name, ignore_errors=True)
     return {"code": 0, "seconds": seconds}
 
 
-def _run(verb: str, arguments: list[str]) -> int:
+def _run(subcommand: str, arguments: list[str]) -> int:
     try:
-        code = run_verb([verb, *arguments])
+        # By name: the command line knows the experiments, not the other way round.
+        code = importlib.import_module("kaleido.__main__").main([subcommand, *arguments])
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else FAILED
     except Exception:
@@ -134,7 +135,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
 @contextmanager
 def _output_to(descriptor: int) -> Iterator[None]:
-    """Whatever this process and its children print, libraries in C included."""
+    """Redirects whatever this process and its children print, libraries in C included."""
     kept = [(number, os.dup(number)) for number in (1, 2)]
     for number, _ in kept:
         os.dup2(descriptor, number)
@@ -153,7 +154,7 @@ def _note(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _environment() -> dict[str, Any]:
-    """What computed it; only what is loaded anyway is asked."""
+    """Describes the machine; only what is loaded anyway is asked."""
     found: dict[str, Any] = {}
     if keras := sys.modules.get("keras"):
         from kaleido.bench.machine import accelerators, device, environment
@@ -163,7 +164,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _forget() -> None:
-    """Leaves the next stage a process as it was found: names begin to count anew, in float32."""
+    """Resets the process for the next stage: names begin to count anew, in float32."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
         keras.config.set_dtype_policy("float32")

@@ -1,4 +1,4 @@
-"""The script from nothing to the report, every cell filled; minutes."""
+"""The script from scratch to the report, every cell filled; minutes."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def checkout(tmp_path):
     for name in ("scripts", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
-    shutil.copy(ROOT / "setup.py", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -42,7 +42,7 @@ def test_the_script_passes_on_what_it_is_told(checkout, tmp_path):
     done = subprocess.run(script(checkout, "--dry-run", "--only", "akpm_b"), cwd="/", capture_output=True, text=True)
     assert done.returncode == 0 and "1 runs, 1 of them different" in done.stdout
     done = subprocess.run(script(checkout, "nothing"), cwd="/", capture_output=True, text=True)
-    assert done.returncode == 2 and "no such scale" in done.stderr and not (checkout / "runs").exists()
+    assert done.returncode == 2 and "no such preset" in done.stderr and not (checkout / "runs").exists()
 
 
 @pytest.mark.tables

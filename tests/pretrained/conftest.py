@@ -1,0 +1,1 @@
+from model_fixtures import model_folders, photo_files  # noqa: F401

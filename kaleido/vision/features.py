@@ -1,4 +1,4 @@
-"""Photos -> their features: decoding and cropping in parallel, encoding in full batches across photos."""
+"""Extraction of features from photos: decoding and cropping in parallel, encoding in full batches across photos."""
 
 import os
 from collections import deque
@@ -17,22 +17,22 @@ from kaleido.vision.product import cell_mask, encode_product
 from kaleido.vision.saliency import Saliency, box_of
 
 Item = tuple[str, Callable[[], bytes | np.ndarray]]
-"""A photo's key, and what reads it: an encoded picture or uint8 [H, W, 3]."""
+"""A photo's key, and the function that reads it: an encoded picture or uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFeatures:
-    """What is known of a photo once it is encoded.
+    """The features of a photo, and where its product was found.
 
     Attributes:
-        key: The item's.
+        key: Key of the item.
         features: float16 [74, D], in the layout of `kaleido.vision.crops`.
         positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
         box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
-        product: What is in the box, as `encode_product` gives it.
+        product: Content of the box, as `encode_product` gives it.
         cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` gives it.
-        width: Of the photo, in pixels.
-        height: Of the photo, in pixels.
+        width: Width of the photo in pixels.
+        height: Height of the photo in pixels.
     """
 
     key: str
@@ -55,7 +55,7 @@ class PhotoFailure:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A photo on its way; complete once `missing` features are 0."""
+    """A photo that is being encoded; complete once `missing` is 0."""
 
     result: PhotoFeatures | PhotoFailure
     crops: tuple[np.ndarray, ...] = ()
@@ -79,13 +79,13 @@ class FeatureExtractor:
     have about the same number of pixels: a batch has a cost of its own, which few small crops would not repay.
 
     Args:
-        backbone: Encodes the crops.
-        saliency: Finds the product.
+        backbone: Network that encodes the crops.
+        saliency: Detector of the product.
         crop_sizes: Sides of the crops of levels 1 to 5, in pixels.
-        workers: Threads that decode and crop; -1 for as many as there are processors.
+        workers: Threads that decode and crop; -1 for one a processor.
         batch_size: Crops of the largest size that the network encodes at once; of smaller ones it takes as many more as
             have the same number of pixels.
-        grid: How the box is cut.
+        grid: Grid that cuts the box.
     """
 
     AHEAD = 32

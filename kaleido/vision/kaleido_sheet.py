@@ -1,4 +1,4 @@
-"""A picture of what the Kaleido Patch Generator does to a photo: the locked box and its five grids."""
+"""A picture of the Kaleido Patch Generator at work: the product's box and its five grids."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ INK = (52, 58, 70)
 ACCENT = (222, 72, 60)
 PAPER = (224, 228, 236)
 SHADE = (196, 201, 213)
-"""What the surroundings of the product fade to."""
+"""Colour that the surroundings of the product fade to."""
 
 
 def kaleido_sheet(photo: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int]) -> Image.Image:
@@ -76,7 +76,7 @@ def _photo_panel(photo: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, 
 
 
 def _grid_panel(photo: np.ndarray, grid: np.ndarray, level: int) -> Image.Image:
-    """Draws the cells at one scale, moved apart by a gap."""
+    """Draws the cells at one scale with gaps between them."""
     left, top = grid[:, :2].min(axis=0)
     right, bottom = grid[:, 2:].max(axis=0)
     # All levels share the scale at which the 5x5 grid with its gaps fits.

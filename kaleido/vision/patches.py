@@ -1,4 +1,4 @@
-"""The kaleido grids: box -> 55 cells and their positions (Kaleido Patch Generator; paper, section 1.1)."""
+"""The kaleido grids: the 55 cells of a box and their positions (Kaleido Patch Generator; paper, section 1.1)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,11 +13,11 @@ with (paper, table 4)."""
 
 FIXED_ROWS, FIXED_COLUMNS = 8, 7
 MIN_SIDES = {"kaleido": LEVELS[-1], "fixed": max(FIXED_ROWS, FIXED_COLUMNS)}
-"""Least pixels a side of a box, so that every cell has one."""
+"""Smallest side of a box in pixels, so that every cell has one."""
 
 
 def places(grid: Grid = "kaleido") -> list[tuple[int, int, int, int]]:
-    """Of each of the 55 patches the row, the column, and how many rows and columns its grid has.
+    """Lists the row, the column, and the numbers of rows and columns of the grid for each of the 55 patches.
 
     The cells of `fixed` go from the middle of the box outwards to levels 1 to 5, row by row within a level, so that the
     questions of the first levels are about the product; the last of the 56, a corner, is left out.
@@ -39,7 +39,7 @@ def cells(box: Sequence[int] | np.ndarray, grid: Grid = "kaleido") -> np.ndarray
 
     Args:
         box: (x1, y1, x2, y2) in pixels, at least `MIN_SIDES` a side.
-        grid: How it is cut.
+        grid: Grid that cuts it.
 
     Returns:
         int32 [55, 4], each [x1, y1, x2, y2]: level by level, row by row.
@@ -65,8 +65,8 @@ def positions(cells: np.ndarray, width: int, height: int, raw: bool = False) -> 
 
     Args:
         cells: int32 [n, 4], each [x1, y1, x2, y2] in pixels.
-        width: Of the photo, in pixels.
-        height: Of the photo, in pixels.
+        width: Width of the photo in pixels.
+        height: Height of the photo in pixels.
         raw: Leave pixels as they are, as the original release does; its position projection then outweighs all others.
 
     Returns:

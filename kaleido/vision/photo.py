@@ -1,4 +1,4 @@
-"""Photo files of all kinds -> RGB pixels."""
+"""Decoding of photo files of all kinds to RGB pixels."""
 
 import io
 import threading
@@ -38,7 +38,7 @@ def decode(data: bytes | np.ndarray | Image.Image) -> np.ndarray:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        UserError: The photo cannot be decoded, is truncated, too small or too large. The caller adds which photo.
+        UserError: if the photo cannot be decoded, is truncated, too small or too large. The caller adds which photo.
     """
     if isinstance(data, np.ndarray):
         if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3:

@@ -1,4 +1,4 @@
-"""The product of a photo as alignment looks at it: what lies in its box, and which cells of a map show it."""
+"""The product of a photo as alignment sees it: the content of its box, and the cells of a map that show it."""
 
 import io
 

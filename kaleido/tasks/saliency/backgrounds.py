@@ -1,4 +1,4 @@
-"""What lies behind a product: a studio's sweep, or a room with its floor, walls, covers and things."""
+"""Backgrounds of products: a studio, or a room with its floor, walls, covers and things."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -7,7 +7,7 @@ from kaleido.tasks.saliency import textures
 
 
 def studio(random: np.random.Generator, size: int) -> np.ndarray:
-    """White or nearly so, or another plain colour, perhaps falling off to one side: float32 [size, size, 3]."""
+    """Draws white, nearly white or another plain colour, possibly darker to one side: float32 [size, size, 3]."""
     kind = random.random()
     if kind < 0.5:
         base = np.full(3, 255, np.float32)
@@ -24,7 +24,7 @@ def studio(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def room(random: np.random.Generator, size: int) -> np.ndarray:
-    """One or two surfaces that meet at an edge, with things on them: float32 [size, size, 3]."""
+    """Draws one or two surfaces that meet at an edge, with things on them: float32 [size, size, 3]."""
     pixels = textures.surface(random, size)
     if random.random() < 0.4:
         along, _ = textures.plane(random, size)

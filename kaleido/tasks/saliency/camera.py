@@ -1,4 +1,4 @@
-"""What light and camera do to a scene."""
+"""The effects of light and camera on a scene."""
 
 import io
 
@@ -9,7 +9,7 @@ from kaleido.tasks.saliency import textures
 
 
 def lit(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Uneven light, a lamp's tint, a hard shadow across the scene: float32 [size, size, 3] -> the same."""
+    """Adds uneven light, a lamp's tint and a hard shadow across the scene: float32 [size, size, 3] -> the same."""
     size = len(pixels)
     if random.random() < 0.6:
         light = textures.noise(random, size, *random.integers(1, 4, 2))
@@ -29,7 +29,7 @@ def lit(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def photographed(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Exposure, lack of focus, few pixels, grain and JPEG: float32 [size, size, 3] -> uint8 of the same shape."""
+    """Adds exposure, blur, few pixels, grain and JPEG: float32 [size, size, 3] -> uint8 of the same shape."""
     size = len(pixels)
     if random.random() < 0.5:
         pixels = (pixels - 128) * np.float32(random.uniform(0.6, 1.3)) + np.float32(128 + random.normal(0, 15))

@@ -1,4 +1,4 @@
-"""How the saliency net is trained."""
+"""The configurations of the saliency network's training and evaluation."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class SaliencyConfig:
-    """Training of the saliency net on composited wardrobe products.
+    """Training of the saliency network on composited wardrobe products.
 
     Args:
         out: Folder of the run: checkpoints, logs, and the trained network in `model`.
@@ -15,8 +15,8 @@ class SaliencyConfig:
         batch_size: Scenes a step.
         learning_rate: The highest, at the end of the warm-up.
         products: Wardrobe products; each appears in another scene in every epoch.
-        seed: Of the products, the scenes and the initial weights.
-        evaluate_every: Steps between two looks at held-out scenes.
+        seed: Seed of the products, the scenes and the initial weights.
+        evaluate_every: Steps between two evaluations on held-out scenes.
         save_every: Steps between two checkpoints.
         workers: Threads that draw scenes.
     """
@@ -49,7 +49,7 @@ class SaliencyEvaluation:
         photos: Largest number of the catalogue's photos, evenly chosen.
         scenes: Number of held-out scenes.
         seed: Seed of the products in the scenes.
-        weights: Weights of the network, as `train` wrote them; null measures those that are shipped.
+        weights: Folder of a network that `train` wrote; null measures the one of the package.
         out: JSON file to write the metrics to.
     """
 

@@ -1,4 +1,4 @@
-"""How well saliencies find products: on scenes whose masks are known, and on the photos of a catalogue."""
+"""Evaluation of saliencies, on scenes whose masks are known and on the photos of a catalogue."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,14 +20,14 @@ from kaleido.vision.photo import decode
 from kaleido.vision.saliency import SALIENCIES, BorderSaliency, Saliency, box_of, create_saliency
 
 PLAIN = 240
-"""A border of which half the pixels are at least this bright in every channel is a studio's white."""
+"""A border counts as white if half of its pixels are at least this bright in every channel."""
 
 HALO = 30.0
 """Differences from white that JPEG leaves around a product in a small photo stay below this; at the 12 of `border`, two
 pixels of them count as product on either side."""
 
 GOOD_IOU = 0.8
-"""Of a box that is counted as good."""
+"""Smallest intersection over union of a good box."""
 
 Example = tuple[np.ndarray, np.ndarray]
 """A photo, uint8 [H, W, 3], and its true mask, bool [H, W]."""
@@ -38,9 +38,9 @@ class Agreement:
     """Means over photos.
 
     Attributes:
-        photos: How many.
+        photos: Number of photos.
         mask_iou: Intersection over union of masks.
-        box_iou: The same of boxes.
+        box_iou: Intersection over union of boxes.
         good_boxes: Share of the boxes whose IoU is at least `GOOD_IOU`.
     """
 
@@ -74,15 +74,15 @@ def evaluate_saliencies(config: SaliencyEvaluation) -> Result:
 
 
 def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], total: int) -> dict[str, Agreement]:
-    """Lets saliencies find the products of some photos.
+    """Measures saliencies on some photos.
 
     Args:
-        saliencies: By name.
-        examples: Photos with their truth.
-        total: How many they are at most, for the progress bar.
+        saliencies: Saliencies by name.
+        examples: Photos with their true masks.
+        total: Largest number of photos, for the progress bar.
 
     Raises:
-        UserError: There is not one example.
+        UserError: if there is no example.
     """
     values = {name: [] for name in saliencies}
     for photo, true in tqdm(examples, total=total, desc="saliency", unit="photo", leave=False):
@@ -99,7 +99,7 @@ def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], tot
 
 
 def held_out_scenes(count: int, seed: int) -> Iterator[Example]:
-    """Scenes of wardrobe products that no training of the net has seen."""
+    """Draws scenes of wardrobe products that no training of the network has seen."""
     stream = SceneStream(
         WardrobeCutouts(HELD_OUT_SEED + 1 + seed, count), PipelineConfig(), batch_size=16, training=False
     )
@@ -108,10 +108,10 @@ def held_out_scenes(count: int, seed: int) -> Iterator[Example]:
 
 
 def catalog_photos(catalog: Catalog, most: int) -> Iterator[Example]:
-    """Photos of a catalogue, evenly chosen, with their true masks where it has these, as the wardrobe does.
+    """Reads photos of a catalogue, evenly chosen, with their true masks if it has these, as the wardrobe does.
 
-    Otherwise those before plain white are taken, and what differs from it for the truth; the others are passed over,
-    and so are photos that cannot be read.
+    Otherwise only photos on plain white are taken, and what differs from white counts as product; the others are
+    skipped, and so are photos that cannot be read.
     """
     photos = [photo for product in catalog.products for photo in product.photos]
     pseudo_truth = BorderSaliency(min_distance=HALO).mask

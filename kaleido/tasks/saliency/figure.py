@@ -1,6 +1,6 @@
-"""A wearer for a garment that was drawn alone: skin, hair, and plain clothes where the garment leaves off.
+"""Wearers for garments that were drawn alone: skin, hair, and plain clothes where the garment ends.
 
-Catalogues show many garments worn, and what stands out from the background there is the person.
+Catalogues show many garments worn, and the person stands out from the background there.
 """
 
 import numpy as np
@@ -12,16 +12,16 @@ _SKINS = ((255, 219, 190), (240, 196, 160), (222, 170, 130), (196, 140, 100), (1
 _HAIR = ((24, 20, 18), (44, 30, 22), (84, 56, 34), (150, 110, 64), (110, 108, 106))
 
 UPPER, LOWER, WHOLE = WORN = ("upper", "lower", "whole")
-"""What part of the body a garment covers."""
+"""Parts of the body that a garment can cover."""
 
 
 def dress_figure(garment: Image.Image, worn: str, random: np.random.Generator) -> Image.Image:
     """Draws a wearer behind a garment.
 
     Args:
-        garment: RGBA.
-        worn: One of `WORN`.
-        random: Where the draws come from.
+        garment: Picture of the garment, RGBA.
+        worn: Part of the body that it covers, one of `WORN`.
+        random: Generator of the draws.
 
     Returns:
         RGBA, larger on all sides.

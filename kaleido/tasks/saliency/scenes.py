@@ -18,7 +18,7 @@ class Cutout(NamedTuple):
 
     Attributes:
         pixels: uint8 [s, s, 4], RGBA.
-        worn: What part of the body it covers, one of `figure.WORN`; empty for what is not worn on the body.
+        worn: Part of the body that it covers, one of `figure.WORN`; empty for products that are not worn on the body.
     """
 
     pixels: np.ndarray
@@ -26,11 +26,11 @@ class Cutout(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A photo and its truth.
+    """A photo and its true mask.
 
     Attributes:
         photo: uint8 [size, size, 3].
-        mask: uint8 [size, size]: how much of each pixel is product (and its wearer, if there is one), of 255.
+        mask: uint8 [size, size], share of each pixel that is product (or its wearer, if there is one), of 255.
     """
 
     photo: np.ndarray
@@ -41,13 +41,13 @@ def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[
     """Draws a scene with one product.
 
     Args:
-        cutouts: Products, of which another may peep in from the border.
-        index: Which of them is the scene's.
-        size: Width and height, in pixels; products whose photos are not square appear squeezed, as the net sees them.
-        seed: Of every draw, for example (seed, epoch, index).
+        cutouts: Products; another of them can stick into the scene from its border.
+        index: Number of the scene's product.
+        size: Width and height, in pixels; products whose photos are not square appear squeezed, as for the network.
+        seed: Seed of every draw, for example (seed, epoch, index).
 
     Returns:
-        A scene of which at least some part of the product is seen.
+        A scene in which at least a part of the product is visible.
     """
     random = np.random.default_rng(seed)
     cutout = cutouts[index]
@@ -72,7 +72,7 @@ def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[
 
 
 def _restyled(cutout: Cutout, random: np.random.Generator) -> np.ndarray:
-    """The product in other colours, another cloth, with wrinkles and a print, so that its drawing is not learnt."""
+    """Changes colours and cloth, and adds wrinkles and a print, so that the look of the drawing is not learnt."""
     size = len(cutout.pixels)
     colours = cutout.pixels[..., :3].astype(np.float32)
     if random.random() < 0.5:
@@ -91,7 +91,7 @@ def _restyled(cutout: Cutout, random: np.random.Generator) -> np.ndarray:
 
 
 def _print(size, random):
-    """Where a print lies on the product: bool [size, size]."""
+    """Draws the place of a print on the product: bool [size, size]."""
     x = (np.arange(size) + 0.5) / size
     far = np.square((x - random.uniform(0.4, 0.6)) / random.uniform(0.05, 0.25))
     down = np.square((x[:, None] - random.uniform(0.3, 0.6)) / random.uniform(0.05, 0.25))
@@ -101,7 +101,7 @@ def _print(size, random):
 def _placed(
     product: Image.Image, size: int, random: np.random.Generator, upright: bool, most: float = 1.0
 ) -> Image.Image:
-    """The product turned, bent and set into the frame, of which it may stick out: RGBA [size, size]."""
+    """Rotates and bends the product and sets it into the frame, which can cut it off: RGBA [size, size]."""
     left, top, right, bottom = product.getbbox() or (0, 0, *product.size)
     angle = random.normal(0, 0.05) if upright else random.normal(0, 0.2)
     if not upright and random.random() < 0.12:
@@ -137,7 +137,7 @@ def _placed(
 
 
 def _shadow(alpha: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """How much of the light the product takes from what lies behind it."""
+    """Draws the product's shadow on the background: the share of light that it takes."""
     shift = random.integers(-len(alpha) // 16, len(alpha) // 16 + 1, 2)
     shade = Image.fromarray((alpha * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(random.uniform(1, 6)))
     moved = np.roll(np.asarray(shade, np.float32), shift, axis=(0, 1))
@@ -145,7 +145,7 @@ def _shadow(alpha: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _peep_in(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) -> None:
-    """Lays another product half outside the frame, in place."""
+    """Adds another product half outside the frame, in place."""
     size = len(pixels)
     other = np.asarray(_placed(Image.fromarray(_restyled(cutout, random)), size, random, upright=False))
     away = int(size * random.uniform(0.55, 0.85)) * random.choice([-1, 1])
@@ -157,14 +157,14 @@ def _peep_in(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) ->
 
 
 def _kept(size, away, axis):
-    """1 where a roll by `away` has not come round, uint8 [size, size, 1] by broadcasting."""
+    """Marks places that a roll by `away` has not wrapped around: uint8 [size, size, 1] by broadcasting."""
     place = np.arange(size)
     kept = (place >= away if away > 0 else place < size + away).astype(np.uint8)
     return kept[:, None, None] if axis == 0 else kept[None, :, None]
 
 
 def _hang(pixels: np.ndarray, alpha: np.ndarray, random: np.random.Generator) -> None:
-    """Draws a hanger whose hook looks out above the product, in place."""
+    """Draws a hanger whose hook is visible above the product, in place."""
     rows, columns = np.nonzero(alpha > 0.5)
     if not len(rows):
         return

@@ -1,4 +1,4 @@
-"""Training of the saliency net on wardrobe products in composited scenes (paper, section 1.1)."""
+"""Training of the saliency network on wardrobe products in composited scenes (paper, section 1.1)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -25,13 +25,13 @@ from kaleido.vision.saliency.weights import save_network
 from kaleido.wardrobe import draw_cutout
 
 MODEL_FOLDER = "model"
-"""Where in the run's folder the trained network lies."""
+"""Folder of the trained network within the run's folder."""
 
 HELD_OUT_SEED = 4_000_000_000
-"""Of the wardrobe whose products are never trained on."""
+"""Seed of the wardrobe whose products are never trained on."""
 
 HELD_OUT_SCENES = 256
-"""That training looks at now and then."""
+"""Number of scenes that training evaluates on."""
 
 LOG_EVERY = 20
 """Steps between two points of the curves."""
@@ -46,8 +46,8 @@ class WardrobeCutouts(Sequence[Cutout]):
     """Wardrobe products without their backdrops, each drawn when it is first asked for, and kept.
 
     Args:
-        seed: Of the wardrobe.
-        count: How many.
+        seed: Seed of the wardrobe.
+        count: Number of products.
     """
 
     def __init__(self, seed: int, count: int):
@@ -81,10 +81,10 @@ class SceneStream(BatchStream):
 
 
 class SaliencyTraining(Application):
-    """The saliency net, its loss (cross-entropy and Dice, each photo alike) and its intersection over union.
+    """Training of the saliency network, by cross-entropy and Dice of each photo, measured by intersection over union.
 
     Args:
-        config: Of the training.
+        config: Configuration of the training.
     """
 
     metric_tags = ("loss/mask", "iou/mask")
@@ -161,7 +161,7 @@ def _shares(labels: Mapping) -> Any:
 
 
 def _losses(logits: Any, shares: Any) -> Any:
-    """Of each photo the mean cross-entropy of its pixels and 1 - Dice: [B, H, W] -> [B]."""
+    """Computes the mean cross-entropy of the pixels plus 1 - Dice of each photo: [B, H, W] -> [B]."""
     entropy = ops.relu(logits) - logits * shares + ops.softplus(-ops.abs(logits))
     likely = ops.sigmoid(logits)
     both = ops.sum(likely * shares, axis=(1, 2))

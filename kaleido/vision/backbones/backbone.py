@@ -6,15 +6,15 @@ import numpy as np
 
 
 class Backbone(ABC):
-    """Encodes square crops; preprocessing is its own affair.
+    """Encodes square crops, preprocessing included.
 
     `encode` is a function of the crop alone as long as batch and crop size stay the same: the same crop gives the same
     bits at whatever place of whatever batch. Another batch size or another processor may change the last bits.
 
     Attributes:
-        name: As `create_backbone` knows it.
+        name: Name that `create_backbone` takes.
         feature_size: D, the length of a feature vector.
-        crop_sizes: The sides of the crops of levels 1 to 5, in pixels, that suit it.
+        crop_sizes: Default sides of the crops of levels 1 to 5, in pixels.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
-        """Encodes where things are: features before they are averaged.
+        """Encodes features before they are averaged, so that they keep their places.
 
         Args:
             crops: uint8 [n, s, s, 3], RGB; s a multiple of 16.

@@ -23,7 +23,7 @@ PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 
 
 class Stage(NamedTuple):
-    """Blocks of one resolution; the stride is the first block's."""
+    """Blocks of one resolution; the stride is that of the first block."""
 
     blocks: int
     kernel: int
@@ -43,7 +43,7 @@ STAGES = (
 )
 
 MAP_LAYER = "_blocks.10._add"
-"""The last of 16 pixels a cell: 112 channels."""
+"""The last layer with cells of 16 pixels: 112 channels."""
 
 
 class EfficientNetLite0(KerasBackbone):

@@ -1,4 +1,4 @@
-"""What backbones that are Keras networks have in common."""
+"""The base of backbones that are Keras networks."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ class KerasBackbone(Backbone):
     """Runs a network in inference mode.
 
     Attributes:
-        network: What runs.
+        network: The network.
 
     Args:
         network: [n, s, s, 3] pixels in 0..255, for any s -> [n, D].

@@ -6,11 +6,11 @@ from kaleido.vision.backbones.backbone import Backbone
 
 
 class RandomProjection(Backbone):
-    """A fixed random layer on a thumbnail of the crop: rough, but alike for alike crops and unlike for others.
+    """A fixed random layer on a thumbnail of the crop; similar crops have similar features.
 
     Args:
         feature_size: D.
-        seed: Of the layer's weights.
+        seed: Seed of the layer's weights.
     """
 
     name = "random"

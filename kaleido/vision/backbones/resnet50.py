@@ -9,7 +9,7 @@ from kaleido.vision.backbones.keras_backbone import KerasBackbone
 
 SUFFIXES = (".h5", ".keras")
 MAP_LAYER = "conv4_block6_out"
-"""The last of 16 pixels a cell: 1024 channels."""
+"""The last layer with cells of 16 pixels: 1024 channels."""
 
 
 class ResNet50(KerasBackbone):
@@ -20,7 +20,7 @@ class ResNet50(KerasBackbone):
             which Keras downloads once.
 
     Raises:
-        UserError: The download failed, or the file has not the weights of this network.
+        UserError: if the download failed, or the file does not have the weights of this network.
     """
 
     name = "resnet50"

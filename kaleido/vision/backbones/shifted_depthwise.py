@@ -26,5 +26,5 @@ class ShiftedDepthwiseConv2D(layers.DepthwiseConv2D):
 
 
 def depthwise_layer() -> type[layers.DepthwiseConv2D]:
-    """The kind of depthwise convolution that is fast on the backend in use."""
+    """Chooses the kind of depthwise convolution that is fast on the backend in use."""
     return layers.DepthwiseConv2D if keras.backend.backend() == "tensorflow" else ShiftedDepthwiseConv2D

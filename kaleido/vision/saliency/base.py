@@ -1,6 +1,6 @@
-"""Photo -> the product's mask and box: the first half of the Kaleido Patch Generator (paper, section 1.1).
+"""Detection of the product's mask and box: the first half of the Kaleido Patch Generator (paper, section 1.1).
 
-As the paper's authors did, `unet` asks a small trained network. `border` serves photos on a plain background and `none`
+`unet` is a small trained network, as in the paper. `border` serves photos on a plain background and `none`
 takes every photo whole; both are there to be compared with.
 """
 
@@ -50,7 +50,7 @@ class BorderSaliency(Saliency):
     """Width of the border as a part of the photo's shorter side."""
 
     DEVIATIONS = 6.0
-    """How many (robust) standard deviations of the border a product pixel lies away."""
+    """Least distance of a product pixel from the border, in (robust) standard deviations of the border."""
 
     def __init__(self, min_distance: float = 12.0, min_area: float = 0.001):
         self.min_distance = min_distance

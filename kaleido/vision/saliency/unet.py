@@ -1,4 +1,4 @@
-"""The network: pixels -> how likely each belongs to the product."""
+"""The saliency network: the probability that each pixel belongs to the product."""
 
 import functools
 
@@ -13,14 +13,14 @@ WIDTHS = (16, 32, 48, 64, 96)
 
 
 def build_unet(kernel_initializer: str = "he_normal") -> keras.Model:
-    """A U-Net (Ronneberger et al., MICCAI 2015) of residual blocks that add the skipped maps instead of joining them.
+    """Builds a U-Net (Ronneberger et al., MICCAI 2015) of residual blocks that add the skipped maps.
 
     The finest map has half the side, and the last layer gives four pixels for each of its places. There is no batch
     normalisation, whose running means a step without state would have to carry; blocks start as the identity instead.
 
     Args:
-        kernel_initializer: Of the convolutions; `zeros` where weights are about to be loaded, for JAX would compile a
-            random generator for each shape of them.
+        kernel_initializer: Initializer of the convolutions; `zeros` where weights are about to be loaded, because JAX
+            would compile a random generator for each of their shapes.
 
     Returns:
         A model from [n, 96, 96, 3] pixels in 0..255 to logits [n, 96, 96], positive on the product.
@@ -29,7 +29,7 @@ def build_unet(kernel_initializer: str = "he_normal") -> keras.Model:
     drawn = functools.partial(convolution, kernel_initializer=kernel_initializer)
 
     def block(x, name):
-        """Adds to a map what two convolutions make of it."""
+        """Adds the output of two convolutions to a map."""
         width = x.shape[-1]
         change = layers.ReLU(name=f"{name}_relu1")(x)
         change = drawn(width, 3, name=f"{name}_conv1")(change)

@@ -1,4 +1,4 @@
-"""Photo -> mask, by the trained network."""
+"""Detection of the product by the trained network."""
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -55,7 +55,7 @@ class UnetSaliency(Saliency):
 
 
 def _large_parts(mask: np.ndarray, min_share: float) -> np.ndarray:
-    """The connected parts of at least this share of the largest one's area, and whatever lies off the mask."""
+    """Keeps connected parts of at least this share of the largest one's area, and everything off the mask."""
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if not count:
         return ~mask

@@ -27,7 +27,7 @@ from kaleido.interruption import Interrupted
         (["finetune", "--task=flying", "--records=a", "--out=b"], "task must be among"),
         (["finetune", "--import=no_such_module"], "no such module to import"),
         (["evaluate", "--run", "nowhere"], "unknown option --run; it is now called --model"),
-        (["evaluate", "--model", "nowhere", "--records", "x"], "nowhere/config.json"),
+        (["evaluate", "--model", "nowhere", "--records", "x"], "nowhere: no such model"),
         (["export", "nowhere", "--out", "x"], "did you mean --model nowhere?"),
         (["retrieve", "--model=a", "--records=b", "--max_text_length=3"], "a model knows the length of its texts"),
         (["prepare", "--from-original", "x"], "`kaleido prepare-original FILES"),

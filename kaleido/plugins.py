@@ -17,7 +17,7 @@ TASKS = "kaleido.tasks"
 
 # A checkout that was never installed has no entry points, so the package's own modules are named here.
 _BUILT_IN = {
-    RECORDS: ("kaleido.original.pipeline",),
+    RECORDS: ("kaleido.original.pipeline", "kaleido.original.gallery"),
     TASKS: (
         "kaleido.tasks.pretraining.application",
         "kaleido.tasks.classification.application",

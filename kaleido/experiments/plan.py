@@ -133,6 +133,9 @@ class Planner:
             places = {"records": str(records.folder / "records"), "out": str(folder / "run")}
             if model:
                 places["model"] = str(model[0].folder / model[1])
+            if kinds.is_task(kind):
+                # Records lie in a folder of their own, and a task may read further columns of the catalogue.
+                places["catalog"] = getattr(records.commands[0].config, "catalog", None)
             placed = replace(config, **places)
             subcommand = "finetune" if kinds.is_task(kind) else "pretrain"
             return (Command(subcommand, config=placed),), kinds.task_results(config.task, placed)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from kaleido import configuration
 from kaleido.app.model_folder import read_model_config
@@ -20,12 +20,12 @@ PathName = str | os.PathLike[str]
 
 
 def evaluate(
-    model: PathName | Model,
-    records: PathName | Records,
+    model: "PathName | Model",
+    records: "PathName | Records",
     *,
-    split: str | None = None,
-    protocol: str | None = None,
-    out: PathName | None = None,
+    split: Literal["validation", "test", "train"] | None = None,
+    protocol: Literal["random100", "fixed", "full"] | None = None,
+    out: "PathName | None" = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
     **values: Any,
@@ -58,10 +58,10 @@ def evaluate(
 
 
 def evaluation_result(
-    model: PathName | Model,
-    records: PathName | Records,
-    split: str | None = None,
-    protocol: str | None = None,
+    model: "PathName | Model",
+    records: "PathName | Records",
+    split: Literal["validation", "test", "train"] | None = None,
+    protocol: Literal["random100", "fixed", "full"] | None = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -76,10 +76,10 @@ def evaluation_result(
     directory = model.directory if isinstance(model, Model) else find_model(model)
     folder = Records.of(records).directory
     application = find_task(read_model_config(directory)["task"]).application
-    protocol = protocol or application.protocol
+    ranking = protocol or application.protocol
     chosen = {name: value for name, value in {"split": split, **(options or {})}.items() if value is not None}
     with progress_bars(progress), precision(None):
-        if protocol:
-            values = {"model": directory, "records": folder, "out": directory, "protocol": protocol, **chosen}
+        if ranking:
+            values = {"model": directory, "records": folder, "out": directory, "protocol": ranking, **chosen}
             return retrieve(configuration.build(RetrieveConfig, values))
         return application.of_model(directory, folder, **chosen).evaluate()

@@ -5,16 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from PIL.Image import Image
 
 from kaleido.errors import UserError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-Photo: TypeAlias = Union[str, os.PathLike[str], bytes, "Image", np.ndarray]
+Photo: TypeAlias = str | os.PathLike[str] | bytes | Image | np.ndarray
 """A photo: a path, the bytes of an encoded picture, a Pillow image, or uint8 [H, W, 3]."""
 
 Photos: TypeAlias = Photo | Iterable[Photo]
@@ -33,7 +31,7 @@ class Group(NamedTuple):
     """
 
     name: str
-    read: "Callable[[], bytes | np.ndarray | Image]"
+    read: Callable[[], bytes | np.ndarray | Image]
     examples: list[Any]
 
 
@@ -98,8 +96,6 @@ def _checked_text(place: int, text: Any) -> str:
 
 def _items(photos: Any) -> Iterable[Any] | None:
     """The photos one by one; None for a single one."""
-    from PIL.Image import Image
-
     if isinstance(photos, str | os.PathLike | bytes | bytearray | memoryview | Image):
         return None
     if hasattr(photos, "__array__"):
@@ -112,8 +108,6 @@ def _items(photos: Any) -> Iterable[Any] | None:
 
 
 def _named(place: int, photo: Any) -> Group:
-    from PIL.Image import Image
-
     form = {bytearray: "bytes", memoryview: "bytes", np.ndarray: "array"}.get(type(photo), type(photo).__name__)
     name = f"photo {place} ({'PIL image' if isinstance(photo, Image) else form})"
     if isinstance(photo, str | os.PathLike):

@@ -11,7 +11,7 @@ import numpy as np
 
 import kaleido
 from kaleido.app.model_card import model_card
-from kaleido.app.model_folder import SavedModel, load_model
+from kaleido.app.model_folder import load_model
 from kaleido.app.predictor import Predictor, SignatureRunner
 from kaleido.app.registry import tasks
 from kaleido.app.signatures import CLASSIFY, EMBED, ENCODE_IMAGE, ENCODE_TEXT, MATCH
@@ -97,22 +97,12 @@ class Model:
         """Content of the model's `config.json`: class, task, architecture, labels, preparation and training."""
         return dict(self._saved.content)
 
-    @property
-    def saved(self) -> SavedModel:
-        """The Keras model with its folder and its application class."""
-        return self._saved
-
-    @property
-    def processor(self) -> PhotoProcessor:
-        """What turns photos into the features that the model reads."""
-        return self._processor
-
     def __repr__(self) -> str:
         labels = f", {len(self.labels)} labels" if self.labels else ""
         return f"Model({str(self.directory)!r}: task {self.task}, {', '.join(self.signatures)}{labels})"
 
     def encode_image(
-        self, photos: Photos, *, batch_size: int = BATCH_SIZE, on_error: OnError = "stop", progress: bool = True
+        self, photos: "Photos", *, batch_size: int = BATCH_SIZE, on_error: OnError = "stop", progress: bool = True
     ) -> np.ndarray:
         """Encodes photos for search, by a two-tower model.
 
@@ -130,7 +120,7 @@ class Model:
         """
         return self._array(ENCODE_IMAGE, "embedding", photos, None, batch_size, on_error, progress)
 
-    def encode_text(self, texts: Texts, *, batch_size: int = BATCH_SIZE, progress: bool = True) -> np.ndarray:
+    def encode_text(self, texts: "Texts", *, batch_size: int = BATCH_SIZE, progress: bool = True) -> np.ndarray:
         """Encodes texts for search, by a two-tower model.
 
         Args:
@@ -155,8 +145,8 @@ class Model:
 
     def embed(
         self,
-        photos: Photos,
-        texts: Texts | None = None,
+        photos: "Photos",
+        texts: "Texts | None" = None,
         *,
         batch_size: int = BATCH_SIZE,
         on_error: OnError = "stop",
@@ -181,8 +171,8 @@ class Model:
 
     def match(
         self,
-        photos: Photos,
-        texts: Texts,
+        photos: "Photos",
+        texts: "Texts",
         *,
         batch_size: int = BATCH_SIZE,
         on_error: OnError = "stop",
@@ -208,8 +198,8 @@ class Model:
 
     def classify(
         self,
-        photos: Photos,
-        texts: Texts | None = None,
+        photos: "Photos",
+        texts: "Texts | None" = None,
         *,
         top: int = 3,
         batch_size: int = BATCH_SIZE,
@@ -246,7 +236,7 @@ class Model:
 
     def caption(
         self,
-        photos: Photos,
+        photos: "Photos",
         *,
         batch_size: int = BATCH_SIZE,
         on_error: OnError = "stop",
@@ -275,8 +265,8 @@ class Model:
 
     def predict(
         self,
-        photos: Photos,
-        texts: Texts | None = None,
+        photos: "Photos",
+        texts: "Texts | None" = None,
         *,
         batch_size: int = BATCH_SIZE,
         on_error: OnError = "stop",
@@ -299,22 +289,14 @@ class Model:
         Raises:
             UserError: if the model's task has no predictions, a text is missing, or a photo cannot be read.
         """
-        predictor = self.predictor(batch_size, **options)
+        predictor = self._predictor(batch_size, **options)
         if predictor.needs_text:
             _check_texts(texts)
         rows = self._rows(predictor, predictor, photos, texts, batch_size, on_error, progress)
         return [row or {} for row in rows]
 
-    def predictor(self, batch_size: int = BATCH_SIZE, **options: Any) -> Predictor:
-        """Gives what makes the rows of `predict`; it is made once for the same arguments.
-
-        Args:
-            batch_size: Examples at once.
-            options: Options of the task's sections that change how a trained model is used.
-
-        Raises:
-            UserError: if the model's task has no predictions, or an option cannot be used.
-        """
+    def _predictor(self, batch_size: int, **options: Any) -> Predictor:
+        """What makes the rows of `predict`; made once for the same arguments."""
         _check_batch_size(batch_size)
         application = self._saved.application
         if application.answer is not None:
@@ -323,6 +305,40 @@ class Model:
         if key not in self._predictors:
             self._predictors[key] = application.create_predictor(self._saved, batch_size, **options)
         return self._predictors[key]
+
+    def features(
+        self,
+        photos: "Photos",
+        *,
+        batch_size: int = BATCH_SIZE,
+        on_error: OnError = "stop",
+        progress: bool = True,
+    ) -> dict[str, np.ndarray]:
+        """Computes what the model reads of photos, as an exported SavedModel takes it.
+
+        Args:
+            photos: Photos.
+            batch_size: Photos at once.
+            on_error: What an unreadable photo does.
+            progress: Whether a progress bar is drawn.
+
+        Returns:
+            `level1` to `level5`, float32 [n, 1, 4, 9, 16 or 25, D], and `positions`, float32 [n, 55, 5].
+
+        Raises:
+            UserError: if the model does not say how its photos were prepared, or a photo cannot be read.
+        """
+        _check_batch_size(batch_size)
+        blank = self._processor.blank()
+
+        def rows(batch: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, np.ndarray]]:
+            return [{name: values[row] for name, values in batch.items()} for row in range(len(texts))]
+
+        found = self._rows(rows, None, photos, None, batch_size, on_error, progress)
+        return {
+            name: _stacked([None if row is None else row[name] for row in found], values[0])
+            for name, values in blank.items()
+        }
 
     def finetune(
         self,
@@ -432,8 +448,8 @@ class Model:
         self,
         name: str,
         output: str,
-        photos: Photos,
-        texts: Texts | None,
+        photos: "Photos",
+        texts: "Texts | None",
         batch_size: int,
         on_error: str,
         progress: bool,
@@ -443,21 +459,16 @@ class Model:
         rows = self._rows(
             lambda batch, listed: runner(batch, listed)[output], runner, photos, texts, batch_size, on_error, progress
         )
-        read = next((row for row in rows if row is not None), None)
-        if read is None:
-            read = runner(self._processor.blank(), [""])[output][0]
-        found = np.full((len(rows), *read.shape), np.nan, np.float32)
-        for place, row in enumerate(rows):
-            if row is not None:
-                found[place] = row
-        return found
+        if all(row is None for row in rows):
+            return _stacked(rows, runner(self._processor.blank(), [""])[output][0])
+        return _stacked(rows, next(row for row in rows if row is not None))
 
     def _rows(
         self,
         ask: Callable[[Mapping[str, np.ndarray], Sequence[str]], Iterable[Row]],
-        reader: "SignatureRunner | Predictor",
-        photos: Photos,
-        texts: Texts | None,
+        reader: "SignatureRunner | Predictor | None",
+        photos: "Photos",
+        texts: "Texts | None",
         batch_size: int,
         on_error: str,
         progress: bool,
@@ -466,9 +477,9 @@ class Model:
         if on_error not in ("stop", "skip"):
             raise UserError(f"on_error must be one of stop, skip. Received: {on_error}")
         groups, total = examples_of(photos, texts)
-        if texts is not None and not reader.reads_text:
+        if texts is not None and reader and not reader.reads_text:
             warnings.warn(f"{self.directory}: this model reads photos alone; the texts are not used", stacklevel=4)
-        before = reader.cut
+        before = reader.cut if reader else 0
         unreadable: dict[str, str] = {}
         found: dict[int, Row] = {}
         seen = 0
@@ -484,7 +495,8 @@ class Model:
             for examples, batch in self._processor.batches(counted(), batch_size, total, skipped):
                 answers = ask(batch, [example.text for example in examples])
                 found |= {example.place: answer for example, answer in zip(examples, answers)}
-        self._warn_of_cut(reader, before)
+        if reader:
+            self._warn_of_cut(reader, before)
         if unreadable:
             named = [f"{name}: {reason}" for name, reason in list(unreadable.items())[:_NAMED]]
             more = f"; and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
@@ -494,6 +506,15 @@ class Model:
     def _warn_of_cut(self, reader: "SignatureRunner | Predictor", before: int) -> None:
         if cut := reader.cut - before:
             warnings.warn(f"texts cut to the {reader.length} tokens that the model reads: {cut}", stacklevel=4)
+
+
+def _stacked(rows: Sequence[np.ndarray | None], like: np.ndarray) -> np.ndarray:
+    """Rows as float32 [n, ...], NaN where there is none; `like` has the shape of a row."""
+    found = np.full((len(rows), *like.shape), np.nan, np.float32)
+    for place, row in enumerate(rows):
+        if row is not None:
+            found[place] = row
+    return found
 
 
 def _check_texts(texts: Texts | None) -> None:

@@ -20,7 +20,7 @@ from kaleido.progress import progress_bars
 TABLES = (".csv", ".jsonl")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Predictions:
     """Result of `predict_photos`.
 
@@ -75,7 +75,7 @@ def predict_photos(
     Raises:
         UserError: if a photo or a row cannot be used and `on_error` is `stop`, or none can; nothing is written then.
     """
-    predictor = model.predictor(batch_size, **options)
+    predictor = model._predictor(batch_size, **options)
     texts: Texts = "required" if predictor.needs_text else "optional" if predictor.reads_text else "unused"
     if not isinstance(photos, PhotoList):
         photos = _photo_list(Path(photos), columns or {}, source, separators, on_error, texts)
@@ -88,7 +88,7 @@ def predict_photos(
     unreadable: dict[str, str] = {}
     rows, readers = [], []
     with progress_bars(progress):
-        batches = model.processor.batches(
+        batches = model._processor.batches(
             _groups(photos),
             batch_size,
             # A photo that is listed with one text after another is encoded once.
@@ -104,7 +104,7 @@ def predict_photos(
         raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
     if cut := predictor.cut - before:
         notes.append(f"texts cut to the {predictor.length} tokens that the model reads: {cut:,}")
-    files = model.saved.application.prediction_files(rows, readers)
+    files = model._saved.application.prediction_files(rows, readers)
     written = [Path(out) / name for name in files]
     for path, content in zip(written, files.values()):
         write_atomically(path, content)
@@ -129,7 +129,9 @@ def _photo_list(
     texts: Texts,
 ) -> PhotoList:
     if path.suffix.lower() in TABLES and not path.is_dir():
-        return photos_of_table(path, Rejects(on_error), source or "", columns, separators, texts)
+        return photos_of_table(
+            path, Rejects(on_error), os.fspath(source) if source else None, columns, separators, texts
+        )
     if not path.is_dir():
         raise UserError(f"{path}: give a folder of photos, or a table that ends in {' or '.join(TABLES)}")
     if texts == "required":

@@ -20,10 +20,10 @@ PathName = str | os.PathLike[str]
 
 
 def pretrain(
-    records: PathName | Records,
-    out: PathName,
+    records: "PathName | Records",
+    out: "PathName",
     *,
-    config: PathName | Sequence[PathName] | None = None,
+    config: "PathName | Sequence[PathName] | None" = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
     **values: Any,
@@ -52,12 +52,12 @@ def pretrain(
 
 
 def finetune(
-    records: PathName | Records,
+    records: "PathName | Records",
     task: str,
-    out: PathName,
+    out: "PathName",
     *,
-    model: PathName | Model | None = None,
-    config: PathName | Sequence[PathName] | None = None,
+    model: "PathName | Model | None" = None,
+    config: "PathName | Sequence[PathName] | None" = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
     **values: Any,
@@ -101,9 +101,9 @@ def _train(
         if twice := merged.keys() & part.keys():
             raise UserError(f"{min(twice)} is given twice")
         merged |= part
-    config: Any = configuration.build(kind, merged, [os.fspath(file) for file in files])
+    built: Any = configuration.build(kind, merged, [os.fspath(file) for file in files])
     with progress_bars(progress), precision(None):
-        result = find_task(config.task).application(config).run()
-    trained = load(Path(config.out) / "model")
+        result = find_task(built.task).application(built).run()
+    trained = load(Path(built.out) / "model")
     trained.result = result.metrics if result else None
     return trained

@@ -8,7 +8,7 @@ import numpy as np
 
 from kaleido.errors import UserError
 from kaleido.retrieval.config import DIRECTIONS, CandidatesConfig, Direction
-from kaleido.retrieval.gallery import Gallery, OriginalGallery
+from kaleido.retrieval.gallery import Gallery
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,25 +155,3 @@ def full_lists(gallery: Gallery, direction: Direction, seed: int = 0) -> Candida
     return CandidateLists(
         direction, np.zeros(len(queries), int), queries, candidates[kept].astype(np.int32), labels[kept], offsets, {}
     )
-
-
-def original_lists(gallery: OriginalGallery, direction: Direction) -> CandidateLists:
-    """The lists of the original's retrieval files: the lines one after another that have the same query.
-
-    Raises:
-        UserError: if a query has no or several positives, as in the files of the other direction.
-    """
-    texts, photos = gallery.pairs
-    queries, candidates = (photos, texts) if direction == "i2t" else (texts, photos)
-    labels = gallery.records.index.columns["itm_label"] == 1
-    starts = np.flatnonzero(np.append(True, queries[1:] != queries[:-1]))
-    wrong = np.flatnonzero(np.add.reduceat(labels, starts, dtype=int) != 1)
-    if len(wrong):
-        start = int(starts[wrong[0]])
-        ids = gallery.photo_ids if direction == "i2t" else gallery.text_ids
-        raise UserError(
-            f"{gallery.records.directory}: from line {start + 1} on, the query {ids[queries[start]]} has no or several "
-            f"candidates that are marked as its own; is this a file for {direction}?"
-        )
-    offsets = np.append(starts, len(queries))
-    return CandidateLists(direction, np.zeros(len(starts), int), queries[starts], candidates, labels, offsets, {})

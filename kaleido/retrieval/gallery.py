@@ -1,32 +1,38 @@
-"""The texts and the photos of a split, each once: what retrieval looks for."""
+"""The texts and the photos of a split, each once: what retrieval searches."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kaleido.errors import UserError
-from kaleido.original.batches import batch_of
-from kaleido.original.records import OriginalRecords
+from kaleido.plugins import RECORDS, load_plugins
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import clean_photos
 from kaleido.records.reader import PhotoRecords, SplitRecords
-from kaleido.retrieval.config import TextField
-from kaleido.text import Tokenizer
+from kaleido.text import Tokenizer, load_tokenizer
+
+if TYPE_CHECKING:
+    from kaleido.retrieval.candidates import CandidateLists
+
+TextField = Literal["both", "title", "description"]
 
 
 class Gallery(ABC):
     """Texts, one a product, and photos, one or more a product.
 
     Args:
-        records: Of one split.
-        text_ids: Of each of T texts the id of its product.
-        photo_ids: Of each of P photos its id.
+        records: Records of one split.
+        text_ids: Ids of the products of the T texts.
+        photo_ids: Ids of the P photos.
         text_of_photo: int64 [P], the text of each photo's product, -1 where it is not among the texts.
-        tokens: Of each text its piece ids with [CLS] and [SEP], int32.
-        raw_positions: Give positions in pixels.
+        tokens: Token ids of each text with [CLS] and [SEP], int32.
+        raw_positions: Whether positions are in pixels.
 
     Raises:
-        UserError: if there are fewer than two texts or photos: nothing to choose from.
+        UserError: if there are fewer than two texts or photos to choose from.
     """
 
     def __init__(
@@ -51,7 +57,7 @@ class Gallery(ABC):
         self._raw_positions = raw_positions
 
     def texts(self, items: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
-        """Some texts as a batch has them, `token_ids` and `token_mask`, padded to the longest or to a width."""
+        """Makes `token_ids` and `token_mask` of some texts, padded to the longest or to a width."""
         lengths = self.text_lengths[items]
         mask = np.arange(max(width, lengths.max()))[None] < lengths[:, None]
         ids = np.zeros(mask.shape, np.int32)
@@ -60,19 +66,27 @@ class Gallery(ABC):
 
     @abstractmethod
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        """Some photos as a batch has them: `level1` to `level5` and `positions`."""
+        """Reads `level1` to `level5` and `positions` of some photos."""
+
+    def own_lists(self, direction: str) -> "CandidateLists":
+        """Gives the candidate lists that the records hold themselves.
+
+        Raises:
+            UserError: if they hold none, or not of this direction.
+        """
+        raise UserError("protocol fixed needs a file of candidate lists in lists")
 
 
 class PhotoGallery(Gallery):
-    """Of records of photos.
+    """The texts and photos of records of photos.
 
     Args:
-        records: Of one split.
-        tokenizer: That their texts were cut with.
+        records: Records of one split.
+        tokenizer: Tokenizer of their texts.
         max_text_length: Text positions at most, [CLS] and [SEP] included.
-        raw_positions: Give positions in pixels.
-        text: Which text of a product; what is not in the records is read from their catalogue.
-        catalog: Where that is; beside the records if empty.
+        raw_positions: Whether positions are in pixels.
+        text: Text of a product; what is not in the records is read from their catalogue.
+        catalog: Folder of the catalogue, where it is not beside the records.
     """
 
     def __init__(
@@ -82,26 +96,26 @@ class PhotoGallery(Gallery):
         max_text_length: int = 64,
         raw_positions: bool = False,
         text: TextField = "both",
-        catalog: str = "",
+        catalog: str | Path | None = None,
     ):
         _, first, text_of_photo = np.unique(records.index.product, return_index=True, return_inverse=True)
         if text == "both":
-            pieces = [records.index.texts(np.array([row]), max_text_length - 2) for row in first]
-            pieces = [ids[present] for ids, _, present in pieces]
+            found = [records.index.texts(np.array([row]), max_text_length - 2) for row in first]
+            tokens = [ids[present] for ids, _, present in found]
         else:
             products = catalog_of(records, catalog).products
             texts = [getattr(products[number], text) for number in records.index.product[first]]
             if not any(texts):
                 raise UserError(f"{records.directory}: no {records.split} product has a {text}; choose another text")
-            pieces = [tokenizer.encode(words).ids[: max_text_length - 2] for words in texts]
+            tokens = [tokenizer.encode(words).ids[: max_text_length - 2] for words in texts]
         ends = np.array([tokenizer.cls_id], np.int32), np.array([tokenizer.sep_id], np.int32)
-        examples = [records.example(row) for row in range(len(records))]
+        product_ids = records.product_ids()
         super().__init__(
             records,
-            [examples[row]["product_id"].decode() for row in first],
-            [example["photo_id"].decode() for example in examples],
+            [product_ids[row] for row in first],
+            records.photo_ids(),
             text_of_photo,
-            [np.concatenate([ends[0], ids, ends[1]]) for ids in pieces],
+            [np.concatenate([ends[0], ids, ends[1]]) for ids in tokens],
             raw_positions,
         )
         self.first_photos = first
@@ -110,47 +124,45 @@ class PhotoGallery(Gallery):
         return clean_photos(self.records.views(items, self._raw_positions), self.records.feature_size)
 
 
-class OriginalGallery(Gallery):
-    """Of records that were made of the original's retrieval files, in which every line pairs a text and a photo.
+_GALLERIES: dict[str, Callable[..., Gallery]] = {}
+
+
+def register_gallery(kind: str, create: Callable[..., Gallery]) -> None:
+    """Registers how the gallery of a kind of records is made.
 
     Args:
-        records: Of one split.
-        raw_positions: Give positions in pixels, as they are in the data.
+        kind: `KIND` of the records.
+        create: Function with the arguments of `open_gallery`.
+    """
+    _GALLERIES[kind] = create
 
-    Attributes:
-        pairs: int64 [lines] twice, the text and the photo of each line.
+
+def open_gallery(
+    records: SplitRecords,
+    text_length: int,
+    raw_positions: bool = False,
+    text: TextField = "both",
+    catalog: str | Path | None = None,
+) -> Gallery:
+    """Makes the gallery of some records, of whatever kind.
+
+    Args:
+        records: Records of one split.
+        text_length: Text positions at most, [CLS] and [SEP] included.
+        raw_positions: Whether positions are in pixels.
+        text: Text of a product.
+        catalog: Folder of the catalogue, where it is not beside the records.
 
     Raises:
-        UserError: if the records are not of retrieval files.
+        UserError: if the records do not have such texts, or too few products.
     """
+    if records.KIND not in _GALLERIES:
+        load_plugins(RECORDS)
+    return _GALLERIES[records.KIND](records, text_length, raw_positions, text, catalog)
 
-    def __init__(self, records: OriginalRecords, raw_positions: bool = False):
-        if records.content != "retrieval":
-            raise UserError(
-                f"{records.directory}: holds the original's data for {records.content}; name records of its "
-                "retrieval files"
-            )
-        columns = records.index.columns
-        text_ids, first_text, texts = np.unique(columns["text_product_id"], return_index=True, return_inverse=True)
-        photos = np.char.add(np.char.add(columns["image_product_id"], "/"), columns["photo_id"])
-        photo_ids, self._first_photo, photos = np.unique(photos, return_index=True, return_inverse=True)
-        self.pairs = texts, photos
-        numbers = {product: number for number, product in enumerate(text_ids.tolist())}
-        products = columns["image_product_id"][self._first_photo].tolist()
-        tokens = []
-        for row in first_text:
-            example = records.examples(np.array([row]))
-            tokens.append(example["token_ids"][0][: example["token_mask"][0].sum()])
-        super().__init__(
-            records,
-            text_ids.tolist(),
-            photo_ids.tolist(),
-            np.array([numbers.get(product, -1) for product in products]),
-            tokens,
-            raw_positions,
-        )
 
-    def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        examples = self.records.examples(self._first_photo[items])
-        batch = batch_of(examples, self.records.photo_size, self._raw_positions)
-        return {name: values for name, values in batch.items() if name.startswith(("level", "positions"))}
+def _open_photos(records: PhotoRecords, text_length: int, *options: Any) -> PhotoGallery:
+    return PhotoGallery(records, load_tokenizer(records.directory), text_length, *options)
+
+
+register_gallery(PhotoRecords.KIND, _open_photos)

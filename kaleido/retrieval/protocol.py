@@ -10,15 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from kaleido.errors import UserError
-from kaleido.original.records import OriginalRecords
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.open import open_records
 from kaleido.retrieval.candidate_files import read_lists, write_lists
-from kaleido.retrieval.candidates import CandidateLists, draw_lists, full_lists, original_lists
+from kaleido.retrieval.candidates import CandidateLists, draw_lists, full_lists
 from kaleido.retrieval.config import DIRECTIONS, ProtocolConfig
-from kaleido.retrieval.gallery import Gallery, OriginalGallery, PhotoGallery
+from kaleido.retrieval.gallery import PhotoGallery, open_gallery
 from kaleido.retrieval.ranks import ScoredLists
-from kaleido.text import load_tokenizer
 
 
 class Scorer(Protocol):
@@ -72,7 +70,8 @@ class Retrieval:
 
     def __init__(self, config: ProtocolConfig, text_length: int, raw_positions: bool = False):
         self.config = config
-        self.gallery = open_gallery(config, text_length, raw_positions)
+        records = open_records(Path(config.records), config.split)
+        self.gallery = open_gallery(records, text_length, raw_positions, config.text, config.catalog)
         self.lists_path: Path | None = None
         lists = self._lists()
         directions = DIRECTIONS if config.direction == "both" else (config.direction,)
@@ -134,33 +133,18 @@ class Retrieval:
         if config.lists:
             self.lists_path = Path(config.lists)
             return read_lists(self.lists_path, gallery)
-        if not isinstance(gallery, OriginalGallery):
-            raise UserError("protocol fixed needs a file of candidate lists in lists")
-        if config.direction == "both":
-            raise UserError("the original's files are of one direction; name it, i2t or t2i. Received: both")
-        return {config.direction: original_lists(gallery, config.direction)}
+        return {config.direction: gallery.own_lists(config.direction)}
 
     def _draw(self) -> dict[str, CandidateLists]:
         config, gallery = self.config, self.gallery
-        _, labels = column_labels(gallery.records, config.candidates_config.label, config.catalog or "")
-        _, categories = column_labels(gallery.records, "category", config.catalog or "")
+        _, labels = column_labels(gallery.records, config.candidates_config.label, config.catalog)
+        _, categories = column_labels(gallery.records, "category", config.catalog)
         first = gallery.first_photos
         return draw_lists(gallery, labels[first], categories[first], config.candidates_config)
 
     def _default_path(self, settings: dict[str, Any]) -> Path:
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return Path(self.config.records) / f"candidates-{self.config.split}-{key}.jsonl"
-
-
-def open_gallery(config: ProtocolConfig, text_length: int, raw_positions: bool) -> Gallery:
-    """The texts and photos that a configuration names."""
-    records = open_records(Path(config.records), config.split)
-    if isinstance(records, OriginalRecords):
-        if config.text != "both":
-            raise UserError(f"{config.records}: the original's data has one text. Received: text {config.text}")
-        return OriginalGallery(records, raw_positions)
-    tokenizer = load_tokenizer(Path(config.records))
-    return PhotoGallery(records, tokenizer, text_length, raw_positions, config.text, config.catalog or "")
 
 
 def _scores(scorer: Scorer, lists: Mapping[str, CandidateLists]) -> dict[str, np.ndarray]:

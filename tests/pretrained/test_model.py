@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kaleido.app.model_folder import load_model
 from kaleido.app.predictor import SignatureRunner
 from kaleido.errors import UserError
 from kaleido.pretrained import processor
+from kaleido.pretrained.inputs import examples_of
 from kaleido.pretrained.model import Model
 
 
@@ -88,9 +90,12 @@ def test_answers_are_those_of_the_model(model_folders, models, photo_files):
     """By the features of the processor, the plain functions of the loaded model give the same."""
     model, saved = models["retrieval"], load_model(model_folders["retrieval"])
     texts = ["red shirt", "blue hat", "hat", "shirt number 7"]
-    groups, total = processor_groups(photo_files, texts)
-    ((examples, batch),) = model.processor.batches(groups, 4, total)
-    assert [example.text for example in examples] == texts
+    batch = model.features(photo_files, batch_size=3)
+    assert {name: values.shape for name, values in batch.items()} == {
+        **{f"level{level}": (4, level**2, 64) for level in range(1, 6)},
+        "positions": (4, 55, 5),
+    }
+    assert {values.dtype for values in batch.values()} == {np.dtype(np.float32)}
     for name, output, found in (
         ("match", "probability", model.match(photo_files, texts)),
         ("embed", "pooled", model.embed(photo_files, texts)),
@@ -98,12 +103,6 @@ def test_answers_are_those_of_the_model(model_folders, models, photo_files):
         ("encode_text", "embedding", model.encode_text(texts)),
     ):
         np.testing.assert_allclose(found, SignatureRunner(saved, name, 4)(batch, texts)[output], atol=1e-5)
-
-
-def processor_groups(photos, texts):
-    from kaleido.pretrained.inputs import examples_of
-
-    return examples_of(photos, texts)
 
 
 def test_embeddings_of_a_two_tower_model(models, photo_files):
@@ -264,9 +263,9 @@ def test_a_generator_is_read_a_few_photos_ahead(models, photo_files):
             taken.append(number)
             yield photo_files[number % 4]
 
-    model = models["pretraining"]
-    groups, _ = processor_groups(photos(), "red shirt")
-    examples, _ = next(model.processor.batches(groups, 2))
+    content = models["pretraining"].config
+    groups, _ = examples_of(photos(), "red shirt")
+    examples, _ = next(processor.PhotoProcessor(models["pretraining"].directory, content).batches(groups, 2))
     assert [example.place for example in examples] == [0, 1] and len(taken) < 200
 
 
@@ -310,23 +309,23 @@ def test_weights_that_the_preparation_named_lie_in_the_folder(model_folders, pho
     from kaleido.vision.saliency.weights import SHIPPED
 
     saved, tokenizer = load_model(model_folders["pretraining"]), load_tokenizer(model_folders["pretraining"])
-    mine = tmp_path / "mine.safetensors"
-    mine.write_bytes(SHIPPED.read_bytes())
+    mine = tmp_path / "mine"
+    shutil.copytree(SHIPPED, mine)
     photos = {"backbone": "random", "saliency": "unet", "saliency_weights": str(mine)}
     save_model(
         tmp_path / "model", saved.model, "pretraining", tokenizer, processor={"text_length": 8, "photos": photos}
     )
-    mine.unlink()
+    shutil.rmtree(mine)
     model = kaleido.load(tmp_path / "model")
-    assert model.config["processor"]["files"] == {"saliency_weights": "saliency_weights.safetensors"}
+    assert model.config["processor"]["files"] == {"saliency_weights": "saliency_weights"}
     found = model.embed(photo_files[:1])
     model.save(tmp_path / "copy")
     np.testing.assert_array_equal(kaleido.load(tmp_path / "copy").embed(photo_files[:1]), found)
-    (tmp_path / "copy" / "saliency_weights.safetensors").write_bytes(b"other")
-    with pytest.raises(UserError, match=r"saliency_weights.safetensors: damaged"):
+    (tmp_path / "copy" / "saliency_weights" / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"saliency_weights/model.safetensors: damaged"):
         kaleido.load(tmp_path / "copy")
     save_model(tmp_path / "lost", saved.model, "pretraining", tokenizer, processor={"photos": photos})
-    with pytest.raises(UserError, match=r"with the weights .*mine.safetensors, which are not there"):
+    with pytest.raises(UserError, match=r"with the weights .*mine, which are not there"):
         kaleido.load(tmp_path / "lost").embed(photo_files[:1])
 
 

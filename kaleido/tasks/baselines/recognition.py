@@ -31,8 +31,8 @@ def recognition_baseline(config: RecognitionBaselineConfig) -> Result:
     train, held_out = (open_records(Path(config.records), split) for split in ("train", config.split))
     if not isinstance(train, PhotoRecords):
         raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
-    names, labels = column_labels(train, config.label, config.catalog or "")
-    _, true = column_labels(held_out, config.label, config.catalog or "")
+    names, labels = column_labels(train, config.label, config.catalog)
+    _, true = column_labels(held_out, config.label, config.catalog)
     known, labelled = labels >= 0, true >= 0
     if len(np.unique(labels[known])) < 2:
         raise UserError(f"{config.records}: recognising {config.label} takes training products of two classes at least")

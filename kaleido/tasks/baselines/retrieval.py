@@ -1,7 +1,7 @@
 """The baseline of retrieval: a two-tower model on bags of words and whole photos."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from kaleido.app.model_folder import SavedModel, load_model, save_model
@@ -11,9 +11,10 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.network_folder import is_network_folder, read_network_config
 from kaleido.progress import tqdm
+from kaleido.records.open import open_records
 from kaleido.records.whole_photos import whole_photo_features
-from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.retrieval.protocol import Retrieval, open_gallery
+from kaleido.retrieval.gallery import PhotoGallery, open_gallery
+from kaleido.retrieval.protocol import Retrieval
 from kaleido.retrieval.report import retrieval_result
 from kaleido.tasks.baselines.config import RetrievalBaselineConfig
 from kaleido.text import load_tokenizer
@@ -42,7 +43,8 @@ def retrieval_baseline(config: RetrievalBaselineConfig) -> Result:
 def _trained(config: RetrievalBaselineConfig) -> SavedModel:
     from kaleido.tasks.matching.two_tower import TwoTower
 
-    gallery = open_gallery(replace(config, split="train"), config.text_length, raw_positions=False)
+    train = open_records(Path(config.records), "train")
+    gallery = open_gallery(train, config.text_length, text=config.text, catalog=config.catalog)
     if not isinstance(gallery, PhotoGallery):
         raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
     records, directory = gallery.records, Path(config.out) / "model"

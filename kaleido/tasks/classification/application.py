@@ -212,7 +212,7 @@ class AttributeRecognition(Recognition):
             )
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
-        return column_labels(records, self.config.recognition_config.column, self.config.catalog or "")
+        return column_labels(records, self.config.recognition_config.column, self.config.catalog)
 
 
 def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:

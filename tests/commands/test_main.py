@@ -24,7 +24,7 @@ from kaleido.interruption import Interrupted
         (["pretrain", "--records=a", "--out=b", "--batch-sise=3"], "did you mean --batch-size?"),
         (
             ["pretrain", "--records=a", "--out=b", "--steps=0"],
-            "train_config.steps must be an int or null; none is written null. Received: 0",
+            "steps must be an int or null; none is written null. Received: 0",
         ),
         (["finetune", "--task=category", "--records=a", "--out=b", "--model="], "none is written null"),
         (["finetune", "--task=flying", "--records=a", "--out=b"], "task must be among"),

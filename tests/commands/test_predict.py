@@ -95,7 +95,7 @@ def test_predictions_are_those_of_the_records(workplace, table, tmp_path, capsys
     tokenizer = load_tokenizer(workplace / "wardrobe" / "records")
     texts = [f"{row['name']}. {row['details']}" for row in read(table)]
     cut = sum(len(tokenizer.encode(text).ids) > 46 for text in texts)
-    assert cut and f"texts cut to the 48 tokens that the model reads: {cut}" in output.err
+    assert cut and f"texts cut to the 48 positions that the model was trained with: {cut}" in output.err
     assert "without a text" not in output.err
 
 
@@ -181,7 +181,7 @@ def test_a_bad_photo_stops_or_is_left_out(workplace, table, tmp_path, capsys):
     assert main([*command, "--on-error=skip"]) == 0
     output = capsys.readouterr().out
     assert f"skipped row 4 of {tmp_path / 'shop.csv'}: photo 'none.png' is an empty file" in output
-    assert f"skipped {tmp_path / 'bad.png'} ({tmp_path / 'shop.csv'}, row 3): photo cannot be decoded" in output
+    assert f"skipped bad.png ({tmp_path / 'shop.csv'}, row 3): photo cannot be decoded" in output
     assert [row["row"] for row in read(tmp_path / "out" / "predictions.csv")] == ["2"]
     shutil.rmtree(tmp_path / "out")
     (tmp_path / "shop.csv").write_text("photo,text\ngood.png,x\nbad.png,y\n")
@@ -233,8 +233,6 @@ def test_export(workplace, tmp_path, capsys):
     assert "a SavedModel with embed, classify;" in capsys.readouterr().out
     assert (tmp_path / "saved" / "saved_model.pb").is_file()
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kaleido.json").read_text())
-    assert (
-        about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 48
-    )  # the records hold 46 tokens of a text
+    assert about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 48
     assert main(["export", f"--model={tmp_path}", f"--out={tmp_path / 'other'}"]) == 2
     assert "no saved model here" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_a_folder_of_photos(workplace, tmp_path, capsys):
     error = capsys.readouterr().err.splitlines()[-1]
     assert "broken.jpg: photo cannot be decoded" in error and "--on-error skip" in error
     assert main([*command, "--on-error=skip", "--beams=1"]) == 0
-    assert f"skipped {photos / 'broken.jpg'}" in capsys.readouterr().out
+    assert "skipped broken.jpg" in capsys.readouterr().out
 
 
 def test_predict_captions_the_photos_of_a_table(workplace, tmp_path):

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_catalog import MemoryCatalog, make_products
 
-from kaleido.catalog.catalog import Catalog
 from kaleido.__main__ import main
+from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.records import prepare as prepare_module
 from kaleido.records.builder import KaleidoRecords

@@ -146,7 +146,7 @@ class TaskHarness:
         argv = []
         for key, value in configuration.flatten(trained.config).items():
             argv += [f"--{key}", value if isinstance(value, str) else yaml.safe_dump(value).split("\n")[0]]
-        assert configuration.parse(type(trained.config), argv, "kaleido", "") == trained.config
+        assert configuration.parse(type(trained.config), argv) == trained.config
         assert self.application.sections.keys() <= configuration.to_dict(trained.config).keys()
 
     def test_its_losses_and_metrics_are_finite(self, trained, batch):

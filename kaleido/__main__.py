@@ -60,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Interrupted as interruption:
         print(f"kaleido {name}: {interruption}", file=sys.stderr)
         return 128 + interruption.signal_number
+    except BrokenPipeError:
+        # Whoever reads the output, such as `head`, has enough; nothing more can be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         # A full disk, a missing permission, too long a name: the machine's doing. A file that is not there is a bug's.
         if error.filename is None or isinstance(error, FileNotFoundError):

@@ -21,15 +21,16 @@ from kaleido.text import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What lies in a folder of records.
+    """What a preparation made; as text, what the command prints.
 
     Attributes:
-        directory: The folder.
+        directory: Folder of the records.
         photos: Records of each split.
         rejected: Photos that gave no record; `rejects.jsonl` lists them.
         seconds: Time it took, 0 where everything was there.
-        made: Photos that this took up, where an earlier run or another process had not.
+        made: Photos that were taken up now, and not by an earlier run or another process.
         missing: Files that other shards still have to make; None for records that are complete and in their place.
+        shard: The shard that was made, if `missing` is not None.
         unseen_labels: Labels of held-out products that no training product has.
         sheet: Picture of the patches of some products.
     """
@@ -40,6 +41,7 @@ class Summary:
     seconds: float
     made: int
     missing: int | None = None
+    shard: Shard | None = None
     unseen_labels: Sequence[str] = ()
     sheet: Path | None = None
 
@@ -48,18 +50,19 @@ class Summary:
         rejected = f", {self.rejected:,} rejected ({REJECTS_FILE})" if self.rejected else ""
         rate = f", {self.made:,} of them now, {self.made / self.seconds:.1f} a second" if self.made else ""
         took = f" in {self.seconds:.0f} s{rate}" if self.seconds else ", there already"
-        text = f"{self.directory}: photos {counts}{rejected}{took}"
+        directory = self.directory if self.shard is None else partial_directory(self.directory)
+        text = f"{directory}: photos {counts}{rejected}{took}"
         if self.unseen_labels:
             text += f"\nlabels of held-out products that are in no training product: {', '.join(self.unseen_labels)}"
         if self.sheet:
             text += f"\nkaleido patches of some products: {self.sheet}"
-        if self.missing is None:
+        if self.shard is None:
             return text
         return (
             f"{text}\n"
-            f"this shard is done; files that other shards have still to make: {self.missing:,}. After the last, the "
-            f"same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
-            f"{self.directory}.partial into one"
+            f"shard {self.shard} is done; files that other shards have still to make: {self.missing:,}. After the "
+            f"last, the same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
+            f"{directory} into one"
         )
 
 
@@ -125,7 +128,7 @@ def make_records(source: Source, directory: Path, overwrite: bool = False, shard
     try:
         builder, files, made = _make(source, directory, overwrite, shard)
         if shard:
-            return _shard_summary(builder, files, directory, time.monotonic() - started, made)
+            return _shard_summary(builder, files, directory, time.monotonic() - started, made, shard)
         builder.publish()
     except (UserError, OSError):
         # Whoever publishes first takes the work folder away from all the others, whose work is then done.
@@ -184,7 +187,7 @@ def _holds_records(directory: Path) -> bool:
 
 
 def _shard_summary(
-    builder: KaleidoRecords, files: list[RecordFile], directory: Path, seconds: float, made: int
+    builder: KaleidoRecords, files: list[RecordFile], directory: Path, seconds: float, made: int, shard: Shard
 ) -> Summary:
     photos, rejected = {file.split: 0 for file in builder.files}, 0
     for file in files:
@@ -192,7 +195,7 @@ def _shard_summary(
         photos[file.split] += records
         rejected += rejects
     missing = sum(not builder.is_finished(file) for file in builder.files)
-    return Summary(partial_directory(directory), photos, rejected, seconds, made, missing)
+    return Summary(directory, photos, rejected, seconds, made, missing, shard)
 
 
 def _summary(directory: Path, seconds: float, made: int) -> Summary:

@@ -31,6 +31,9 @@ class Shard:
             raise UserError(f"shard must be i/n with 1 <= i <= n, such as 2/4 for the second of four. Received: {text}")
         return shard
 
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
     def holds(self, file: int) -> bool:
         """Whether the file of this number, counted from 0 over all splits, belongs to this shard."""
         return file % self.count == self.number - 1

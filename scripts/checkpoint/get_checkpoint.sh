@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the original release's pre-trained checkpoint, checkpoint/pretrained/kaleidobert.ckpt-50683.
-# usage: cd scripts/checkpoint; KALEIDO_DATA_URL=... sh get_checkpoint.sh [OPTION of `python -m kaleido fetch`]
+# usage: cd scripts/checkpoint; KALEIDO_DATA_URL=... sh get_checkpoint.sh [OPTION of `kaleido fetch`]
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or
 # anonymously) or the full path of a folder. The files lie there in checkpoint/ and land here in checkpoint/pretrained/.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the original release's data for pre-training: tab-separated text, about 1.05 MB an example.
-# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_pretrain_data.sh [OPTION of `python -m kaleido fetch`]
+# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_pretrain_data.sh [OPTION of `kaleido fetch`]
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or
 # anonymously) or the full path of a folder. The files lie there in pretrain/ and land here in dataset/pretrain/.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches Fashion-Gen itself, which `kaleido catalog import fashion-gen` reads.
-# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_raw_dataset.sh [OPTION of `python -m kaleido fetch`]
+# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_raw_dataset.sh [OPTION of `kaleido fetch`]
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or
 # anonymously) or the full path of a folder. The files lie there in raw_data/ and land here in dataset/raw_data/.

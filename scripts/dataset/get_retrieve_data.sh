@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the original release's data for retrieval, image to text and text to image.
-# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_retrieve_data.sh [OPTION of `python -m kaleido fetch`]
+# usage: cd scripts/dataset; KALEIDO_DATA_URL=... sh get_retrieve_data.sh [OPTION of `kaleido fetch`]
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or
 # anonymously) or the full path of a folder. The files lie there in retrieve/ and land here in dataset/retrieve/.

@@ -163,7 +163,7 @@ def test_the_code_counts_and_words_about_it_do_not(tmp_path):
     first, prepared = version(), version("prepare")
     path = root / "model" / "losses.py"
     path.write_text("# A remark.\n" + path.read_text().replace('"""', '"""Also: ', 1))
-    for other in ("commands/predict.py", "report/cells.py", "alignment/words.py"):
+    for other in ("commands/predict.py", "experiments/report/cells.py", "alignment/words.py"):
         if (root / other).is_file():
             (root / other).write_text((root / other).read_text() + "\nUNUSED = 1\n")
     assert version() == first
@@ -175,7 +175,8 @@ def test_the_code_counts_and_words_about_it_do_not(tmp_path):
 
 
 def test_commands_are_those_that_a_user_types(tmp_path):
-    run = planned(preset_file(tmp_path, retrieval={"train_config": {"steps": 3}}), tmp_path / "runs")["akpm_b", 0]
+    preset = preset_file(tmp_path, retrieval={"retrieval_config": {"negatives": 2}})
+    run = planned(preset, tmp_path / "runs")["akpm_b", 0]
     folders = {kind: stage.folder for kind, stage in run.stages.items()}
     made = {kind: request_of(stage, Path("runs"), False)["commands"] for kind, stage in run.stages.items()}
     assert [command["subcommand"] for command in made["records"]] == ["prepare", "align"]

@@ -11,7 +11,7 @@ import pytest
 
 import kaleido
 from kaleido.errors import UserError
-from kaleido.fetch import patience
+from kaleido.fetch import retry
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "fetch"))
 from mirror import Mirror, running
@@ -21,7 +21,7 @@ from mirror import Mirror, running
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("KALEIDO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(patience, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.01)
     return tmp_path / "cache" / "models"
 
 

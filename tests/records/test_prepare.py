@@ -10,7 +10,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from kaleido.errors import UserError
-from kaleido.records.builder import KaleidoRecords
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.place import partial_directory
@@ -192,8 +191,8 @@ def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
         PhotoRecords.open(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match="only train, validation, test"):
         PhotoRecords.open(prepared, "holdout")
-    monkeypatch.setattr(KaleidoRecords, "VERSION", tfds.core.Version("9.0.0"))
-    with pytest.raises(UserError, match=r"1\.0\.0, expected .*9\.0\.0"):
+    monkeypatch.setattr("kaleido.records.reader.VERSION", "9.0.0")
+    with pytest.raises(UserError, match=r"2\.0\.0, expected .*9\.0\.0"):
         PhotoRecords.open(prepared, "train")
 
 

@@ -24,12 +24,18 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.plugins import import_modules
 from kaleido.records.catalog_columns import column_values
-from kaleido.records.config import PrepareConfig
 from kaleido.records.open import open_records
-from kaleido.records.prepare import prepare
 
 FOLDER = Path(__file__).parents[2] / "examples" / "tasks" / "price_regression"
 import_modules([str(FOLDER)])
+TINY_RECORDS = {
+    "saliency": "border",
+    "backbone": "random",
+    "vocabulary_size": 120,
+    "workers": 1,
+    "validation_fraction": 0.25,
+    "test_fraction": 0.1,
+}
 
 
 def make_shop(folder: Path, products: int, vocabulary: str = "catalog", cheapest: int = 0) -> Path:
@@ -46,18 +52,12 @@ def make_shop(folder: Path, products: int, vocabulary: str = "catalog", cheapest
         rows.append([f"p{number:02}", f"{'wool' if number % 2 else 'silk'} dress number {number}", "dresses", cell])
     with open(folder / "products.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)
-    catalog = Catalog.from_table(folder / "products.csv", folder / "catalog")
-    config = PrepareConfig(
-        saliency="border",
-        backbone="random",
-        vocabulary=vocabulary,
-        vocabulary_size=120,
-        workers=1,
-        validation_fraction=0.25,
-        test_fraction=0.1,
-    )
-    prepare(catalog, folder / "catalog" / "records", config)
-    return folder / "catalog" / "records"
+    catalog, made = str(folder / "catalog"), folder / "catalog" / "records"
+    Catalog.from_table(folder / "products.csv", catalog)
+    options = {f"--prepare_config.{key}": value for key, value in {**TINY_RECORDS, "vocabulary": vocabulary}.items()}
+    words = [str(word) for option in options.items() for word in option]
+    assert main(["prepare", "--catalog", catalog, "--out", str(made), *words]) == 0
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ class TestPriceRegression(TaskHarness):
         found = model.predict(photos, ["silk dress", "wool dress", "dress"], progress=False)
         assert len(found) == 3 and all(np.isfinite(row["price"]) for row in found)
         assert kaleido.evaluate(model, records, progress=False) == pytest.approx(trained.result.metrics)
-        start, options = trained.folder.parent / "start", {"price_config.column": "price"}
+        start, options = trained.config.model, {"price_config.column": "price"}
         other = kaleido.finetune(
             records, "price", tmp_path, model=start, steps=1, text_length=16, options=options, progress=False
         )
@@ -124,7 +124,7 @@ class TestPriceRegression(TaskHarness):
             "--text-length",
             "16",
             "--model",
-            str(trained.folder.parent / "start"),
+            trained.config.model,
         ]
         assert main(["finetune", "--task", "price", *given, *options, "--out", str(run)]) == 0
         assert "| mean_absolute_error |" in capsys.readouterr().out
@@ -140,6 +140,32 @@ class TestPriceRegression(TaskHarness):
         )
         rows = [json.loads(line) for line in (answers / "predictions.jsonl").read_text().splitlines()]
         assert len(rows) == 60 and all(np.isfinite(row["price"]) for row in rows)
+
+
+@pytest.mark.slow
+def test_it_is_a_stage_of_experiments(records, shop, tmp_path, capsys):
+    short = {"batch_size": 8, "steps": 1, "tensorboard": False}
+    model = {key.partition(".")[2]: value for key, value in TINY.items() if key.startswith("model_config.")}
+    preset = {
+        "share_process": True,
+        "catalog": {"path": str(shop / "catalog")},
+        "prepare": {"prepare_config": {**TINY_RECORDS, "vocabulary": "catalog"}},
+        "align": {"align_config": {"steps": 1, "batch_size": 4, "photos": 8, "hidden_size": 32}},
+        "pretrain": {"model_config": model, "train_config": short},
+        "price": {"train_config": short, "price_config": {"delta": 2.0}},
+    }
+    (tmp_path / "shop.yaml").write_text(json.dumps(preset))
+    experiments = tmp_path / "experiments"
+    experiments.mkdir()
+    (experiments / "prices.yaml").write_text(json.dumps({"title": "prices", "stages": ["price"]}))
+    arguments = ["experiments", str(tmp_path / "shop.yaml"), "--import", str(FOLDER)]
+    arguments += ["--experiments", str(experiments), "--out", str(tmp_path / "runs")]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "prices, seed 0: records, pretrain, price" in capsys.readouterr().out
+    assert main(arguments) == 0, capsys.readouterr().out
+    (stage,) = (tmp_path / "runs" / "stages").glob("price-*")
+    content = json.loads((stage / "run" / "price-validation.json").read_text())
+    assert np.isfinite(content["metrics"]["mean_absolute_error"])
 
 
 def test_it_learns_prices(records, tmp_path):

@@ -66,6 +66,9 @@ REMOVED = {
 }
 """Options of earlier versions that other commands have now, or none."""
 
+FORMERLY_ZERO = ("train_config.steps", "shortlist")
+"""Keys whose 0 meant "none" in earlier versions."""
+
 POSITIONAL = {"positional": True}
 """Metadata of a dataclass field that a command line gives without its name."""
 
@@ -324,8 +327,9 @@ def _checked(name: str, keys: Mapping[str, Any], value: Any, where: str) -> Any:
     if isinstance(value, Mapping) or (value is None and not optional):
         received = "nothing" if value is None else "a mapping"
         raise UserError(f"{where}{name} must be {_describe(hint)}. Received: {received}")
-    if value == "" and optional:
-        raise UserError(f"{where}{name} must be {_describe(hint)}; none is written null. Received: an empty text")
+    if optional and (value == "" or (name in FORMERLY_ZERO and value in (0, "0"))):
+        received = "an empty text" if value == "" else value
+        raise UserError(f"{where}{name} must be {_describe(hint)}; none is written null. Received: {received}")
     if collection is tuple and str in parts and isinstance(value, str) and value != "null" and value[:1] != "[":
         value = [value]
     if any(

@@ -5,6 +5,7 @@ Lower layers find what upper layers and other packages add through these names, 
 
 import functools
 import importlib
+import importlib.resources
 import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -15,16 +16,7 @@ from kaleido.errors import UserError
 RECORDS = "kaleido.records"
 TASKS = "kaleido.tasks"
 
-# A checkout that was never installed has no entry points, so the package's own modules are named here.
-_BUILT_IN = {
-    RECORDS: ("kaleido.original.pipeline", "kaleido.original.gallery"),
-    TASKS: (
-        "kaleido.tasks.pretraining.application",
-        "kaleido.tasks.classification.application",
-        "kaleido.tasks.matching.application",
-        "kaleido.tasks.captioning.application",
-    ),
-}
+_RECORDS = ("kaleido.original.pipeline", "kaleido.original.gallery")
 
 imported: list[str] = []
 """Names that `import_modules` was given, for processes that this one starts."""
@@ -40,7 +32,7 @@ def load_plugins(group: str) -> None:
     Raises:
         UserError: if a module of another package cannot be imported.
     """
-    for module in _BUILT_IN[group]:
+    for module in _built_in(group):
         importlib.import_module(module)
     for entry in entry_points(group=group):
         try:
@@ -49,6 +41,14 @@ def load_plugins(group: str) -> None:
             raise UserError(
                 f"{entry.value}: this plug-in ({group}) cannot be imported: {error}; repair or uninstall it"
             ) from error
+
+
+def _built_in(group: str) -> Iterable[str]:
+    """Names the package's own modules of a group: a checkout that was never installed has no entry points."""
+    if group == RECORDS:
+        return _RECORDS
+    folders = importlib.resources.files(TASKS).iterdir()
+    return sorted(f"{TASKS}.{folder.name}.application" for folder in folders if (folder / "application.py").is_file())
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -1,20 +1,20 @@
 #!/bin/sh
-# The paper's Tables 2 to 4 and Figures 6 and 7: runs the experiments at a scale and writes the report, ours beside theirs.
-# usage: sh scripts/reproduce_tables.sh [SCALE] [OPTION of `python -m kaleido experiments` ...]
-# SCALE: smoke (the default; generated products, minutes), small (fashion-small), paper (Fashion-Gen), or original (the
+# The paper's Tables 2 to 4 and Figures 6 and 7: runs the experiments of a preset and writes the report.
+# usage: sh scripts/reproduce_tables.sh [PRESET] [OPTION of `kaleido experiments` ...]
+# PRESET: smoke (the default; generated products, minutes), small (fashion-small), paper (Fashion-Gen), or original (the
 # released model on the released files); docs/experiments.md tells what each needs. Run again, it skips what is done and
-# goes on with what was interrupted. RUNS=... and OUT=... name other folders than runs/tables_SCALE and its report/.
+# goes on with what was interrupted. RUNS=... and OUT=... name other folders than runs/tables_PRESET and its report/.
 set -eu
 cd "$(dirname "$0")/.."
-scale=smoke
-case ${1:-} in "" | -*) ;; *) scale=$1 && shift ;; esac
+preset=smoke
+case ${1:-} in "" | -*) ;; *) preset=$1 && shift ;; esac
 . scripts/environment.sh
 
-runs=${RUNS:-runs/tables_$(basename "$scale" .yaml)}
+runs=${RUNS:-runs/tables_$(basename "$preset" .yaml)}
 out=${OUT:-$runs/report}
 
 # In the background, so that what ends this script reaches the experiments, which then save what they have.
-"$python" -m kaleido experiments "$scale" --out "$runs" "$@" &
+"$python" -m kaleido experiments "$preset" --out "$runs" "$@" &
 child=$!
 trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 143' TERM HUP
 trap 'kill -TERM "$child" 2>/dev/null; wait "$child"; exit 130' INT

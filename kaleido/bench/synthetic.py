@@ -32,14 +32,14 @@ def write_synthetic(
     """Writes records of random features and texts.
 
     Args:
-        directory: Where; must not exist yet.
+        directory: Folder to write; must not exist yet.
         feature_size: Length D of a feature vector.
         splits: Photos of each split.
         photos_a_product: Photos that share product and text.
         shard_photos: Photos a file.
         vocabulary_size: Token ids are below it, and at least 5.
-        longest_text: SpecialTokens of a text at most.
-        seed: Of the content.
+        longest_text: Tokens of a text at most.
+        seed: Seed of the content.
         pairs_a_photo: Aligned words and patches, drawn at random.
     """
     metadata = {

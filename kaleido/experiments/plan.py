@@ -89,7 +89,7 @@ class Planner:
             make: Gives commands and results for a folder.
             label: Who wants it.
             length: Units and unit.
-            missing: What has to be fetched first.
+            missing: Something that has to be fetched first, in words.
         """
         sums = {key: self.checksums.of(path, key) for key, path in files.items()}
         absent = [f"{path}, named by {key}" for key, path in files.items() if sums[key] == "missing"]
@@ -134,8 +134,7 @@ class Planner:
             if model:
                 places["model"] = str(model[0].folder / model[1])
             if kinds.is_task(kind):
-                # Records lie in a folder of their own, and a task may read further columns of the catalogue.
-                places["catalog"] = getattr(records.commands[0].config, "catalog", None)
+                places["catalog"] = _catalog_of(records)
             placed = replace(config, **places)
             subcommand = "finetune" if kinds.is_task(kind) else "pretrain"
             return (Command(subcommand, config=placed),), kinds.task_results(config.task, placed)
@@ -157,6 +156,7 @@ class Planner:
                 records=str(records.folder / "records"),
                 out=str(folder / "run"),
                 model=str(model[0].folder / model[1]),
+                catalog=_catalog_of(records),
                 lists=str(self._lists(records, settings)) if config.protocol == "random100" else config.lists,
             )
             name = f"run/retrieval-{config.protocol}-{config.split}"
@@ -211,11 +211,8 @@ class Planner:
         prepare = self.config("prepare", experiment.overrides.get("prepare", {}))
         align = self.config("align", experiment.overrides.get("align", {}))
         given: Stage | str
-        if catalog:
-            path, given, missing = str(catalog.folder / WARDROBE), catalog, ""
-        else:
-            path = str(self.preset.catalog["path"])
-            given, missing = _fingerprint(path)
+        given, missing = (catalog, "") if catalog else _fingerprint(str(self.preset.catalog["path"]))
+        path = str(catalog.folder / WARDROBE) if catalog else str(self.preset.catalog["path"])
         (own, files), (aligned, _) = settings_of(prepare), settings_of(align)
         settings = {f"prepare.{key}": value for key, value in own.items()}
         settings |= {f"align.{key}": value for key, value in aligned.items()}
@@ -242,6 +239,11 @@ class Planner:
 
 
 _SPLIT_KEYS = ("validation_fraction", "test_fraction", "seed", "on_error")
+
+
+def _catalog_of(records: Stage) -> str | None:
+    """Names the catalogue of some records, which are in another folder; the original's have none."""
+    return getattr(records.commands[0].config, "catalog", None)
 
 
 def _fingerprint(path: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kaleido.errors import UserError
 from kaleido.experiments.config import ExperimentsConfig
-from kaleido.experiments.estimate import Estimate
+from kaleido.experiments.estimate import estimate_table
 from kaleido.experiments.experiment import chosen, read_experiments
 from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done, write_plan
 from kaleido.experiments.original import plan_original
@@ -22,7 +22,7 @@ class Outcome:
     """Result of running experiments.
 
     Attributes:
-        text: What would run, or the result of running it, for people.
+        text: Description of what would run, or of what became of it, for people.
         failed: Whether a stage failed.
     """
 
@@ -60,7 +60,7 @@ def run_experiments(config: ExperimentsConfig) -> Outcome:
             left = [kind for kind, stage in run.stages.items() if not done[stage.key]]
             lines.append(f"{run.experiment.name}, seed {run.seed}: {', '.join(left) or 'done'}")
         lines.append(f"{len(wanted)} runs, {len(mine)} of them different and for this process")
-        lines.append(Estimate(preset, planner.runs).table(stages, done))
+        lines.append(estimate_table(preset, planner.runs, stages, done))
         return Outcome("\n".join([*lines, *(f"missing: {reason}" for reason in missing)]))
     if missing:
         raise UserError(f"{preset.path}: {next(iter(missing))}")

@@ -47,8 +47,8 @@ class Stage:
         units: Training steps, or 1.
         unit: `step`, `epoch` or `stage`.
         label: The first experiment that wants it, and its seed; for people.
-        missing: What has to be fetched first, in words.
-        about: What the result depends on, in JSON types, for the folder's `stage.json`.
+        missing: Something that has to be fetched first, in words.
+        about: Everything that the result depends on, in JSON types, for the folder's `stage.json`.
     """
 
     kind: str

@@ -74,7 +74,7 @@ class Imported:
     Attributes:
         directory: Its folder.
         config: Its architecture.
-        variables: How many the checkpoint gave.
+        variables: Number of variables.
         step: Training step that the checkpoint was saved at, None if it does not say.
         vocabulary: Whether a vocabulary was saved with it, which predictions from texts need.
     """
@@ -204,7 +204,7 @@ class OriginalCheckpoint:
     """A TensorFlow 1 checkpoint of the original release.
 
     Args:
-        path: Its name without `.index` and `.data-...`, for example `checkpoint/pretrained/kaleidobert.ckpt-50683`.
+        path: Name without `.index` and `.data-...`, for example `checkpoint/pretrained/kaleidobert.ckpt-50683`.
 
     Raises:
         UserError: if it is missing, cut off or not a checkpoint.

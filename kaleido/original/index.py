@@ -1,4 +1,4 @@
-"""What is kept in memory of every record that was made of the original release's data."""
+"""The index of records of the original release's data: labels and ids of all of them, in memory."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ class OriginalIndex:
     """Columns over n records.
 
     Attributes:
-        columns: By name int32 [n], the labels, and texts [n], the ids and the names of the labels.
+        columns: Labels, int32 [n], and ids and names of labels, texts [n], by name.
     """
 
     columns: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, examples: Sequence[Mapping], numbers: Sequence[None] = ()) -> "OriginalIndex":
-        """The index of some records, at least one; `numbers` are those of photos, and there are none here."""
+        """Makes the index of at least one record; `numbers`, which photos have, are not used."""
         return cls({name: np.array([example[name] for example in examples]) for name in examples[0]})
 
     @classmethod
     def concatenate(cls, parts: Sequence["OriginalIndex"]) -> "OriginalIndex":
-        """The index of the parts' records one after another."""
+        """Joins indexes."""
         return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
 
     @classmethod

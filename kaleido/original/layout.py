@@ -1,4 +1,4 @@
-"""The record of an example of the original release's data."""
+"""Lays out the record of an example of the original release's data."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,10 +11,10 @@ from kaleido.records.fixed_layout import FixedLayout
 
 
 class OriginalLayout(FixedLayout):
-    """How an example of the original's data is written: as `batches.to_examples` gives it, features in float16.
+    """The layout of an example of the original's data: as `batches.to_examples` gives it, features in float16.
 
     Args:
-        schema: Of the data.
+        schema: Schema of the data.
     """
 
     INDEX = OriginalIndex
@@ -48,7 +48,7 @@ class OriginalLayout(FixedLayout):
         super().__init__(tfds.features.FeaturesDict(features), self.numbers)
 
     def examples(self, records: list[bytes]) -> Examples:
-        """The numbers of some records.
+        """Reads the numbers of some records.
 
         Raises:
             ValueError: if a record is not laid out as `encode` does.

@@ -1,4 +1,4 @@
-"""One line of the original's files, read slowly: every number that Python reads, and the place of every fault."""
+"""Reads one line of the original's files slowly: every number that Python reads, and the place of every fault."""
 
 import re
 
@@ -13,18 +13,18 @@ _DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
 class BadLine(Exception):
-    """What is wrong with a line, beginning with the column where it is in one."""
+    """A fault of a line; the message begins with its column."""
 
 
 def read_exactly(line: bytes, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Reads what `numbers.parse_line` leaves.
+    """Reads a line that `numbers.parse_line` does not.
 
     Args:
         line: Without its end.
-        schema: Of its columns.
+        schema: Its columns.
 
     Returns:
-        ints and floats as `numbers.parse_line` fills them.
+        ints and floats, as `numbers.parse_line` fills them.
 
     Raises:
         BadLine: if the line does not follow the schema.
@@ -58,15 +58,15 @@ def _numbers(column: Column, field: bytes) -> list[int] | list[float]:
 
 
 def received(value: bytes) -> str:
-    """The end of a message that shows a value."""
+    """Writes the end of a message that shows a value."""
     return f"Received: {value[:50].decode('utf-8', 'backslashreplace')!r}"
 
 
 class Ranges:
-    """What the numbers of the INT columns may be.
+    """The ranges of the numbers of the INT columns.
 
     Args:
-        schema: Of the columns.
+        schema: The columns.
         vocab_size: Token ids are below it; None if it is not known.
         photo_size: Width and height of the photos, in pixels; None if it is not known.
     """
@@ -102,10 +102,13 @@ class Ranges:
         self._low, self._high = np.concatenate(low), np.concatenate(high)
 
     def check(self, ints: np.ndarray) -> None:
-        """Raises a BadLine for the first number that is out of its range.
+        """Checks the numbers of a line.
 
         Args:
-            ints: int32, of one line, as `numbers.parse_line` fills them.
+            ints: int32, as `numbers.parse_line` fills them.
+
+        Raises:
+            BadLine: for the first number that is out of its range.
         """
         outside = (ints < self._low) | (ints > self._high)
         if outside.any():

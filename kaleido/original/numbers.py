@@ -1,4 +1,4 @@
-"""Numbers out of text at the speed of memory: the part of the reader that is compiled.
+"""Parses numbers at the speed of memory: the compiled part of the reader.
 
 One number after another, because vectorised NumPy passes over every byte and every number some twenty times. Up to
 eight digits are converted at once, in the lanes of a 64-bit word (Lemire, "Number Parsing at a Gigabyte per Second",
@@ -28,14 +28,14 @@ _compiled = numba.njit(nogil=True, error_model="numpy")
 
 
 def line_views(line: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first bytes of a line as `parse_line` takes them: each by itself, and the eight from each place on."""
+    """Views the first bytes of a line as `parse_line` takes them: single bytes, and the eight from each place on."""
     text = np.frombuffer(line, np.uint8, size)
     return text, np.ndarray(max(size - 7, 0), "<u8", line, strides=1)
 
 
 @_compiled
 def parse_line(text, words, types, lengths, ints, floats):
-    """Reads a line if all of it is as it should be, and as it mostly is; any other falls to `lines.read_exactly`.
+    """Reads a line of the usual form; any other is left to `lines.read_exactly`.
 
     Args:
         text: uint8 [n], the line without its end.
@@ -123,7 +123,7 @@ def _parse_floats(text, words, at, out):
 
 @_compiled
 def _digits(word):
-    """The digits that eight characters begin with: how many, and, where there are any, their value."""
+    """Reads the digits that eight characters begin with: how many, and, where there are any, their value."""
     digits = word ^ _ZEROS
     others = (digits | (digits + _SIXES)) & _HIGH
     below = (others & (~others + _WORD(1))) - _WORD(1)
@@ -136,7 +136,7 @@ def _digits(word):
 
 @_compiled
 def _parse_number(text, at):
-    """A number of at most 15 digits and 22 powers of ten: its value, and where it ends, -1 for any other."""
+    """Reads a number of at most 15 digits and 22 powers of ten: its value, and where it ends, -1 for any other."""
     negative = at < len(text) and text[at] == _MINUS
     at += negative
     value, digits, fraction = 0, 0, -1

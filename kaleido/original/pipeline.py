@@ -1,4 +1,4 @@
-"""From records of the original release's data to batches."""
+"""Makes batches of records of the original release's data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ _LABELS = {
     "grey": ("grey_positions", "grey_targets"),
     "blank": ("blank_positions", "blank_targets"),
 }
-"""What a task has in a batch, where that is not a label of its name."""
+"""Arrays of a task in a batch, where they are not a label of its name."""
 
 
 class OriginalPipeline(BatchStream):
@@ -29,14 +29,14 @@ class OriginalPipeline(BatchStream):
     which has the ids.
 
     Args:
-        records: Of one split.
-        config: Its workers and how many batches they make ahead.
+        records: Records of one split.
+        config: Number of workers and of batches made ahead.
         tokenizer: Not used: token ids were checked against the vocabulary when the records were made.
         batch_size: Rows B of the global batch.
-        seed: Of the order.
+        seed: Seed of the order.
         training: Whether to train or to evaluate.
         tasks: The labels of the others are left out.
-        rank: Which worker this is, of `count`; see `BatchStream`.
+        rank: Number of this worker, of `count`; see `BatchStream`.
         count: Workers that share a batch.
         raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
         labels: Targets of every record by name; batches have them as `NAME_label`, beside those of the data.

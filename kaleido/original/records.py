@@ -1,4 +1,4 @@
-"""Random access to records that were made of the original release's data."""
+"""Reads records of the original release's data at random."""
 
 from collections.abc import Mapping
 
@@ -39,7 +39,7 @@ class OriginalRecords(SplitRecords):
         return self.index.columns["photo_id"].tolist() if "photo_id" in self.index.columns else [""] * len(self)
 
     def examples(self, indices: np.ndarray) -> Examples:
-        """The numbers of some records, in any order, repetitions allowed; features float16."""
+        """Reads the numbers of some records, in any order, repetitions allowed; features float16."""
         try:
             return self._layout.examples(self._read(np.asarray(indices)))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""The columns of the original release's text files: its `input_schema` strings, `name:type:length` joined by commas."""
+"""Describes the columns of the original release's text files: `input_schema` strings, `name:type:length` by commas."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from kaleido.constants import PATCH_COUNTS, PATCHES
 from kaleido.errors import UserError
 
 LEVEL_NAMES = ("rotation", "jigsaw", "camouflage", "grey_mask", "blank_mask")
-"""What the original calls levels 1 to 5."""
+"""The original's names of levels 1 to 5."""
 
 FEATURES, POSITIONS = (
     tuple(prefix + name for name in LEVEL_NAMES) for prefix in ("img_feature_convert_", "img_loc_position_")
@@ -23,7 +23,7 @@ CAMOUFLAGE_POSITIONS = "img_loc_position_camouflage"
 Content = Literal["pretraining", "recognition", "retrieval"]
 
 Columns = dict[str, np.ndarray]
-"""Of B lines: int32 or float32 [B, length], or texts [B]."""
+"""Columns of B lines by name: int32 or float32 [B, length], or texts [B]."""
 
 _COLUMN = re.compile(r"(\w+):(int|float|str):([1-9][0-9]{0,6})", re.ASCII)
 
@@ -46,8 +46,7 @@ class Schema:
 
     Attributes:
         columns: At least those of one of the three published schemas; others are read and not used.
-        content: Which of the three: for `pretraining`, for category and sub-category `recognition` (CAT/SUB), or for
-            `retrieval` (ITR/TIR).
+        content: `pretraining`, `recognition` of category and sub-category (CAT/SUB), or `retrieval` (ITR/TIR).
         feature_size: Length D of a patch feature.
         text_length: Text positions T.
         predictions: Slots M for masked words; 0 but for pre-training.
@@ -85,7 +84,7 @@ class Schema:
 
     @classmethod
     def of(cls, columns: list[Column]) -> "Schema":
-        """The schema of some columns; raises a UserError like `parse`."""
+        """Makes the schema of some columns; raises a UserError like `parse`."""
         by_name = {column.name: column for column in columns}
         if len(by_name) < len(columns):
             doubled = next(c.name for n, c in enumerate(columns) if c.name in {other.name for other in columns[:n]})
@@ -115,12 +114,12 @@ class Schema:
     def published(
         cls, content: Content, feature_size: int = 2048, text_length: int = 64, predictions: int = 10
     ) -> "Schema":
-        """One of the original's three schemas, the camouflage positions corrected to 45."""
+        """Makes one of the original's three schemas, the camouflage positions corrected to 45."""
         return cls.of(list(_columns(content, feature_size, text_length, predictions)))
 
     @classmethod
     def of_line(cls, line: bytes) -> "Schema":
-        """The published schema that a line has as many columns as, with the feature size that its data has.
+        """Finds the published schema with as many columns as a line, and makes it with the line's feature size.
 
         Raises:
             UserError: if there is none.
@@ -138,7 +137,7 @@ class Schema:
 
 
 def _columns(content: Content, feature_size: int, text_length: int, predictions: int) -> Iterator[Column]:
-    """The published columns, in the published order."""
+    """Lists the published columns, in the published order."""
     text = [Column(name, "int", text_length) for name in ("input_ids", "input_mask", "segment_ids")]
     features = [Column(name, "float", n * feature_size) for name, n in zip(FEATURES, PATCH_COUNTS)]
     photo = [*features, Column("image_mask", "int", PATCHES)]

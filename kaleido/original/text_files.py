@@ -1,4 +1,4 @@
-"""The original release's text files: one example a line, columns joined by tabs, numbers by commas."""
+"""Reads the original release's text files: one example a line, columns joined by tabs, numbers by commas."""
 
 import glob
 import hashlib
@@ -41,11 +41,11 @@ class Line(NamedTuple):
 
 
 class TextFiles:
-    """The examples of some files, in order.
+    """A reader of some files' examples, in order.
 
     Args:
-        files: At least one.
-        schema: Of their columns; None for the published one that the first line fits.
+        files: At least one file.
+        schema: Schema of their columns; None for the published one that the first line fits.
         vocab_size: Token ids are below it; None if it is not known.
         photo_size: Width and height of the photos, in pixels; None if it is not known.
 
@@ -85,12 +85,12 @@ class TextFiles:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files, in bytes."""
         return sum(self._sizes)
 
     @property
     def fingerprint(self) -> str:
-        """Tells other data from the same data elsewhere, by the sizes, the beginnings and the ends of the files."""
+        """Checksum of the sizes, beginnings and ends of the files; it does not depend on where they are."""
         digest = hashlib.sha256()
         for file, size in zip(self.files, self._sizes):
             with open(file, "rb") as stream:
@@ -100,7 +100,7 @@ class TextFiles:
         return digest.hexdigest()
 
     def spans(self, most_bytes: int) -> list[Span]:
-        """The files, larger ones cut into about even parts of at most so many bytes, each of which begins lines."""
+        """Cuts the files into about even parts of at most so many bytes."""
         spans = []
         for file, size in zip(self.files, self._sizes):
             parts = math.ceil(size / most_bytes)
@@ -109,15 +109,15 @@ class TextFiles:
         return spans
 
     def batches(self, batch_size: int, workers: int = 2, spans: Sequence[Span] | None = None) -> Iterator[Columns]:
-        """The columns of the examples.
+        """Reads the columns of the examples.
 
         Args:
             batch_size: Examples B of a batch; the last one may have fewer.
             workers: Threads that read numbers; the result does not depend on them.
-            spans: What to read; all if not given.
+            spans: Spans to read; all if not given.
 
         Yields:
-            By name, int32 or float32 [B, length], views of one array; texts [B].
+            Columns by name: int32 or float32 [B, length], views of one array; texts [B].
 
         Raises:
             UserError: naming file, line and column of the first line that does not follow the schema.
@@ -187,7 +187,7 @@ class TextFiles:
 
 @dataclass(slots=True)
 class _Batch:
-    """Where lines are read to, and the texts of each line that is."""
+    """Arrays that lines are read into, and the texts of the lines to come."""
 
     ints: np.ndarray
     floats: np.ndarray
@@ -195,7 +195,7 @@ class _Batch:
 
 
 def find_files(source: str) -> list[Path]:
-    """The data files that a user names; see `TextFiles.find`.
+    """Finds the data files that a user names; see `TextFiles.find`.
 
     Raises:
         UserError: if there are none, or a list names one that is not there.
@@ -269,7 +269,7 @@ def _lines(span: Span) -> Iterator[Line]:
 
 
 def _count_lines(file: Path, end: int) -> int:
-    """Lines that end in a file's first bytes."""
+    """Counts the lines that end in a file's first bytes."""
     lines = 0
     with open(file, "rb") as stream:
         while end > 0 and (chunk := stream.read(min(end, _BUFFER_BYTES))):

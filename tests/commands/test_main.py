@@ -22,7 +22,10 @@ from kaleido.interruption import Interrupted
         (["pretrain", "--records=a", "--out=b", "--train_config.batch_sise=3"], "train_config.batch_size"),
         (["pretrain", "--records=a", "--output=b"], "unknown option --output; it is now called --out"),
         (["pretrain", "--records=a", "--out=b", "--batch-sise=3"], "did you mean --batch-size?"),
-        (["pretrain", "--records=a", "--out=b", "--steps=0"], "train_config.steps must be at least 1. Received: 0"),
+        (
+            ["pretrain", "--records=a", "--out=b", "--steps=0"],
+            "steps must be an int or null; none is written null. Received: 0",
+        ),
         (["finetune", "--task=category", "--records=a", "--out=b", "--model="], "none is written null"),
         (["finetune", "--task=flying", "--records=a", "--out=b"], "task must be among"),
         (["finetune", "--import=no_such_module"], "no such module to import"),

@@ -163,7 +163,7 @@ def test_the_code_counts_and_words_about_it_do_not(tmp_path):
     first, prepared = version(), version("prepare")
     path = root / "model" / "losses.py"
     path.write_text("# A remark.\n" + path.read_text().replace('"""', '"""Also: ', 1))
-    for other in ("commands/predict.py", "report/cells.py", "alignment/words.py"):
+    for other in ("commands/predict.py", "experiments/report/cells.py", "alignment/words.py"):
         if (root / other).is_file():
             (root / other).write_text((root / other).read_text() + "\nUNUSED = 1\n")
     assert version() == first

@@ -85,7 +85,7 @@ def schema_string(columns: dict[str, np.ndarray]) -> str:
 
 
 def write_vocabulary(path: Path) -> Path:
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces += [f"w{number}" for number in range(VOCABULARY_SIZE - len(pieces))]
-    path.write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens += [f"w{number}" for number in range(VOCABULARY_SIZE - len(tokens))]
+    path.write_text("\n".join(tokens) + "\n", encoding="utf-8")
     return path

@@ -136,8 +136,8 @@ def test_files_in_the_originals_layout(tmp_path, capsys):
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference set is not here")
 def test_the_reference_checkpoint(tmp_path, capsys):
     vocabulary = tmp_path / "vocab.txt"
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(2995))]
-    vocabulary.write_text("\n".join(pieces) + "\n")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(2995))]
+    vocabulary.write_text("\n".join(tokens) + "\n")
     preset = write_preset(tmp_path, REFERENCE / "kaleidobert.ckpt-50683", vocabulary, 96, VOCABULARY_SIZE)
     fill(preset, tmp_path, capsys)
 

@@ -230,8 +230,8 @@ def test_the_command_and_training_on_what_it_makes(tmp_path, capsys, monkeypatch
 def test_what_cannot_be_converted(tmp_path, monkeypatch, capsys, options, message):
     write_data(tmp_path)
     write_columns(tmp_path / "other.txt", original_columns("retrieval", 1, 6))
-    pieces = (tmp_path / "vocab.txt").read_text().splitlines()
-    (tmp_path / "small.txt").write_text("\n".join(pieces[: VOCABULARY_SIZE // 2]))
+    tokens = (tmp_path / "vocab.txt").read_text().splitlines()
+    (tmp_path / "small.txt").write_text("\n".join(tokens[: VOCABULARY_SIZE // 2]))
     monkeypatch.chdir(tmp_path)
     assert main(command(tmp_path, *options)) == 2
     said = capsys.readouterr().err.splitlines()[-1]

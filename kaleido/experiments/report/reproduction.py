@@ -1,6 +1,7 @@
 """Writes the report: the paper's tables and figures, ours beside theirs."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,13 @@ def report_data(ledger: Ledger, filled: Filled, found: list[Finding]) -> dict[st
         "others": [dict(zip(("experiment", "task", "metric", "ours"), row)) for row in _other_rows(filled)],
         "findings": [
             {
+                **asdict(finding),
                 "claim": finding.claim.text,
                 "better": finding.claim.better,
                 "worse": finding.claim.worse,
-                "measure": finding.measure,
                 "paper": round(finding.paper, 6),
-                "differences": finding.differences,
                 "mean": finding.mean,
                 "interval": finding.interval,
-                "verdict": finding.verdict,
-                "reason": finding.reason,
             }
             for finding in found
         ],
@@ -138,17 +136,7 @@ def report_data(ledger: Ledger, filled: Filled, found: list[Finding]) -> dict[st
 
 
 def _cell_data(cell: Cell) -> dict[str, Any]:
-    return {
-        "paper": cell.paper,
-        "paper_relative": cell.paper_relative,
-        "mean": cell.mean,
-        "deviation": cell.deviation,
-        "interval": cell.interval,
-        "relative": cell.relative,
-        "values": cell.values,
-        "sources": {seed: list(sources) for seed, sources in cell.sources.items()},
-        "missing": cell.missing,
-    }
+    return {**asdict(cell), "mean": cell.mean, "deviation": cell.deviation, "interval": cell.interval}
 
 
 def _finding_rows(found: list[Finding]) -> Rows:

@@ -1,4 +1,4 @@
-"""The paper's figures agree with each other where the paper does, and the exceptions are named."""
+"""The paper's metrics agree with each other where the paper does, and the exceptions are named."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_the_full_model_is_the_same_everywhere_but_for_the_named_exceptions():
     assert set(exceptions) == {("table4", "B+I-V", "TIR R@10"), ("table4", "B+I-V", "SumR")}
 
 
-def test_single_figures():
+def test_single_values():
     assert TABLES["table2"].value("SumR", "OSCAR") == 251.53
     assert TABLES["table3"].value("METEOR", "ImageBERT") is None
     assert TABLES["table4"].value("CR ACC", "B+V") == 88.87

@@ -72,7 +72,7 @@ def test_it_runs_and_is_reported(folder, capsys):
     runs, report = folder / "runs", folder / "report"
     options = ["--out", str(runs), "--experiments", str(folder / "experiments")]
     assert main(["--import", str(FOLDER), "experiments", str(folder / "tried.yaml"), *options]) == 0
-    assert "all 3 stages are in" in capsys.readouterr().out
+    assert "all 3 stages are done" in capsys.readouterr().out
     assert main(["--import", str(FOLDER), "report", str(runs), "--out", str(report)]) == 0
     others = json.loads((report / "report.json").read_text())["others"]
     assert others and {(row["experiment"], row["task"]) for row in others} == {("prices", "price")}

@@ -141,7 +141,8 @@ def load_weights(path: Path, variables: Sequence[Any]) -> None:
         raise UserError(f"{path}: damaged, or not a file of weights: {error}") from None
     wanted = {variable.path: tuple(variable.shape) for variable in variables}
     for name in sorted(wanted.keys() ^ arrays.keys()):
-        raise UserError(f"{path}: {name} is {'missing' if name in wanted else 'unknown'}; the network is another one")
+        problem = "missing" if name in wanted else "unknown"
+        raise UserError(f"{path}: {name} is {problem}; it belongs to another network")
     for name, array in arrays.items():
         if array.shape != wanted[name]:
             raise UserError(f"{path}: {name} has the shape {list(wanted[name])}. Received: {list(array.shape)}")

@@ -1,10 +1,11 @@
 """Modules that register themselves when they are imported: tasks, and further kinds of records.
 
-Lower layers find what upper layers and other packages add through these names, and never import them by themselves.
+Lower layers find the additions of upper layers and of other packages by these names, and never import them directly.
 """
 
 import functools
 import importlib
+import importlib.resources
 import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
@@ -15,19 +16,10 @@ from kaleido.errors import UserError
 RECORDS = "kaleido.records"
 TASKS = "kaleido.tasks"
 
-# A checkout that was never installed has no entry points, so the package's own modules are named here.
-_BUILT_IN = {
-    RECORDS: ("kaleido.original.pipeline", "kaleido.original.gallery"),
-    TASKS: (
-        "kaleido.tasks.pretraining.application",
-        "kaleido.tasks.classification.application",
-        "kaleido.tasks.matching.application",
-        "kaleido.tasks.captioning.application",
-    ),
-}
+_RECORDS = ("kaleido.original.pipeline", "kaleido.original.gallery")
 
 imported: list[str] = []
-"""Names that `import_modules` was given, for processes that this one starts."""
+"""Names that were passed to `import_modules`, for processes that this one starts."""
 
 
 @functools.cache
@@ -40,19 +32,27 @@ def load_plugins(group: str) -> None:
     Raises:
         UserError: if a module of another package cannot be imported.
     """
-    for module in _BUILT_IN[group]:
+    for module in _built_in(group):
         importlib.import_module(module)
     for entry in entry_points(group=group):
         try:
             entry.load()
-        except Exception as error:  # whatever a foreign module raises
+        except Exception as error:  # a module of another package may raise anything
             raise UserError(
                 f"{entry.value}: this plug-in ({group}) cannot be imported: {error}; repair or uninstall it"
             ) from error
 
 
+def _built_in(group: str) -> Iterable[str]:
+    """Lists the package's own modules of a group, since a checkout that was not installed has no entry points."""
+    if group == RECORDS:
+        return _RECORDS
+    folders = importlib.resources.files(TASKS).iterdir()
+    return sorted(f"{TASKS}.{folder.name}.application" for folder in folders if (folder / "application.py").is_file())
+
+
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules that register tasks or records of one's own when they are imported.
+    """Imports modules that register custom tasks or records.
 
     Args:
         names: Names of modules, or paths of Python files or of packages' folders.

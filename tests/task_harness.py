@@ -15,7 +15,7 @@ import kaleido
 from kaleido import configuration
 from kaleido.app.application import EVALUATE
 from kaleido.app.checkpoints import CheckpointStore
-from kaleido.app.model_folder import load_model
+from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.records_application import RecordsApplication
 from kaleido.app.registry import find_task, finetuning_tasks
 from kaleido.app.result import Result
@@ -69,6 +69,17 @@ class Trained(NamedTuple):
         return self.folder / "model"
 
 
+def start_model(records: Path) -> Path:
+    """Saves a pre-trained model beside records, once; drawn weights are as good to start from as trained ones."""
+    directory = records.with_name("start")
+    if not directory.exists():
+        values = {**TINY, "seed": 7, "records": str(records), "out": str(records.with_name("pretraining"))}
+        application = Pretraining(configuration.build(Pretraining.config_class(), values))
+        application.build_model()
+        application.export_model(directory)
+    return directory
+
+
 class TaskHarness:
     """Trains a task once for all its tests.
 
@@ -118,15 +129,20 @@ class TaskHarness:
         """A training from the first step to the last, in one go."""
         changes = {}
         if self.application.fine_tunes and self.starts:
-            # Drawn weights are as good to start from as trained ones.
-            values = {**TINY, "seed": 7, "records": str(records), "out": str(folder / "pretraining")}
-            start = Pretraining(configuration.build(Pretraining.config_class(), values))
-            start.build_model()
-            start.export_model(folder / "start")
-            changes["model"] = str(folder / "start")
+            changes["model"] = str(start_model(records))
         config = self.config(records, folder / "run", **changes)
         application = self.application(config)
         return Trained(config, application, application.run())
+
+    @pytest.fixture(scope="class")
+    def model(self, trained) -> kaleido.Model:
+        """The saved model, loaded once."""
+        return kaleido.load(trained.model)
+
+    @pytest.fixture(scope="class")
+    def saved(self, trained) -> SavedModel:
+        """The same with what it was loaded from, for the functions of `kaleido.app`."""
+        return load_model(trained.model)
 
     @pytest.fixture(scope="class")
     def batch(self, trained) -> dict[str, np.ndarray]:
@@ -146,7 +162,7 @@ class TaskHarness:
         argv = []
         for key, value in configuration.flatten(trained.config).items():
             argv += [f"--{key}", value if isinstance(value, str) else yaml.safe_dump(value).split("\n")[0]]
-        assert configuration.parse(type(trained.config), argv, "kaleido", "") == trained.config
+        assert configuration.parse(type(trained.config), argv) == trained.config
         assert self.application.sections.keys() <= configuration.to_dict(trained.config).keys()
 
     def test_its_losses_and_metrics_are_finite(self, trained, batch):
@@ -192,8 +208,7 @@ class TaskHarness:
             speed = "examples_per_second"
             assert {**one, speed: 0} == {**other, speed: 0}
 
-    def test_the_saved_model_has_all_that_is_needed_to_use_it(self, trained):
-        saved = load_model(trained.model)
+    def test_the_saved_model_has_all_that_is_needed_to_use_it(self, trained, saved):
         arrays = CheckpointStore(trained.folder / "checkpoints", STEPS).load(STEPS).arrays
         for variable in saved.model.weights:
             np.testing.assert_array_equal(variable, arrays[f"model/{variable.path}"])
@@ -224,8 +239,7 @@ class TaskHarness:
         assert trained.result.table.startswith("| ")
         json.dumps(dict(trained.result.metrics), allow_nan=False)
 
-    def test_every_signature_gives_a_finite_row_for_each_example(self, trained, batch):
-        saved = load_model(trained.model)
+    def test_every_signature_gives_a_finite_row_for_each_example(self, saved, batch):
         signatures = self.application.signatures(saved.model)
         assert signatures
         answer = self.application.answer
@@ -239,8 +253,8 @@ class TaskHarness:
                 assert values.dtype == np.float32 and values.shape[0] == ROWS, f"{name}, {output}"
                 assert np.isfinite(values).all(), f"{name}, {output}"
 
-    def test_predictions_have_equal_columns_and_do_not_depend_on_their_batch(self, trained, batch):
-        create = partial(self.application.create_predictor, load_model(trained.model), ROWS)
+    def test_predictions_have_equal_columns_and_do_not_depend_on_their_batch(self, saved, batch):
+        create = partial(self.application.create_predictor, saved, ROWS)
         if not self.predicts:
             with pytest.raises(UserError, match="has no"):
                 create()
@@ -256,26 +270,24 @@ class TaskHarness:
             for column, value in row.items():
                 assert same[column] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
 
-    def test_the_python_api_knows_it(self, trained, folder):
-        model = kaleido.load(trained.model)
+    def test_the_python_api_knows_it(self, trained, model, saved, folder):
         assert model.task == self.task and model.labels == list(trained.application.names)
-        assert set(model.signatures) == set(self.application.signatures(model.saved.model))
+        assert set(model.signatures) == set(self.application.signatures(saved.model))
         assert set(model.signatures) <= set(self.application.provides)
         model.save(folder / "copy")
         copied = load_model(folder / "copy")
-        for ours, theirs in zip(copied.model.weights, model.saved.model.weights, strict=True):
+        for ours, theirs in zip(copied.model.weights, saved.model.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
-        assert copied.content["task_config"] == model.saved.content["task_config"]
+        assert copied.content["task_config"] == saved.content["task_config"]
 
-    def test_the_exported_model_gives_what_the_keras_model_gives(self, trained, batch, folder):
+    def test_the_exported_model_gives_what_the_keras_model_gives(self, model, saved, batch, folder):
         if keras.backend.backend() != "tensorflow":
             pytest.skip("a SavedModel needs TensorFlow")
         import tensorflow as tf
 
-        model = kaleido.load(trained.model)
         assert set(model.export(folder / "serving")) == set(model.signatures)
         exported = tf.saved_model.load(str(folder / "serving"))
-        for name, signature in self.application.signatures(model.saved.model).items():
+        for name, signature in self.application.signatures(saved.model).items():
             read = {array: tf.convert_to_tensor(batch[array]) for array in signature.reads}
             served = {array: tf.cast(v, tf.float32) if v.dtype == tf.float16 else v for array, v in read.items()}
             found = exported.signatures[name](**served)

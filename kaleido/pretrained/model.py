@@ -12,7 +12,7 @@ import numpy as np
 import kaleido
 from kaleido.app.model_card import model_card
 from kaleido.app.model_folder import load_model
-from kaleido.app.predictor import Predictor, SignatureRunner
+from kaleido.app.predictor import Predictor, SignatureRunner, stored_text_length
 from kaleido.app.registry import tasks
 from kaleido.app.signatures import CLASSIFY, EMBED, ENCODE_IMAGE, ENCODE_TEXT, MATCH
 from kaleido.atomic import folder_written_atomically
@@ -85,7 +85,7 @@ class Model:
     @property
     def text_length(self) -> int:
         """Number of tokens of a text that the model reads at most, [CLS] and [SEP] included."""
-        return self._saved.text_length
+        return stored_text_length(self._saved)
 
     @property
     def signatures(self) -> list[str]:
@@ -505,7 +505,9 @@ class Model:
 
     def _warn_of_cut(self, reader: "SignatureRunner | Predictor", before: int) -> None:
         if cut := reader.cut - before:
-            warnings.warn(f"texts cut to the {reader.length} tokens that the model reads: {cut}", stacklevel=4)
+            warnings.warn(
+                f"texts cut to the {reader.length} positions that the model was trained with: {cut}", stacklevel=4
+            )
 
 
 def _stacked(rows: Sequence[np.ndarray | None], like: np.ndarray) -> np.ndarray:

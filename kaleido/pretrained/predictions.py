@@ -103,13 +103,14 @@ def predict_photos(
     if not rows:
         raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
     if cut := predictor.cut - before:
-        notes.append(f"texts cut to the {predictor.length} tokens that the model reads: {cut:,}")
+        notes.append(f"texts cut to the {predictor.length} positions that the model was trained with: {cut:,}")
     files = model._saved.application.prediction_files(rows, readers)
     written = [Path(out) / name for name in files]
     for path, content in zip(written, files.values()):
         write_atomically(path, content)
     skipped = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
-    skipped += [f"skipped {name}: {reason}" for name, reason in unreadable.items()]
+    folder = f"{photos.source.path}{os.sep}"
+    skipped += [f"skipped {name.removeprefix(folder)}: {reason}" for name, reason in unreadable.items()]
     return Predictions(len(rows), written, skipped, notes)
 
 

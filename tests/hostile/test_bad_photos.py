@@ -102,7 +102,7 @@ def prepare(folder, run, vocabulary, tmp_path):
         source = folder(table, photos=photos)
         assert run("catalog", "import", "folder", source, "--out", tmp_path / "catalog", "--overwrite")[0] == 0
         options = ("backbone=random", f"vocabulary={vocabulary}", "validation_fraction=0", "workers=2")
-        paths = ("--catalog", tmp_path / "catalog", "--records", tmp_path / "records")
+        paths = ("--catalog", tmp_path / "catalog", "--out", tmp_path / "records")
         return ("prepare", *paths, *(f"--prepare_config.{option}" for option in options))
 
     return words
@@ -154,9 +154,7 @@ def test_a_category_unseen_in_training(folder, run, vocabulary, tmp_path):
     source = folder(table, photos={f"images/{name}.png": picture() for name in "abcd"})
     assert run("catalog", "import", "folder", source, "--out", tmp_path / "catalog")[0] == 0
     options = [f"--prepare_config.{option}" for option in ("backbone=random", f"vocabulary={vocabulary}")]
-    code, printed, lines = run(
-        "prepare", "--catalog", tmp_path / "catalog", "--records", tmp_path / "records", *options
-    )
+    code, printed, lines = run("prepare", "--catalog", tmp_path / "catalog", "--out", tmp_path / "records", *options)
     assert code == 0
     assert PhotoRecords.open(tmp_path / "records", "validation").metadata["categories"] == ["dresses", "hats"]
     assert "in no training product: caps, hats" in printed + " ".join(lines)

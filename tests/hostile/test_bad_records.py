@@ -145,7 +145,7 @@ def pretrain(tmp_path):
             "pretrain",
             "--records",
             directory,
-            "--output",
+            "--out",
             tmp_path / "run",
             "--mode=train",
             *model,
@@ -181,10 +181,10 @@ def test_a_training_meets_other_records(sound, records, pretrain, refused, run, 
     other = tmp_path / "other"
     write_synthetic(other, 16, {"train": 48, "validation": 8}, vocabulary_size=200, longest_text=20)
     shutil.copy(vocabulary, other)
-    assert "feature_size" in refused("evaluate", "--run", tmp_path / "run", "--records", other)
-    assert "no test records here" in refused("evaluate", "--run", tmp_path / "run", "--split=test")
+    assert "feature_size" in refused("evaluate", "--model", tmp_path / "run" / "model", "--records", other)
+    assert "no test records here" in refused("evaluate", "--model", tmp_path / "run" / "model", "--split=test")
     alter(records, "metadata.json", backbone="resnet50")
     assert str(tmp_path / "run") in refused(*pretrain(records, "--train_config.keep_checkpoints=3"))
     path = first(records, "*validation.array_record*")
     path.write_bytes(path.read_bytes()[:1000])
-    assert f"{path}: damaged" in refused("evaluate", "--run", tmp_path / "run")
+    assert f"{path}: damaged" in refused("evaluate", "--model", tmp_path / "run" / "model")

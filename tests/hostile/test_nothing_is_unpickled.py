@@ -63,11 +63,11 @@ def test_the_commands_unpickle_nothing(folder, run, vocabulary, tmp_path):
     commands = [
         ("catalog", "import", "folder", source, "--out", out),
         ("catalog", "show", out),
-        ("prepare", "--catalog", out, "--records", records, "--prepare_config.backbone=random",
+        ("prepare", "--catalog", out, "--out", records, "--prepare_config.backbone=random",
          f"--prepare_config.vocabulary={vocabulary}"),
-        ("pretrain", "--records", records, "--output", output, *(f"--model_config.{size}" for size in tiny),
+        ("pretrain", "--records", records, "--out", output, *(f"--model_config.{size}" for size in tiny),
          "--train_config.steps=1", "--train_config.batch_size=4"),
-        ("evaluate", "--run", output),
+        ("evaluate", "--model", output / "model", "--records", records),
     ]  # fmt: skip
     for command in commands:
         run(*command)  # imports, which may unpickle what packages carry, are done the first time

@@ -229,7 +229,9 @@ def test_a_text_that_is_cut_is_told(models, photo_files):
         lambda text: models["pretraining"].match(photo_files[0], text),
         lambda text: models["contrastive"].encode_text(["hat", text]),
     ):
-        with pytest.warns(UserWarning, match=f"texts cut to the {TEXT_LENGTH} tokens that the model reads: 1"):
+        with pytest.warns(
+            UserWarning, match=f"texts cut to the {TEXT_LENGTH} positions that the model was trained with: 1"
+        ):
             call("red shirt " * 20)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

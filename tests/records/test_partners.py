@@ -10,7 +10,8 @@ from kaleido.records.partners import GROUP, Partners
 def index_of(products, texts, subcategories) -> Index:
     none, offsets = np.zeros(0, np.int32), np.zeros(len(products) + 1, np.int64)
     columns = [np.array(c, np.int32) for c in (products, texts, subcategories, subcategories)]
-    return Index(*columns, offsets, none, none, offsets, none, none, none)
+    ids = [np.array([str(n).encode() for n in range(len(products))], "S")] * 2
+    return Index(*ids, *columns, offsets, none, none, offsets, none, none, none)
 
 
 products = st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 2)), min_size=1, max_size=6)

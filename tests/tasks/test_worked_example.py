@@ -108,7 +108,7 @@ class TestPriceRegression(TaskHarness):
         found = model.predict(photos, ["silk dress", "wool dress", "dress"], progress=False)
         assert len(found) == 3 and all(np.isfinite(row["price"]) for row in found)
         assert kaleido.evaluate(model, records, progress=False) == pytest.approx(trained.result.metrics)
-        start, options = trained.folder.parent / "start", {"price_config.column": "price"}
+        start, options = trained.config.model, {"price_config.column": "price"}
         other = kaleido.finetune(
             records, "price", tmp_path, model=start, steps=1, text_length=16, options=options, progress=False
         )
@@ -124,7 +124,7 @@ class TestPriceRegression(TaskHarness):
             "--text-length",
             "16",
             "--model",
-            str(trained.folder.parent / "start"),
+            trained.config.model,
         ]
         assert main(["finetune", "--task", "price", *given, *options, "--out", str(run)]) == 0
         assert "| mean_absolute_error |" in capsys.readouterr().out

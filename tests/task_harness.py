@@ -15,7 +15,7 @@ import kaleido
 from kaleido import configuration
 from kaleido.app.application import EVALUATE
 from kaleido.app.checkpoints import CheckpointStore
-from kaleido.app.model_folder import load_model
+from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.records_application import RecordsApplication
 from kaleido.app.registry import find_task, finetuning_tasks
 from kaleido.app.result import Result
@@ -140,6 +140,11 @@ class TaskHarness:
         return kaleido.load(trained.model)
 
     @pytest.fixture(scope="class")
+    def saved(self, trained) -> SavedModel:
+        """The same with what it was loaded from, for the functions of `kaleido.app`."""
+        return load_model(trained.model)
+
+    @pytest.fixture(scope="class")
     def batch(self, trained) -> dict[str, np.ndarray]:
         """The first rows of the evaluated split, as the task reads them."""
         whole = trained.application.batches(trained.config.evaluate_config.split).batch(0)
@@ -203,8 +208,7 @@ class TaskHarness:
             speed = "examples_per_second"
             assert {**one, speed: 0} == {**other, speed: 0}
 
-    def test_the_saved_model_has_all_that_is_needed_to_use_it(self, trained, model):
-        saved = model.saved
+    def test_the_saved_model_has_all_that_is_needed_to_use_it(self, trained, saved):
         arrays = CheckpointStore(trained.folder / "checkpoints", STEPS).load(STEPS).arrays
         for variable in saved.model.weights:
             np.testing.assert_array_equal(variable, arrays[f"model/{variable.path}"])
@@ -235,8 +239,8 @@ class TaskHarness:
         assert trained.result.table.startswith("| ")
         json.dumps(dict(trained.result.metrics), allow_nan=False)
 
-    def test_every_signature_gives_a_finite_row_for_each_example(self, model, batch):
-        signatures = self.application.signatures(model.saved.model)
+    def test_every_signature_gives_a_finite_row_for_each_example(self, saved, batch):
+        signatures = self.application.signatures(saved.model)
         assert signatures
         answer = self.application.answer
         assert not self.predicts or answer is None or answer in signatures
@@ -249,8 +253,8 @@ class TaskHarness:
                 assert values.dtype == np.float32 and values.shape[0] == ROWS, f"{name}, {output}"
                 assert np.isfinite(values).all(), f"{name}, {output}"
 
-    def test_predictions_have_equal_columns_and_do_not_depend_on_their_batch(self, model, batch):
-        create = partial(self.application.create_predictor, model.saved, ROWS)
+    def test_predictions_have_equal_columns_and_do_not_depend_on_their_batch(self, saved, batch):
+        create = partial(self.application.create_predictor, saved, ROWS)
         if not self.predicts:
             with pytest.raises(UserError, match="has no"):
                 create()
@@ -266,24 +270,24 @@ class TaskHarness:
             for column, value in row.items():
                 assert same[column] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
 
-    def test_the_python_api_knows_it(self, trained, model, folder):
+    def test_the_python_api_knows_it(self, trained, model, saved, folder):
         assert model.task == self.task and model.labels == list(trained.application.names)
-        assert set(model.signatures) == set(self.application.signatures(model.saved.model))
+        assert set(model.signatures) == set(self.application.signatures(saved.model))
         assert set(model.signatures) <= set(self.application.provides)
         model.save(folder / "copy")
         copied = load_model(folder / "copy")
-        for ours, theirs in zip(copied.model.weights, model.saved.model.weights, strict=True):
+        for ours, theirs in zip(copied.model.weights, saved.model.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs)
-        assert copied.content["task_config"] == model.saved.content["task_config"]
+        assert copied.content["task_config"] == saved.content["task_config"]
 
-    def test_the_exported_model_gives_what_the_keras_model_gives(self, model, batch, folder):
+    def test_the_exported_model_gives_what_the_keras_model_gives(self, model, saved, batch, folder):
         if keras.backend.backend() != "tensorflow":
             pytest.skip("a SavedModel needs TensorFlow")
         import tensorflow as tf
 
         assert set(model.export(folder / "serving")) == set(model.signatures)
         exported = tf.saved_model.load(str(folder / "serving"))
-        for name, signature in self.application.signatures(model.saved.model).items():
+        for name, signature in self.application.signatures(saved.model).items():
             read = {array: tf.convert_to_tensor(batch[array]) for array in signature.reads}
             served = {array: tf.cast(v, tf.float32) if v.dtype == tf.float16 else v for array, v in read.items()}
             found = exported.signatures[name](**served)

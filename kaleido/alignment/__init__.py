@@ -1,1 +1,1 @@
-"""The Attention-based Alignment Generator (AAG, paper section 3.2): which word belongs to which patch."""
+"""The Attention-based Alignment Generator (AAG, paper section 3.2): pairs of words and patches."""

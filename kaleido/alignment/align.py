@@ -31,7 +31,7 @@ REPORT_FILE = "alignment.json"
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """The result of `align`; as text, what the command prints.
+    """The result of `align`; its text is what the command prints.
 
     Attributes:
         records: Records of each split, with their pairs.

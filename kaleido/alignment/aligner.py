@@ -1,4 +1,4 @@
-"""A trained alignment captioner at work: training it, keeping it, aligning with it."""
+"""The aligner: a captioner that is trained, stored, and used to align texts with photos."""
 
 import json
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ from kaleido.text import Tokenizer
 from kaleido.vision.patches import Grid
 
 FOLDER = "aligner"
-"""Where in a folder of records its aligner lies."""
+"""Folder of the aligner within a folder of records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Where a photo shows each word of a text.
+    """Heat-maps of the words of a text in its photo.
 
     Attributes:
-        words: Of the text that the heat-maps belong to: the raw one or a generated caption.
-        heat: float64 [len(words), L], each adding up to 1 (0 of words without pieces).
+        words: Words of the text that the heat-maps belong to: the raw one or a generated caption.
+        heat: float64 [len(words), L], each adding up to 1 (0 for words without tokens).
         confidence: float64 [len(words)], 0..1.
     """
 
@@ -44,10 +44,10 @@ class Aligner:
     """Aligns texts and photos.
 
     Args:
-        model: Trained.
-        tokenizer: Of its vocabulary.
-        config: The rule.
-        threshold: Words whose confidence is below are left alone.
+        model: Trained captioner.
+        tokenizer: Tokenizer of its vocabulary.
+        config: Configuration of the rule.
+        threshold: Confidence below which words are not aligned.
     """
 
     def __init__(self, model: AlignmentCaptioner, tokenizer: Tokenizer, config: AlignConfig, threshold: float = 0.0):
@@ -66,11 +66,11 @@ class Aligner:
         """Trains a captioner on photos and their texts.
 
         Args:
-            tokenizer: Of the records.
-            records: Of the train split.
-            maps: Of some of its photos, `rows` int [n], `maps` float16 [n, L, C] and `product` float32 [n, L].
-            config: How.
-            seed: Of weights and batches.
+            tokenizer: Tokenizer of the records.
+            records: Records of the train split.
+            maps: Maps of some of its photos: `rows` int [n], `maps` float16 [n, L, C] and `product` float32 [n, L].
+            config: Configuration of the training and the rule.
+            seed: Seed of weights and batches.
         """
         keras.utils.set_random_seed(seed)
         model = AlignmentCaptioner(
@@ -92,7 +92,7 @@ class Aligner:
         return aligner
 
     def save(self, directory: Path, made: Mapping) -> None:
-        """Writes the aligner, with what it was made of."""
+        """Writes the aligner, with a description of what it was made from."""
         content = {
             "class": AlignmentCaptioner.__name__,
             "architecture": self.model.settings,
@@ -104,7 +104,7 @@ class Aligner:
 
     @classmethod
     def load(cls, directory: Path, tokenizer: Tokenizer, made: Mapping | None = None) -> "Aligner | None":
-        """Reads what `save` wrote; None where there is none, or with `made` one that was made otherwise.
+        """Reads a saved aligner; None if there is none, or if it was not made from `made`.
 
         Raises:
             UserError: if it is damaged or of another version.
@@ -125,10 +125,10 @@ class Aligner:
         return aligner
 
     def heats(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Heat]:
-        """Where each photo shows the words of its text, or of the caption that the model gives it.
+        """Computes heat-maps for the words of each text, or of the caption that the model generates.
 
         Args:
-            texts: Of each photo piece ids and word ids.
+            texts: Token ids and word ids of each text.
             maps: float16 [n, L, C].
             product: float32 [n, L].
         """
@@ -145,7 +145,7 @@ class Aligner:
         return [self._heat(*text, values[: len(text[0])], on > 0) for text, values, on in zip(texts, found, product)]
 
     def caption(self, maps: np.ndarray, product: np.ndarray) -> list[tuple[list[str], np.ndarray]]:
-        """Generated captions: words, and of each the mean attention of its pieces [n, L]."""
+        """Generates captions: their words, and for each word the mean attention of its tokens [n, L]."""
         texts, attention = self._captions(maps, product)
         found = []
         for (ids, word_ids), looks in zip(texts, attention):
@@ -160,7 +160,7 @@ class Aligner:
         product: np.ndarray,
         grid: Grid = "kaleido",
     ) -> list[Pairs]:
-        """The pairs of photos that were cut by a grid and their texts; other arguments as of `heats`."""
+        """Finds the pairs of texts and photos that were cut by a grid; other arguments as for `heats`."""
         texts_of_words = [words_of(self.tokenizer, *text) for text in texts]
         return [
             pairs_of(words, heat.words, heat.heat, heat.confidence, self.threshold, self.config, grid)
@@ -169,10 +169,10 @@ class Aligner:
 
     def _heat(self, ids: np.ndarray, word_ids: np.ndarray, found: np.ndarray, on: np.ndarray) -> Heat:
         words = words_of(self.tokenizer, ids, word_ids)
-        of_pieces = np.zeros((len(ids), len(on)))
+        of_tokens = np.zeros((len(ids), len(on)))
         if self.config.heat == "attention":
-            of_pieces[:, on] = found[:, on]
-            spread = -(of_pieces * np.log(np.maximum(of_pieces, 1e-12))).sum(axis=1) / np.log(max(on.sum(), 2))
+            of_tokens[:, on] = found[:, on]
+            spread = -(of_tokens * np.log(np.maximum(of_tokens, 1e-12))).sum(axis=1) / np.log(max(on.sum(), 2))
             sure = 1 - spread
         elif len(ids):
             cosines = found[:, on]
@@ -181,21 +181,21 @@ class Aligner:
             shared = cosines[named].mean(axis=0) if named.any() else 0.0
             scores = self.config.sharpness * (cosines - shared)
             exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-            of_pieces[:, on] = exponentials / exponentials.sum(axis=1, keepdims=True)
+            of_tokens[:, on] = exponentials / exponentials.sum(axis=1, keepdims=True)
             sure = cosines.max(axis=1)
         else:
             sure = np.zeros(0)
         confidence = heat_of_words(sure[:, None], word_ids, len(words))[:, 0]
-        return Heat(words, heat_of_words(of_pieces, word_ids, len(words)), np.clip(confidence, 0, 1))
+        return Heat(words, heat_of_words(of_tokens, word_ids, len(words)), np.clip(confidence, 0, 1))
 
     def _captions(self, maps, product) -> tuple[list[tuple[np.ndarray, np.ndarray]], list[np.ndarray]]:
-        """Piece and word ids of each caption, and the attention of its pieces."""
+        """Generates captions: token and word ids of each, and the attention of its tokens."""
         tokens, attention = self._generate({"maps": maps, "product": product})
         texts, kept = [], []
         for ids, looks in zip(tokens, attention):
             ends = np.flatnonzero(ids == self.tokenizer.sep_id)
             ids = ids[: ends[0]] if ends.size else ids
-            # Cut as the text it reads as would be: pieces that make no words of the vocabulary's own would not match.
+            # Tokens must be those of the text that they decode to; otherwise their word ids would not match.
             encoding = self.tokenizer.encode(self.tokenizer.decode(ids))
             same = len(encoding.ids) == len(ids) and (encoding.ids == ids).all()
             texts.append((encoding.ids, encoding.word_ids) if same else (ids[:0], ids[:0]))
@@ -211,7 +211,7 @@ class Aligner:
         return {"maps": maps, "product": product, "token_ids": tokens, "token_mask": mask, "content": mask}
 
     def _threshold(self, records: PhotoRecords, maps: Mapping) -> float:
-        """The confidence that `word_share` of the words reach, over some hundred training photos."""
+        """Measures the confidence that `word_share` of the words reach, on some hundred training photos."""
         sample = np.arange(len(maps["rows"]))[:: max(1, len(maps["rows"]) // 640)]
         found = []
         for start in range(0, len(sample), 32):
@@ -222,17 +222,17 @@ class Aligner:
 
 
 def texts_of(records: PhotoRecords, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Piece ids and word ids of the stored texts of some records."""
+    """Gives token ids and word ids of the texts of some records."""
     offsets = records.index.token_offsets
     spans = [slice(offsets[row], offsets[row + 1]) for row in rows]
     return [(records.index.token_ids[span], records.index.word_ids[span]) for span in spans]
 
 
 class _Batches:
-    """Training batches, each drawn from (seed, step) alone: photos of different products, often of like ones.
+    """Training batches, each drawn from (seed, step) alone: photos of different products, often of the same kind.
 
     Raises:
-        UserError: if no text has a piece.
+        UserError: if fewer than two texts have a token.
     """
 
     def __init__(self, tokenizer: Tokenizer, records: PhotoRecords, maps: Mapping, config: AlignConfig, seed: int):

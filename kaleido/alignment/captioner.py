@@ -3,7 +3,7 @@
 Xu et al., "Show, Attend and Tell", ICML 2015, with soft attention, its gate and the doubly stochastic penalty. Beside
 it an addition of ours, `grounding`: each word has a query and each cell a key, and a contrastive loss makes the words
 of a text find their own photo among the batch's, by the cells that they fit best. Attention tells where the LSTM looked
-while it wrote; on fashion texts, whose words follow from one another, that is seldom where the word is seen.
+while it wrote; on fashion texts, whose words follow from one another, the word is seldom seen there.
 """
 
 import keras
@@ -12,7 +12,7 @@ from keras import layers, ops
 
 GROUNDING_SIZE = 64
 PLACES = 12
-"""Channels that tell where in the product a cell lies."""
+"""Channels that encode the place of a cell in the product."""
 
 CLOSED = -1e4
 """Added to the scores of cells off the product."""
@@ -20,20 +20,20 @@ CLOSED = -1e4
 
 @keras.saving.register_keras_serializable("kaleido")
 class AlignmentCaptioner(keras.Model):
-    """Reads the feature map of a product and says its text.
+    """Generates the text of a product from its feature map.
 
     A batch goes in: `maps` [B, L, C], `product` float32 [B, L], 1 where a cell shows the product, `token_ids` int32
-    [B, T], pieces then [SEP] then padding, `token_mask` float32 [B, T], 1 on pieces and [SEP], and `content` float32
-    [B, T], 1 on pieces of words that can be aligned. Logits [B, T, V] of each piece after those before it, `attention`
+    [B, T], tokens then [SEP] then padding, `token_mask` float32 [B, T], 1 on tokens and [SEP], and `content` float32
+    [B, T], 1 on tokens of words that can be aligned. Logits [B, T, V] of each token after those before it, `attention`
     [B, T, L] and `cosines` [B, T, B, L] between all words and the cells of all photos come out.
 
     Args:
-        vocab_size: Pieces V.
-        channels: Of a map, C.
-        begin: Id of the piece that stands before the first, [CLS].
-        end: Id of the piece that ends a text, [SEP].
-        size: Of embeddings and LSTM.
-        sharpness, doubly_stochastic, grounding: As of `AlignConfig`.
+        vocab_size: Size V of the vocabulary.
+        channels: Channels C of a map.
+        begin: Id of the token before the first, [CLS].
+        end: Id of the token that ends a text, [SEP].
+        size: Size of embeddings and LSTM.
+        sharpness, doubly_stochastic, grounding: As in `AlignConfig`.
     """
 
     def __init__(
@@ -97,35 +97,35 @@ class AlignmentCaptioner(keras.Model):
         return {"logits": logits, "attention": attention, "cosines": cosines}
 
     def cells(self, maps):
-        """Maps [B, L, C], normalised by channel, with where each cell lies: [B, L, C + PLACES]."""
+        """Normalises maps [B, L, C] by channel and adds the place of each cell: [B, L, C + PLACES]."""
         features = (ops.cast(maps, "float32") - self.mean) / self.deviation
         shape = (ops.shape(features)[0], features.shape[1], PLACES)
         return ops.concatenate([features, ops.broadcast_to(_places(features.shape[1]), shape)], axis=-1)
 
     def queries(self, tokens, training=None):
-        """[B, T, K] of length 1, of each piece among its neighbours."""
+        """Computes a query of length 1 for each token in its context: [B, T, K]."""
         embedded = self.token(tokens)
         around = self.word_context(self.dropout(embedded, training=training))
         return _direction(self.word_query(self.dropout(embedded + around, training=training)))
 
     def keys(self, cells, training=None):
-        """[B, L, K] of length 1."""
+        """Computes a key of length 1 for each cell: [B, L, K]."""
         hidden = self.cell_hidden(self.channel_dropout(cells, training=training))
         return _direction(self.cell_key(self.dropout(hidden, training=training)))
 
     def ground(self, batch):
-        """Cosines [B, T, L] between the pieces of `token_ids` and the cells of their own photo."""
+        """Computes cosines [B, T, L] between the tokens of `token_ids` and the cells of their own photo."""
         return ops.einsum("btk,blk->btl", self.queries(batch["token_ids"]), self.keys(self.cells(batch["maps"])))
 
     def generate(self, batch, length):
-        """Says photos, always the likeliest piece next.
+        """Generates captions greedily, always with the most probable next token.
 
         Args:
             batch: `maps` and `product`.
-            length: Pieces.
+            length: Number of tokens.
 
         Returns:
-            int32 [B, length], after [SEP] without meaning, and the attention of each, [B, length, L].
+            Tokens int32 [B, length], without meaning after [SEP], and the attention of each, [B, length, L].
         """
         cells = self.cells(batch["maps"])
         keys, closed = self.attention_key(cells), CLOSED * (1.0 - batch["product"])
@@ -144,7 +144,7 @@ class AlignmentCaptioner(keras.Model):
         return ops.transpose(tokens), ops.transpose(attention, (1, 0, 2))
 
     def attend(self, batch):
-        """Attention [B, T, L] while the model reads `token_ids` as if it had said them."""
+        """Computes attention [B, T, L] for given tokens (teacher forcing)."""
         return self.call(batch)["attention"]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -161,7 +161,7 @@ class AlignmentCaptioner(keras.Model):
         return loss
 
     def _grounding_loss(self, x, cosines):
-        """Words find their photo among the batch's, and cells their text (each by a soft maximum over the other)."""
+        """Contrasts words with the batch's photos and cells with its texts, each by a soft maximum over the other."""
         content, product, tokens = x["content"], x["product"], x["token_ids"]
         rows = ops.arange(ops.shape(tokens)[0])
         scores = cosines * self.sharpness
@@ -187,7 +187,7 @@ class AlignmentCaptioner(keras.Model):
         return ops.split(self.first(ops.mean(cells, axis=1)), 2, axis=-1)
 
     def _read(self, cells, product, before):
-        """States [B, T, H], contexts [B, T, C] and attention [B, T, L] along embedded pieces [B, T, E]."""
+        """Runs the LSTM: states [B, T, H], contexts [B, T, C] and attention [B, T, L] for embedded tokens [B, T, E]."""
         keys, closed = self.attention_key(cells), CLOSED * (1.0 - product)
 
         # What a step gives has to have the shape of what it hands on (`keras.ops.scan` on TensorFlow).
@@ -211,7 +211,7 @@ class AlignmentCaptioner(keras.Model):
 
 
 def _places(cells):
-    """float32 [1, L, PLACES]: x and y in -1..1, |x| and y^2, each three times, to weigh something beside features."""
+    """Encodes places, float32 [1, L, PLACES]: x and y in -1..1, |x| and y^2, each three times for more weight."""
     side = round(cells**0.5)
     line = (np.arange(side) + 0.5) / side * 2 - 1
     x, y = (grid.ravel() for grid in np.meshgrid(line, line))

@@ -1,4 +1,4 @@
-"""How good pre-aligned pairs are where the places of parts are known."""
+"""The quality of pre-aligned pairs, measured where the places of parts are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from kaleido.alignment.words import alignable
 from kaleido.records.pairs import Pairs
 
 CENTRE = (4, 9 + 16 + 12)
-"""Of the patches from level 3 on, the middle ones of levels 3 and 5."""
+"""The middle patches of levels 3 and 5, counted from level 3 on."""
 
 NEAR = 2
-"""Words between two words of a part at most, for both to name it."""
+"""Largest distance of two words of a part that both name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class NamedPart:
     """A word that names a part of the product.
 
     Attributes:
-        word: Its number in the text.
+        word: Number of the word in the text.
         overlap: float64 [50], share of each patch from level 3 on that lies in the part's box.
         part: Name of the part.
     """
@@ -33,15 +33,15 @@ class NamedPart:
 
 @dataclass(frozen=True, slots=True)
 class AlignmentQuality:
-    """Figures over the words that name parts; shares in 0..1.
+    """Metrics over the words that name parts; shares in 0..1.
 
     Attributes:
-        words: How many words name a part.
+        words: Number of words that name a part.
         recall: Share of them that are aligned.
         precision: Share of the pairs of these words whose patch lies in the part's box by half at least.
-        centre: What the middle patches of levels 3 and 5 would have for precision, for the same words.
-        random: What patches by chance would have.
-        possible: Share of the words for which any patch lies in the box by half.
+        centre: Precision of the middle patches of levels 3 and 5 for the same words.
+        random: Precision of random patches.
+        possible: Share of the words for which at least one patch is right.
     """
 
     words: int
@@ -55,13 +55,13 @@ class AlignmentQuality:
 def named_parts(
     words: Sequence[str], parts: Sequence[tuple[str, Sequence[Sequence[str]], tuple[float, ...]]]
 ) -> list[NamedPart]:
-    """The words of a text that name parts.
+    """Finds the words of a text that name parts.
 
     A word names a part if it is one of the part's words and, where the text has several of them, stands near another
     one: in "red blouse with a navy collar and red cuffs", each "red" names what follows it.
 
     Args:
-        words: Of the text, lower case.
+        words: Words of the text, lower case.
         parts: Name, words (each as the tokenizer cuts it) and box of each part, in 0..1 of the product's box.
     """
     patches = patch_boxes()
@@ -91,7 +91,7 @@ def named_parts(
 
 
 def alignment_quality(photos: Sequence[tuple[Sequence[NamedPart], Pairs]]) -> AlignmentQuality:
-    """The figures over photos, each with the parts that its text names and its pairs."""
+    """Measures photos, each given by the parts that its text names and its pairs."""
     aligned, hits, centre, chance, possible, words = 0, [], [], [], [], 0
     for named, pairs in photos:
         for part in named:

@@ -1,4 +1,4 @@
-"""From heat-maps to pre-aligned pairs: the rule, and nothing else (AAG, paper section 3.2)."""
+"""The rule that turns heat-maps into pre-aligned pairs (AAG, paper section 3.2)."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ FIRST_PATCH = LEVEL_SLICES[ALIGNED_LEVELS[0] - 1].start
 
 
 def patch_boxes(grid: Grid = "kaleido") -> np.ndarray:
-    """float64 [50, 4]: [x1, y1, x2, y2] of the patches of levels 3 to 5 in 0..1 of the product's box."""
+    """Gives boxes of patches of levels 3 to 5: float64 [50, 4], [x1, y1, x2, y2] in 0..1 of the product's box."""
     boxes = [
         (column / columns, row / rows, (column + 1) / columns, (row + 1) / rows)
         for row, column, rows, columns in places(grid)[FIRST_PATCH:]
@@ -23,7 +23,7 @@ def patch_boxes(grid: Grid = "kaleido") -> np.ndarray:
 
 
 def overlaps(side: int, grid: Grid = "kaleido") -> np.ndarray:
-    """float64 [50, side * side]: how much of each patch lies in each cell of a map; rows add up to 1."""
+    """Computes the share of each patch in each cell of a map: float64 [50, side * side], rows adding up to 1."""
     boxes, edges = patch_boxes(grid), np.arange(side + 1) / side
 
     def along(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -35,7 +35,7 @@ def overlaps(side: int, grid: Grid = "kaleido") -> np.ndarray:
 
 
 def regions(heat: np.ndarray, share: float) -> np.ndarray:
-    """bool [W, L]: of each word the least set of cells that has a share of its heat [W, L]."""
+    """Finds the smallest set of cells that holds a share of each word's heat [W, L]: bool [W, L]."""
     order = np.argsort(-heat, axis=1, kind="stable")
     mass = np.cumsum(np.take_along_axis(heat, order, 1), axis=1)
     # A cell belongs to the region if what is hotter than it has not enough mass yet.
@@ -46,15 +46,15 @@ def regions(heat: np.ndarray, share: float) -> np.ndarray:
 
 
 def hottest_patches(heat: np.ndarray, config: AlignConfig, grid: Grid = "kaleido") -> list[np.ndarray]:
-    """Of each word the numbers of its patches among the 55, the hottest first.
+    """Chooses the patches of each word among the 55, the hottest first.
 
     A patch is taken where the word's region covers `min_cover` of it; the hottest is the one with the greatest product
     of that cover and its mean heat.
 
     Args:
-        heat: float [W, L], of W words over a square map, 0 off the product.
-        config: Region, cover and count.
-        grid: How products were cut.
+        heat: float [W, L], heat of W words on a square map, 0 off the product.
+        config: Configuration of region, cover and count.
+        grid: Grid that cut the products.
     """
     overlap = overlaps(round(heat.shape[1] ** 0.5), grid)
     cover = regions(heat, config.region_share) @ overlap.T
@@ -64,25 +64,25 @@ def hottest_patches(heat: np.ndarray, config: AlignConfig, grid: Grid = "kaleido
 
 
 def heat_of_words(heat: np.ndarray, word_ids: np.ndarray, count: int) -> np.ndarray:
-    """float64 [count, L]: the mean heat of each word's pieces [n, L]; 0 of words without pieces."""
+    """Averages the heat of each word's tokens [n, L]: float64 [count, L], 0 for words without tokens."""
     of_words = np.zeros((count, heat.shape[1]))
     np.add.at(of_words, word_ids, heat)
     return of_words / np.maximum(np.bincount(word_ids, minlength=count), 1)[:, None]
 
 
-def raw_words(words: list[str], said: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Which raw words a caption says too.
+def raw_words(words: list[str], caption: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the raw words that a caption has too.
 
     Args:
-        words: Of the raw text.
-        said: Of the caption.
+        words: Words of the raw text.
+        caption: Words of the caption.
 
     Returns:
         int [k] twice: numbers of raw words that can be aligned, and for each the first word of the caption that is
         the same.
     """
     places: dict[str, int] = {}
-    for place, word in enumerate(said):
+    for place, word in enumerate(caption):
         places.setdefault(singular(word), place)
     matches = [
         (n, places[singular(word)]) for n, word in enumerate(words) if alignable(word) and singular(word) in places
@@ -92,25 +92,25 @@ def raw_words(words: list[str], said: list[str]) -> tuple[np.ndarray, np.ndarray
 
 def pairs_of(
     words: list[str],
-    said: list[str],
+    caption: list[str],
     heat: np.ndarray,
     confidence: np.ndarray,
     threshold: float,
     config: AlignConfig,
     grid: Grid = "kaleido",
 ) -> Pairs:
-    """The pairs of one text and one photo.
+    """Makes the pairs of one text and one photo.
 
     Args:
-        words: Of the raw text.
-        said: Of the caption, or of the raw text again.
-        heat: float [len(said), L].
-        confidence: float [len(said)], 0..1.
-        threshold: Words below are left alone.
-        config: The rule's numbers.
-        grid: How products were cut.
+        words: Words of the raw text.
+        caption: Words of the caption, or of the raw text again.
+        heat: float [len(caption), L].
+        confidence: float [len(caption)], 0..1.
+        threshold: Confidence below which words are not aligned.
+        config: Configuration of the rule.
+        grid: Grid that cut the products.
     """
-    raw, place = raw_words(words, said)
+    raw, place = raw_words(words, caption)
     sure = confidence[place] >= threshold
     raw, place = raw[sure], place[sure]
     if not len(raw):

@@ -1,4 +1,4 @@
-"""Which words can be aligned, and which count as the same."""
+"""Words of a text: those that can be aligned, and those that count as the same."""
 
 from itertools import pairwise
 
@@ -22,15 +22,15 @@ STOP_WORDS = frozenset(
 
 
 def words_of(tokenizer: Tokenizer, ids: np.ndarray, word_ids: np.ndarray) -> list[str]:
-    """The words that pieces spell, in lower case.
+    """Decodes tokens to words, in lower case.
 
     Args:
-        tokenizer: Whose pieces these are.
+        tokenizer: Tokenizer of the text.
         ids: int [n].
         word_ids: int [n], from 0 on, never decreasing.
 
     Returns:
-        The word of each number up to the greatest; empty where a number has no piece.
+        The word of each number up to the greatest; empty where a number has no token.
     """
     if not len(ids):
         return []
@@ -39,12 +39,12 @@ def words_of(tokenizer: Tokenizer, ids: np.ndarray, word_ids: np.ndarray) -> lis
 
 
 def alignable(word: str) -> bool:
-    """Whether a word may name something in a photo: it has a letter of any script and is no stop word."""
+    """Tells whether a word can name something in a photo: it has a letter of any script and is no stop word."""
     return any(sign.isalpha() for sign in word) and word not in STOP_WORDS
 
 
 def singular(word: str) -> str:
-    """What two words must share to be the same: the word without the plural's ending.
+    """Removes the plural's ending; words with the same result count as the same.
 
     `dresses` and `dress`, `pockets` and `pocket`, `bodies` and `body` are the same.
     """
@@ -56,8 +56,3 @@ def singular(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
-
-
-def same_word(one: str, other: str) -> bool:
-    """Whether two whole words are the same but for case and a simple plural."""
-    return singular(one) == singular(other)

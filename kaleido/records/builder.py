@@ -1,4 +1,4 @@
-"""The tensorflow-datasets builder of the records."""
+"""The TensorFlow Datasets builder that writes records."""
 
 import json
 import shutil
@@ -30,8 +30,8 @@ class Row:
     """One record to write.
 
     Attributes:
-        example: As the layout's `encode` takes it.
-        numbers: Of its product, text, category and sub-category, for the index of photos.
+        example: Fields of the record, as the layout's `encode` takes them.
+        numbers: Numbers of its product, text, category and sub-category, for the index of photos.
     """
 
     example: Mapping
@@ -50,11 +50,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """What one file is made of.
+    """The content of one file.
 
     Attributes:
-        size: Photos, or another measure of the work.
-        rows: Makes a row or a reject of each, in order; called only while the file is not there.
+        size: Number of photos, or another measure of the work.
+        rows: Function that makes the rows and rejects, in order; called only while the file is not there.
         counted: Whether the size is what the file's records and rejects must add up to.
     """
 
@@ -86,10 +86,10 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     unfinished lies in folders of their own in `work/making`, and whichever finishes a file last puts the same in place.
 
     Args:
-        directory: Where the data set shall be.
-        layout: Of its records.
-        metadata: What JSON can hold; kept as the data set's TFDS metadata.
-        portions: Of each split, what its files hold.
+        directory: Final folder of the data set.
+        layout: Layout of its records.
+        metadata: TFDS metadata of the data set, in JSON types.
+        portions: Contents of the files of each split.
         work: Folder in `partial_directory(directory)`, or that itself, to work in.
     """
 
@@ -130,7 +130,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
     def download_and_prepare(self, **_) -> None:
         """Writes what is missing, then moves everything to its final place.
 
-        Replaces TFDS's own, which starts from nothing after an interruption.
+        Replaces TFDS's own, which starts from scratch after an interruption.
         """
         make_work_folder(self._work)
         self._download_and_prepare()
@@ -142,11 +142,11 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
                 self.make(file)
 
     def size(self, file: RecordFile) -> int:
-        """How much work a file is, as its portion says."""
+        """Returns how much work a file is, as its portion says."""
         return self._portions[file.split][file.number].size
 
     def is_finished(self, file: RecordFile) -> bool:
-        """Whether a file lies in the work folder, whole and with its companions."""
+        """Tells whether a file is in the work folder, complete and with its index and rejects."""
         try:
             self.read_part(file)
         except UserError:
@@ -154,7 +154,7 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         return True
 
     def read_part(self, file: RecordFile) -> tuple[Sized, str]:
-        """The index of a finished file, and its rejects as lines of JSON.
+        """Reads the index of a finished file, and its rejects as lines of JSON.
 
         Raises:
             UserError: if any of it is missing, or cut off by what copied it here.
@@ -266,13 +266,13 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
 
 
 def make_work_folder(work: Path) -> None:
-    """Makes the folders of a `KaleidoRecords.work`."""
+    """Makes the folders inside a work folder of `KaleidoRecords`."""
     for name in ("records", "parts", "making"):
         (work / name).mkdir(parents=True, exist_ok=True)
 
 
 def _count_records(path: Path) -> int:
-    """Records of an ArrayRecord file.
+    """Counts the records of an ArrayRecord file.
 
     Raises:
         OSError: if it is missing or cut off.

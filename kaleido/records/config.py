@@ -1,4 +1,4 @@
-"""What the configuration says about preparing records and about turning them into batches."""
+"""The configuration sections of preparation and of batches."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,28 +11,28 @@ from kaleido.vision.patches import Grid
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """How a catalogue becomes records.
+    """Preparation: how a catalogue becomes records.
 
     Attributes:
-        saliency: What locks the product: `unet`, the trained network; `border`, what differs from the photo's border;
-            or `none`, the whole photo.
-        saliency_weights: File of `unet`'s weights that `saliency train` wrote; None for those that are shipped.
+        saliency: How the product is found: `unet`, by the trained network; `border`, by its difference from the photo's
+            border; or `none`, the whole photo.
+        saliency_weights: Folder of a network for `unet` that `saliency train` wrote; None for the one of the package.
         grid: `kaleido`, five grids from 1x1 to 5x5; or `fixed`, to compare with: all 55 patches of one grid of 8 rows
             and 7 columns, each resized to level 5's crop size.
         backbone: Name of the network that encodes the patches.
-        backbone_weights: File or folder with its weights; None for the ones it finds by itself.
+        backbone_weights: File with its weights; None for those of ImageNet.
         crop_sizes: Pixels a side to which the crops of levels 1 to 5 are resized; None for the backbone's own.
         vocabulary: `catalog` trains a vocabulary on the training texts; otherwise the path of one.
         vocabulary_size: Size of a trained vocabulary.
-        max_stored_tokens: Pieces of a text that are kept; training may trim further but never more.
+        max_stored_tokens: Largest number of tokens that are kept of a text; training can shorten texts further.
         validation_fraction: Share of the products held out for validation where the catalogue prescribes none.
         test_fraction: Share of the products held out for testing where the catalogue prescribes no splits.
-        seed: Of the choice of held-out products.
-        shard_photos: Photos a file; what an interrupted preparation has to do again at most.
+        seed: Seed of the choice of held-out products.
+        shard_photos: Photos in a file; an interrupted preparation has to do at most one file again.
         workers: Threads that decode and crop; -1 for as many as there are processors.
         batch_size: Crops of the largest size that the backbone encodes at once, and of smaller ones as many more as
             have the same pixels; another number may change the last bits of the vectors.
-        on_error: What an unusable photo does: `stop`, or `skip` and list it in `rejects.jsonl`.
+        on_error: `stop` at an unusable photo, or `skip` it and list it in `rejects.jsonl`.
     """
 
     saliency: str = "unet"
@@ -77,7 +77,7 @@ class PrepareRun:
         overwrite: Replace records of another catalogue or configuration.
         shard: Make only part i of n, written i/n and counted from 1, and leave it in OUT.partial; the command
             without it then makes what is missing and completes the records.
-        prepare_config: How.
+        prepare_config: How records are made.
     """
 
     catalog: str
@@ -97,19 +97,19 @@ NO_TEXT = 2
 
 @dataclass(frozen=True)
 class PipelineConfig:
-    """How records become batches (paper section 3.3, AGM, and 3.5, AKPM).
+    """Masking and corruption: how records become batches (paper section 3.3, AGM, and 3.5, AKPM).
 
     Attributes:
-        max_text_length: Text positions at most, [CLS] and [SEP] included.
-        mask_probability: Share of the pieces of a text that is masked.
-        max_predictions: Masked pieces of a text at most.
-        whole_word: Whether the pieces of a word are masked together.
+        max_text_length: Largest number of text positions, [CLS] and [SEP] included.
+        mask_probability: Share of the tokens of a text that is masked.
+        max_predictions: Largest number of masked tokens of a text.
+        whole_word: Whether the tokens of a word are masked together.
         masking: `guided` by the pairs that `align` wrote; `random`, to compare with; or `auto`, guided where the
             records have pairs and random where they have none.
         mismatch_probability: Share of the photos that are shown with the text of another product.
-        mismatch: Whose text that is: `any` other product's, or where possible one of the `same_subcategory`.
+        mismatch: Product of that text: `any` other one, or one of the `same_subcategory` where there is one.
         workers: Threads that make batches.
-        prefetch: Batches made ahead.
+        prefetch: Batches that are made ahead.
     """
 
     max_text_length: int = 64

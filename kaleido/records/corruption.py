@@ -1,6 +1,6 @@
-"""What is done to the patches so that the model can undo it (paper section 3.5, AKPM).
+"""Corruption of patches, which the model learns to undo (paper section 3.5, AKPM).
 
-A record holds every vector that a corruption can need, so each is a choice of vectors.
+A record holds every vector that a corruption can need, so a corruption is a choice of vectors.
 """
 
 import itertools
@@ -24,15 +24,15 @@ _WHOLE = {
     "level4": np.r_[COLOUR],
     "level5": np.r_[LEVEL5],
 }
-"""The vectors of a photo that nothing is done to."""
+"""The vectors of a photo that is not corrupted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """What happens to the photos of B rows.
+    """The corruption of the photos of B rows.
 
     Attributes:
-        vectors: Of each array of vectors in the batch, which of a record's 74 stand in it: int64 [B, n].
+        vectors: Which of a record's 74 vectors each array of the batch holds: int64 [B, n].
         donor_vectors: int64 [B], the donor's vector that replaces a level 3 patch; empty without camouflage.
         labels: int32 labels of the tasks, as in the batch.
     """
@@ -46,9 +46,9 @@ class Corruption:
         """Draws the corruptions of the given tasks.
 
         Args:
-            tasks: Those not named leave their level whole and give no labels.
-            patches: The places that masking chose in levels 3, 4 and 5.
-            draws: Of the rows.
+            tasks: Tasks to corrupt for; the levels of the others stay as they are and have no labels.
+            patches: Places that masking chose in levels 3, 4 and 5.
+            draws: Draws of the rows.
         """
         vectors = {level: np.tile(whole, (len(draws.indices), 1)) for level, whole in _WHOLE.items()}
         donor_vectors = np.zeros(0, np.int64)
@@ -77,7 +77,7 @@ class Corruption:
         """Copies the chosen vectors, and nothing else, out of the records.
 
         Args:
-            photos: Of each row its photo and its donor; the latter is not touched without camouflage.
+            photos: Photo and donor of each row; the donor is not read without camouflage.
             feature_size: Length D of a vector.
 
         Returns:

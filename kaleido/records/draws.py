@@ -1,4 +1,4 @@
-"""Random numbers without a state: each is a hash of what it is drawn for.
+"""Random numbers without a state: each is a hash of its purpose.
 
 The same example gets the same draws whatever thread, batch or run asks for them. The hash is SplitMix64 (Steele, Lea
 and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
@@ -15,7 +15,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 
 
 class Stream(IntEnum):
-    """What a number is drawn for; never renumber one, or every seed means something else."""
+    """The purpose of a random number; never renumber one, or every seed means something else."""
 
     ORDER = 0
     MISMATCH = 1
@@ -40,8 +40,8 @@ def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ())
         seed: Any integer.
         epoch: One integer, or int [n].
         indices: int [n], the examples.
-        stream: What the numbers are for; streams are independent of each other.
-        shape: Numbers an example; the first ones do not depend on how many are asked for.
+        stream: Purpose of the numbers; streams are independent of each other.
+        shape: Shape of the numbers of an example; the first ones do not depend on how many there are.
 
     Returns:
         float64 [n, *shape], evenly in [0, 1); row i is a function of (seed, epoch[i], indices[i], stream) alone.
@@ -57,7 +57,7 @@ def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ())
 
 
 def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
-    """The order of an epoch: int64 [size]."""
+    """Draws the order of an epoch: int64 [size]."""
     return np.argsort(uniform(seed, epoch, np.arange(size), Stream.ORDER), kind="stable")
 
 
@@ -71,7 +71,7 @@ def _mix(value: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """The draws of the rows of a batch.
+    """Draws for the rows of a batch.
 
     Attributes:
         seed: Any integer.
@@ -84,13 +84,13 @@ class Draws:
     indices: np.ndarray
 
     def uniform(self, stream: int, *shape: int) -> np.ndarray:
-        """float64 [B, *shape], evenly in [0, 1)."""
+        """Draws float64 [B, *shape], evenly in [0, 1)."""
         return uniform(self.seed, self.epochs, self.indices, stream, shape)
 
     def integers(self, stream: int, bound: int, *shape: int) -> np.ndarray:
-        """int64 [B, *shape], evenly in 0..bound - 1."""
+        """Draws int64 [B, *shape], evenly in 0..bound - 1."""
         return (self.uniform(stream, *shape) * bound).astype(np.int64)
 
     def __getitem__(self, rows) -> "Draws":
-        """The draws of some of the rows."""
+        """Selects the draws of some of the rows."""
         return Draws(self.seed, self.epochs[rows], self.indices[rows])

@@ -7,7 +7,7 @@ from kaleido.vision.saliency import create_saliency
 
 
 def create_extractor(config: PrepareConfig) -> FeatureExtractor:
-    """What turns photos into vectors as the configuration says."""
+    """Creates the extractor that turns photos into vectors as the configuration says."""
     backbone = create_backbone(config.backbone, config.backbone_weights)
     crop_sizes = config.crop_sizes or backbone.crop_sizes
     if config.grid == "fixed":

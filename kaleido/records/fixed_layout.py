@@ -1,4 +1,4 @@
-"""Records whose large fields are found without parsing."""
+"""The layout of records whose large fields are found without parsing."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from tensorflow_datasets.proto import tf_example_pb2, tf_feature_pb2
 
 
 class FixedLayout:
-    """How a record is written, and how its large fields are found again.
+    """Writes records, and finds their large fields again.
 
     A record is a `tf.train.Example` that plain TFDS reads. Messages may be cut and joined, so the fields of fixed size
     are written last: they then lie at fixed places from the record's end, where `view` sees them without parsing or
@@ -19,11 +19,11 @@ class FixedLayout:
 
     Args:
         features: All fields of a record.
-        fixed: Names of those written last, in this order; each a tensor in the encoding `bytes`.
+        fixed: Names of the fields that are written last, in this order; each a tensor in the encoding `bytes`.
 
     Attributes:
-        INDEX: Class of what the batches need in memory of every record.
-        DESCRIPTION: Of the data set, for TFDS.
+        INDEX: Class of the index, which is kept in memory.
+        DESCRIPTION: Description of the data set, for TFDS.
         indexed: Names of the fields that the index is made of.
     """
 
@@ -37,7 +37,7 @@ class FixedLayout:
         info = dict(features.get_serialized_info())
         head = {name: info[name] for name in info if name not in fixed}
         self._serializer = ExampleSerializer(head) if head else None
-        # Of each field from the record's end: where its head begins, where its values do, its head, type and shape.
+        # For each field, counted from the record's end: the start of its head and of its values, its head, type, shape.
         self._places: dict[str, tuple[int, int, bytes, np.dtype, tuple[int, ...]]] = {}
         end = 0
         for name in reversed(self._fixed):
@@ -49,7 +49,7 @@ class FixedLayout:
         self._fixed_bytes = end
 
     def encode(self, example: Mapping) -> bytes:
-        """The bytes of a record; the same for the same example."""
+        """Encodes a record; the same example always gives the same bytes."""
         encoded = dict(self.features.encode_example(example))
         fixed = b"".join(_field(name, encoded.pop(name)) for name in self._fixed)
         if self._serializer is None:
@@ -57,11 +57,11 @@ class FixedLayout:
         return self._serializer.get_tf_example(encoded).SerializeToString(deterministic=True) + fixed
 
     def decode(self, record: bytes) -> dict:
-        """The whole example, through TFDS."""
+        """Decodes all fields, through TFDS."""
         return self.features.deserialize_example_np(record)
 
     def view(self, record: bytes, name: str) -> np.ndarray:
-        """A view of one of the fixed fields.
+        """Views one of the fixed fields without copying it.
 
         Raises:
             ValueError: if the record is not laid out as `encode` does.
@@ -73,7 +73,7 @@ class FixedLayout:
         return np.frombuffer(record, dtype, math.prod(shape), start).reshape(shape)
 
     def parse_head(self, record: bytes) -> tf_feature_pb2.Features:
-        """The fields before the fixed ones, parsed."""
+        """Parses the fields before the fixed ones."""
         return tf_example_pb2.Example.FromString(record[: -self._fixed_bytes]).features
 
 

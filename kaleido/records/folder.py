@@ -27,7 +27,7 @@ class Records:
         metadata: Everything that `prepare` noted: backbone, feature size, categories, configuration.
         kind: Kind of the records, `photos` for those of a catalogue.
         splits: Number of records of each split that has any.
-        summary: What `prepare` made, where it returned this handle; as text, what the command prints.
+        summary: Summary of the preparation, if `prepare` returned this handle; its text is what the command prints.
 
     Raises:
         UserError: if there are no records, or their description is damaged.

@@ -1,4 +1,4 @@
-"""Which pre-aligned pairs are masked, and on which side (AGM, paper section 3.3)."""
+"""The choice of the pre-aligned pairs that are masked, and of the side (AGM, paper section 3.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ _LEVEL_OF = np.repeat(np.arange(len(MASKED_PATCHES)), [level * level for level i
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """What pairs decide about B texts of W words and their photos' 50 patches of levels 3, 4 and 5.
+    """The choice that pairs make for B texts of W words and their photos' 50 patches of levels 3, 4 and 5.
 
     Attributes:
-        words: bool [B, W], the words that are masked.
-        aligned_words: bool [B, W], the words of any pair; random masking leaves them alone.
-        patch_rank: float64 [B, 50], -1 of patches that are masked, 0 of unaligned ones, 1 of those of passed-over
-            pairs, 2 of those whose word is masked. There are always enough below 2 to fill the levels.
+        words: bool [B, W], True for words that are masked.
+        aligned_words: bool [B, W], True for words of any pair, which random masking leaves out.
+        patch_rank: float64 [B, 50], -1 for patches that are masked, 0 for unaligned ones, 1 for those of skipped
+            pairs, 2 for those whose word is masked. There are always enough below 2 to fill the levels.
     """
 
     words: np.ndarray
@@ -36,15 +36,15 @@ class Guidance:
 def select_pairs(pairs: Sequence[Pairs], sizes: np.ndarray, budget: np.ndarray, draws: Draws) -> Guidance:
     """Takes the pairs of each row in random order, and masks the word or the patch of each by a fair coin.
 
-    A pair is passed over when that side must not be masked: it is masked already, or another pair needs it to complete
+    A pair is skipped when that side must not be masked: it is masked already, or another pair needs it to complete
     its own partner, or nothing is left of the word budget or of the level's count. So never both sides of a pair are
     masked, and enough other patches stay for the counts to be met.
 
     Args:
-        pairs: Of each row; those whose word is not in the text (it may have been trimmed) count as absent.
-        sizes: int64 [B, W], pieces of each word, 0 where there is none.
-        budget: int64 [B], pieces that may be masked.
-        draws: Of the rows.
+        pairs: Pairs of each row; those whose word is not in the text (it can have been cut off) count as absent.
+        sizes: int64 [B, W], number of tokens of each word, 0 where there is none.
+        budget: int64 [B], largest number of tokens to mask.
+        draws: Draws of the rows.
     """
     batch, width = sizes.shape
     words, aligned = np.zeros((batch, width), bool), np.zeros((batch, width), bool)
@@ -94,7 +94,11 @@ def select_pairs(pairs: Sequence[Pairs], sizes: np.ndarray, budget: np.ndarray, 
 def _in_random_order(
     pairs: Sequence[Pairs], sizes: np.ndarray, draws: Draws
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Words int64, patches from level 3 on int64 and coins bool, each [B, P]; the word is -1 where there is no pair."""
+    """Shuffles the pairs of each row.
+
+    Returns:
+        Words int64, patches from level 3 on int64 and coins bool, each [B, P]; the word is -1 where there is no pair.
+    """
     counts = [len(of_row.word) for of_row in pairs]
     most = max(counts, default=0)
     row = np.repeat(np.arange(len(pairs)), counts)

@@ -1,4 +1,4 @@
-"""What the batches need of every record apart from its vectors, in memory."""
+"""The index of photo records: everything but vectors and pictures, kept in memory."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -52,11 +52,11 @@ class Index:
 
     @classmethod
     def of(cls, examples: Sequence[Mapping], numbers: Sequence[tuple[int, int, int, int]]) -> "Index":
-        """The index of some records.
+        """Builds the index of some records.
 
         Args:
-            examples: As `RecordLayout.encode` takes them.
-            numbers: Of each the numbers of its product, text, category and sub-category.
+            examples: Fields of the records, as `RecordLayout.encode` takes them.
+            numbers: Numbers of the product, text, category and sub-category of each.
         """
         ids = [np.array([e[name].encode() for e in examples], "S") for name in ("product_id", "photo_id")]
         product, text, category, subcategory = np.array(numbers, np.int32).reshape(-1, 4).T.copy()
@@ -75,7 +75,7 @@ class Index:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Index"]) -> "Index":
-        """The index of the parts' records one after another."""
+        """Joins the indices of files into that of their split."""
         columns = {}
         for name in (f.name for f in fields(cls)):
             values = [getattr(part, name) for part in parts]
@@ -127,14 +127,14 @@ class Index:
         return len(self.product)
 
     def text_lengths(self, rows: np.ndarray) -> np.ndarray:
-        """int64 [len(rows)]: pieces of the rows' texts."""
+        """Counts the tokens of the rows' texts: int64 [len(rows)]."""
         return self.token_offsets[rows + 1] - self.token_offsets[rows]
 
     def texts(self, rows: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The first pieces of the rows' texts, side by side.
+        """Lays the first tokens of the rows' texts side by side.
 
         Returns:
-            token ids int32, word ids int32 and which of them are pieces, bool; each [len(rows), width].
+            Token ids int32, word ids int32, and bool, True where there is a token; each [len(rows), width].
         """
         place = np.arange(width)
         present = place < self.text_lengths(rows)[:, None]
@@ -144,7 +144,7 @@ class Index:
         return self.token_ids[flat], self.word_ids[flat], present
 
     def with_pairs(self, pairs: Sequence[Pairs]) -> "Index":
-        """A copy with these pairs of each record instead."""
+        """Copies the index with other pairs of each record."""
         counts = [len(of_row.word) for of_row in pairs]
         return replace(
             self,
@@ -155,7 +155,7 @@ class Index:
         )
 
     def pairs(self, row: int) -> Pairs:
-        """The pre-aligned pairs of a record."""
+        """Gives the pre-aligned pairs of a record."""
         span = slice(self.pair_offsets[row], self.pair_offsets[row + 1])
         if span.start == span.stop:
             return no_pairs()

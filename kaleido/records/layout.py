@@ -1,4 +1,4 @@
-"""The record of a photo: its TFDS features, and its bytes."""
+"""The layout of the record of a photo: its TFDS features, and its bytes."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,7 +11,7 @@ from kaleido.vision.product import GRID, decode_product
 
 
 class RecordLayout(FixedLayout):
-    """How the record of a photo is written, and how its vectors are found again.
+    """Writes the record of a photo, and finds its vectors again.
 
     Args:
         feature_size: Length D of a feature vector.
@@ -49,15 +49,15 @@ class RecordLayout(FixedLayout):
         super().__init__(tfds.features.FeaturesDict(features), ("positions", "features"))
 
     def vectors(self, record: bytes) -> np.ndarray:
-        """A view of the record's feature vectors, float16 [74, D]; raises a ValueError like `view`."""
+        """Views the record's feature vectors, float16 [74, D]; raises a ValueError like `view`."""
         return self.view(record, "features")
 
     def positions(self, record: bytes) -> np.ndarray:
-        """A view of the record's grid positions, float32 [55, 5], in 0..1 of the photo."""
+        """Views the record's grid positions, float32 [55, 5], in 0..1 of the photo."""
         return self.view(record, "positions")
 
     def product(self, record: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The product's picture uint8 [224, 224, 3], its cell mask uint8 [14, 14] and its box int32 [4].
+        """Reads the product's picture uint8 [224, 224, 3], its cell mask uint8 [14, 14] and its box int32 [4].
 
         Raises:
             ValueError: if the record is damaged.
@@ -71,7 +71,7 @@ class RecordLayout(FixedLayout):
             raise ValueError(f"a damaged record ({error})") from None
 
     def raw_positions(self, record: bytes) -> np.ndarray:
-        """The record's grid positions in pixels: whole numbers, float32 [55, 5]."""
+        """Computes the record's grid positions in pixels: whole numbers, float32 [55, 5]."""
         width, height = self.parse_head(record).feature["photo_size"].int64_list.value
         scale = np.array([width, width, height, height, width * height], np.float32)
         return np.rint(self.positions(record) * scale)

@@ -1,4 +1,4 @@
-"""Making records of whatever kind: by files, so that an interruption costs one at most."""
+"""Making records of any kind, file by file, so that an interruption costs one file at most."""
 
 import shutil
 import time
@@ -21,13 +21,13 @@ from kaleido.text import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a preparation made; as text, what the command prints.
+    """The result of a preparation; its text is what the command prints.
 
     Attributes:
         directory: Folder of the records.
         photos: Records of each split.
         rejected: Photos that gave no record; `rejects.jsonl` lists them.
-        seconds: Time it took, 0 where everything was there.
+        seconds: Time it took; 0 if everything was there.
         made: Photos that were taken up now, and not by an earlier run or another process.
         missing: Files that other shards still have to make; None for records that are complete and in their place.
         shard: The shard that was made, if `missing` is not None.
@@ -60,52 +60,52 @@ class Summary:
             return text
         return (
             f"{text}\n"
-            f"shard {self.shard} is done; files that other shards have still to make: {self.missing:,}. After the "
-            f"last, the same command without --shard completes {self.directory}; where hosts share no disk, first copy their "
-            f"{directory} into one"
+            f"shard {self.shard} is done; files that other shards have still to make: {self.missing:,}. After "
+            f"the last, the same command without --shard completes {self.directory}; where hosts share no disk, first "
+            f"copy their {directory} into one"
         )
 
 
 class Source(Protocol):
-    """What records are made of.
+    """A source that records are made from.
 
     Attributes:
-        plan: What the records depend on, in JSON types; goes into the metadata.
-        progress: How `tqdm` shows the sizes of the portions.
+        plan: Everything that the records depend on, in JSON types; it becomes part of the metadata.
+        progress: Options of `tqdm` for the sizes of the portions.
     """
 
     plan: Mapping[str, Any]
     progress: Mapping[str, Any]
 
     def open(self) -> None:
-        """Loads what making needs; called only if there is something to make.
+        """Loads models and data; called only if there is something to make.
 
         Raises:
             UserError: if nothing can be made of this.
         """
 
     def create_tokenizer(self) -> Tokenizer:
-        """The tokenizer of the texts; the same every time."""
+        """Creates the tokenizer of the texts; the same every time."""
 
     def portions(
         self, work: WorkFolder, progress: tqdm
     ) -> tuple[FixedLayout, Mapping[str, Any], Mapping[str, Sequence[Portion]]]:
-        """The layout of the records, their metadata beside plan and vocabulary, and of each split its files."""
+        """Gives the layout of the records, their metadata beside plan and vocabulary, and the files of each split."""
 
 
 def make_records(source: Source, directory: Path, overwrite: bool = False, shard: Shard | None = None) -> Summary:
-    """Makes records, or goes on where an interrupted run stopped, or finds them made.
+    """Makes records, or continues an interrupted run, or finds them made.
 
     Args:
-        source: What they are made of.
-        directory: Where the records go, with the vocabulary and the index beside them.
+        source: Source of the records.
+        directory: Folder of the records, with the vocabulary and the index.
         overwrite: Whether records that were made otherwise are replaced.
         shard: Makes only the files of this shard and leaves them in `partial_directory(directory)`, where other
             processes may be at work at the same time; a call without it then makes what is missing and moves everything
             into place.
 
     Returns:
-        What lies in `directory`; with a shard that is not the last step, what it made.
+        A summary of the records, or of what was made of the shard.
 
     Raises:
         UserError: if the source cannot be used, or `directory` holds something else, or files made otherwise wait to be
@@ -168,7 +168,7 @@ def _make(
 
 
 def _count(builder: KaleidoRecords, file: RecordFile) -> tuple[int, int]:
-    """Records and rejects of a finished file."""
+    """Counts the records and rejects of a finished file."""
     index, rejects = builder.read_part(file)
     return len(index), rejects.count("\n")
 

@@ -1,4 +1,4 @@
-"""Alignment Guided Masking (AGM): which words and which patches the model has to complete (paper section 3.3)."""
+"""Alignment Guided Masking (AGM): the choice of the words and patches that the model has to complete (paper, 3.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ def resolve_masking(config: PipelineConfig, records: SplitRecords) -> PipelineCo
     """Replaces `masking: auto` by what it means for these records, and checks that `guided` has pairs to go by.
 
     Args:
-        config: Of the run.
-        records: Those that are trained on. Other kinds than photos keep the masking that they were made with, so the
+        config: Configuration of the run.
+        records: Records that are trained on. Other kinds than photos keep the masking that they were made with, so the
             configuration is returned as it is.
 
     Raises:
@@ -44,14 +44,14 @@ def resolve_masking(config: PipelineConfig, records: SplitRecords) -> PipelineCo
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """What was chosen in B texts and photos, M word slots each.
+    """The masked tokens and patches of B texts and photos, M token slots each.
 
     Attributes:
-        token_ids: int32 [B, T], the texts as the model shall read them.
+        token_ids: int32 [B, T], the masked texts.
         mlm_positions: int32 [B, M], ascending places in the text, 0 in unused slots.
-        mlm_ids: int32 [B, M], what stood there, 0 in unused slots.
+        mlm_ids: int32 [B, M], original tokens at these places, 0 in unused slots.
         mlm_weights: float32 [B, M], 1 in used slots and 0 in others.
-        patches: Of levels 3, 4 and 5, the chosen places within the level: int64 [B, 1], [B, 2] and [B, 3], ascending.
+        patches: Chosen places within levels 3, 4 and 5: int64 [B, 1], [B, 2] and [B, 3], ascending.
     """
 
     token_ids: np.ndarray
@@ -62,16 +62,16 @@ class Masks:
 
 
 class GuidedMasking:
-    """Chooses words and patches, those of pre-aligned pairs first and random ones after them.
+    """Chooses words and patches: first those of pre-aligned pairs, then random ones.
 
     Of a pair either the word or the patch is masked, so that it can be completed from its partner (`select_pairs`);
     unaligned words and patches fill up what the pairs leave, and without pairs the choice is random.
 
     Args:
-        tokenizer: Whose ids these are; its special tokens are never masked and never stand in for a word.
-        probability: Share of a text's pieces that is masked; one word at least, where it fits into the slots.
-        max_predictions: Slots M.
-        whole_word: Whether the pieces of a word are masked together; otherwise each piece is a word.
+        tokenizer: Tokenizer of the texts; its special tokens are never masked and never replace a word.
+        probability: Share of a text's tokens that is masked; at least one word, if it fits into the slots.
+        max_predictions: Number of slots M.
+        whole_word: Whether the tokens of a word are masked together; otherwise each token is a word.
     """
 
     def __init__(self, tokenizer: Tokenizer, probability: float, max_predictions: int, whole_word: bool):
@@ -86,9 +86,9 @@ class GuidedMasking:
 
         Args:
             token_ids: int32 [B, T].
-            word_ids: int32 [B, T], the word that each piece belongs to, -1 on special tokens and padding.
-            pairs: Of each row.
-            draws: Of the rows.
+            word_ids: int32 [B, T], the word that each token belongs to, -1 on special tokens and padding.
+            pairs: Pairs of each row.
+            draws: Draws of the rows.
         """
         sizes = _word_sizes(word_ids)
         left = self._budget(sizes if self.whole_word else np.minimum(sizes, 1), sizes.sum(axis=1))
@@ -98,7 +98,7 @@ class GuidedMasking:
         left = left - (sizes * guided.words).sum(axis=1)
         chosen, aligned = guided.words, guided.aligned_words
         if not self.whole_word:
-            word_ids, (chosen, aligned) = _pieces_as_words(word_ids, chosen, aligned)
+            word_ids, (chosen, aligned) = _tokens_as_words(word_ids, chosen, aligned)
             sizes = _word_sizes(word_ids)
         order = draws.uniform(Stream.WORD, sizes.shape[1])
         chosen = chosen | self._fill_up(np.where(aligned, 0, sizes), order, left)
@@ -120,14 +120,14 @@ class GuidedMasking:
             },
         )
 
-    def _budget(self, sizes: np.ndarray, pieces: np.ndarray) -> np.ndarray:
-        """int64 [B]: pieces to mask at most; enough for the shortest word that fits into the slots."""
+    def _budget(self, sizes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """Computes the most tokens to mask, int64 [B]: enough for the shortest word that fits into the slots."""
         eligible = (sizes > 0) & (sizes <= self.max_predictions)
         shortest = np.where(eligible, sizes, self.max_predictions).min(axis=1)
-        return np.clip(np.rint(self.probability * pieces).astype(np.int64), shortest, self.max_predictions)
+        return np.clip(np.rint(self.probability * tokens).astype(np.int64), shortest, self.max_predictions)
 
     def _fill_up(self, sizes: np.ndarray, order: np.ndarray, left: np.ndarray) -> np.ndarray:
-        """bool [B, W]: words in order of their keys, passing over those too long for what is left, as BERT does."""
+        """Chooses words in order of their keys, skipping those too long for what is left, as BERT does: bool [B, W]."""
         eligible = (sizes > 0) & (sizes <= left[:, None])
         shortest = np.where(eligible, sizes, self.max_predictions + 1).min(axis=1)
         chosen = np.zeros(sizes.shape, bool)
@@ -141,7 +141,7 @@ class GuidedMasking:
         return chosen
 
     def _substitute(self, token_ids: np.ndarray, masked: np.ndarray, draws: Draws) -> np.ndarray:
-        """[MASK] in 80 % of the places, a random piece in 10 %, what stood there in the rest."""
+        """Puts [MASK] in 80 % of the places and a random token in 10 %, and leaves the rest as it is."""
         width = token_ids.shape[1]
         kind = draws.uniform(Stream.SUBSTITUTION, width)
         random_ids = self._ordinary_ids[draws.integers(Stream.SUBSTITUTE, len(self._ordinary_ids), width)]
@@ -150,19 +150,19 @@ class GuidedMasking:
 
 
 def _word_sizes(word_ids: np.ndarray) -> np.ndarray:
-    """int64 [B, W]: the pieces of each word."""
+    """Counts the tokens of each word: int64 [B, W]."""
     batch, words = len(word_ids), max(int(word_ids.max(initial=0)) + 1, 1)
     slots = (np.arange(batch)[:, None] * words + word_ids)[word_ids >= 0]
     return np.bincount(slots, minlength=batch * words).reshape(batch, words)
 
 
-def _pieces_as_words(word_ids: np.ndarray, *of_words: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Numbers pieces instead of words; what is told of a word, bool [B, W], holds of its pieces."""
-    pieces = np.where(word_ids >= 0, np.cumsum(word_ids >= 0, axis=1) - 1, -1)
+def _tokens_as_words(word_ids: np.ndarray, *of_words: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Numbers tokens instead of words; values of words, bool [B, W], become values of their tokens."""
+    tokens = np.where(word_ids >= 0, np.cumsum(word_ids >= 0, axis=1) - 1, -1)
     row, place = np.nonzero(word_ids >= 0)
-    of_pieces = []
+    of_tokens = []
     for values in of_words:
-        told = np.zeros((len(word_ids), max(int(pieces.max(initial=0)) + 1, 1)), bool)
-        told[row, pieces[row, place]] = values[row, word_ids[row, place]]
-        of_pieces.append(told)
-    return pieces, of_pieces
+        told = np.zeros((len(word_ids), max(int(tokens.max(initial=0)) + 1, 1)), bool)
+        told[row, tokens[row, place]] = values[row, word_ids[row, place]]
+        of_tokens.append(told)
+    return tokens, of_tokens

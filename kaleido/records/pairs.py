@@ -1,4 +1,4 @@
-"""Which word of a text belongs to which patch of a photo."""
+"""Pairs of a word of a text and a patch of a photo."""
 
 from dataclasses import dataclass
 
@@ -21,5 +21,5 @@ class Pairs:
 
 
 def no_pairs() -> Pairs:
-    """The pairs of a photo that no aligner has seen: masking is random then."""
+    """Gives the pairs of a photo that has not been aligned: none."""
     return Pairs(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))

@@ -1,4 +1,4 @@
-"""Other products to mix in: whose text makes a false pair, whose patch is hidden in a photo."""
+"""Other products that are mixed in: their texts make false pairs, their patches are hidden in photos."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ class Partners:
     """Finds records of other products; each draw depends on the row's draws alone.
 
     Args:
-        index: Of the records.
+        index: Index of the records.
     """
 
     def __init__(self, index: Index):
@@ -33,7 +33,7 @@ class Partners:
 
         Args:
             records: int64 [B].
-            draws: Of the rows.
+            draws: Draws of the rows.
             same_subcategory: Whether to look in the record's sub-category first.
 
         Returns:
@@ -55,7 +55,7 @@ class Partners:
 
         Args:
             records: int64 [B], all rows of the global batch.
-            draws: Of the rows.
+            draws: Draws of the rows.
 
         Returns:
             int64 [B], records; of the whole split where a group holds one product only, -1 where the split does.

@@ -1,4 +1,4 @@
-"""The rows of a catalogue's photos."""
+"""The records of a catalogue's photos."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ Chunk = Sequence[tuple[int, Photo]]
 
 
 class PhotoRows:
-    """Turns the photos of a catalogue into rows.
+    """Turns the photos of a catalogue into rows of records.
 
     Args:
-        catalog: Whose photos and products.
-        splits: Of each product.
-        tokenizer: Cuts the texts.
-        extractor: Turns photos into vectors.
-        config: How.
+        catalog: Catalogue of the photos and products.
+        splits: Split of each product.
+        tokenizer: Tokenizer of the texts.
+        extractor: Extractor of the vectors.
+        config: Configuration of the preparation.
 
     Attributes:
         categories: Names of the categories, sorted; their places are their numbers.
@@ -57,7 +57,7 @@ class PhotoRows:
         self._numbers = self._number_products()
 
     def chunks(self) -> dict[str, list[Chunk]]:
-        """The photos of each split, product by product, in portions of one file."""
+        """Divides the photos of each split into files, product by product."""
         photos: dict[str, list[tuple[int, Photo]]] = {split: [] for split in SPLITS}
         for number, (product, split) in enumerate(zip(self._catalog.products, self._splits)):
             photos[split].extend((number, photo) for photo in product.photos)
@@ -69,7 +69,7 @@ class PhotoRows:
         }
 
     def rows(self, chunk: Chunk, progress: tqdm) -> Iterator[Row | Reject]:
-        """The rows of some photos, in order.
+        """Makes the rows of some photos, in order.
 
         Raises:
             UserError: if a photo is unusable and `on_error` is `stop`.
@@ -107,7 +107,7 @@ class PhotoRows:
             progress.update()
 
     def _number_products(self) -> list[tuple[int, int, int, int]]:
-        """Of each product the numbers of itself, its text, its category and its sub-category."""
+        """Numbers each product, its text, its category and its sub-category."""
         texts: dict[bytes, int] = {}
         categories = {name: number for number, name in enumerate(self.categories)}
         subcategories = {name: number for number, name in enumerate(self.subcategories)}

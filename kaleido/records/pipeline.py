@@ -1,4 +1,4 @@
-"""From records to batches."""
+"""The pipeline from photo records to batches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,20 +21,20 @@ class Pipeline(BatchStream):
     """Batches of photos and texts, masked and corrupted anew in every epoch.
 
     Args:
-        records: Of one split.
-        config: What to do with them.
-        tokenizer: That the records' texts were cut with.
+        records: Records of one split.
+        config: Text length, masking and mismatches.
+        tokenizer: Tokenizer of the records.
         batch_size: Rows B of the global batch.
-        seed: Of the order and of all draws of training.
+        seed: Seed of the order and of all draws of training.
         training: Whether to train or to evaluate.
         tasks: Tasks to corrupt for; the inputs of the others stay whole and their labels are left out.
-        rank: Which worker this is, of `count`; see `BatchStream`.
-        count: Workers that share a batch; multiples of 8 rows spare each from reading another worker's donors.
+        rank: Number of this worker, of `count`; see `BatchStream`.
+        count: Workers that share a batch; with multiples of 8 rows none reads another worker's donors.
         raw_positions: Give positions in pixels, as the original release does, and not in 0..1 of the photo.
         labels: Targets of every record by name, int32 or float32; batches have them as `NAME_label`.
         hard_negatives: int64 [n, K], for every record the K records whose texts its mismatches show, -1 where there are
             fewer; a record without any is mismatched as `config.mismatch` says.
-        show_text: Whether rows have their texts; otherwise [CLS] and [SEP] alone.
+        show_text: Whether rows have their texts; otherwise they have [CLS] and [SEP] alone.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -97,7 +97,7 @@ class Pipeline(BatchStream):
         return batch
 
     def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:
-        """Photo and donor of each row, read by groups: they meet their donors there, and stay in the cache."""
+        """Reads photo and donor of each row, group by group, because donors are of the same group."""
         for start in range(0, len(records), GROUP):
             wanted = np.concatenate([records[start : start + GROUP], donors[start : start + GROUP]])
             needed, places = np.unique(wanted, return_inverse=True)
@@ -124,7 +124,7 @@ class Pipeline(BatchStream):
         return min(-(-longest // 8) * 8, self.config.max_text_length)
 
     def _tokens(self, texts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """[CLS] text [SEP]: ids, word ids (-1 where there is no word) and mask, int32 [B, width]."""
+        """Lays out [CLS] text [SEP]: ids, word ids (-1 where there is no word) and mask, int32 [B, width]."""
         ids, words, present = self.records.index.texts(texts, width - 2)
         lengths = present.sum(axis=1)
         token_ids = np.full((len(texts), width), self._tokenizer.pad_id, np.int32)

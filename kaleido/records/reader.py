@@ -32,7 +32,7 @@ PHOTOS = "photos"
 
 
 class PhotoView(NamedTuple):
-    """What a record says of a photo; read-only.
+    """The vectors of a photo in its record; read-only.
 
     Attributes:
         vectors: float16 [74, D].
@@ -44,10 +44,10 @@ class PhotoView(NamedTuple):
 
 
 class ProductView(NamedTuple):
-    """What a record keeps of its product's picture.
+    """The product of a photo in its record.
 
     Attributes:
-        picture: uint8 [224, 224, 3], what is in the product's box.
+        picture: uint8 [224, 224, 3], content of the product's box.
         cells: uint8 [14, 14], how much of each cell of the box the product fills, of 255.
         box: int32 [4], (x1, y1, x2, y2) in pixels of the photo.
     """
@@ -58,15 +58,15 @@ class ProductView(NamedTuple):
 
 
 class SplitRecords(ABC):
-    """The records of one split, of whatever kind; safe to read from several threads.
+    """The records of one split, of any kind; safe to read from several threads.
 
     Attributes:
-        KIND: What the metadata calls records of this kind.
-        directory: Where they are.
+        KIND: Name of this kind of records in the metadata.
+        directory: Folder of the records.
         split: `train`, `validation` or `test`.
-        metadata: What `prepare` noted.
+        metadata: Description that the preparation wrote.
         feature_size: Length D of a feature vector.
-        index: What is kept in memory of every record.
+        index: Columns that are kept in memory.
     """
 
     KIND: ClassVar[str]
@@ -92,11 +92,11 @@ class SplitRecords(ABC):
     @staticmethod
     @abstractmethod
     def _layout_of(metadata: Mapping) -> "FixedLayout":
-        """The layout of the records that the metadata describes."""
+        """Creates the layout of the records that the metadata describes."""
 
     @classmethod
     def open(cls, directory: Path, split: str, backbone: str | None = None, feature_size: int | None = None) -> Self:
-        """Opens what `prepare` made.
+        """Opens the records of one split.
 
         Args:
             directory: The folder given to `prepare`.
@@ -142,10 +142,10 @@ class SplitRecords(ABC):
 
     @abstractmethod
     def photo_ids(self) -> list[str]:
-        """The ids of the records' photos, in their order."""
+        """Lists the ids of the records' photos, in the records' order."""
 
     def example(self, index: int) -> dict:
-        """All that is stored of one record, ids and text included; texts are bytes, as TFDS gives them."""
+        """Decodes all fields of one record; texts are bytes, as TFDS gives them."""
         return self._layout.decode(self._read(np.array([index]))[0])
 
     def _read(self, indices: np.ndarray) -> list[bytes]:
@@ -172,11 +172,11 @@ class SplitRecords(ABC):
 
 
 class PhotoRecords(SplitRecords):
-    """The records of photos.
+    """The photo records of one split.
 
     Attributes:
         metadata: `feature_size`, `backbone`, `categories`, `subcategories`, `config`, ...
-        index: Everything but the vectors.
+        index: Everything but vectors and pictures.
     """
 
     KIND = PHOTOS
@@ -200,11 +200,11 @@ class PhotoRecords(SplitRecords):
         return [photo_id.decode() for photo_id in self.index.photo_ids.tolist()]
 
     def product_ids(self) -> list[str]:
-        """The ids of the records' products, in the records' order."""
+        """Lists the ids of the records' products, in the records' order."""
         return [product_id.decode() for product_id in self.index.product_ids.tolist()]
 
     def product(self, index: int) -> ProductView:
-        """What a record keeps of its product's picture."""
+        """Reads the product's picture and cell mask from a record."""
         record = self._read(np.array([index]))[0]
         try:
             return ProductView(*self._layout.product(record))
@@ -212,7 +212,7 @@ class PhotoRecords(SplitRecords):
             raise self._damaged(error) from None
 
     def views(self, indices: np.ndarray, raw_positions: bool = False) -> list[PhotoView]:
-        """The vectors of some records as they lie in the bytes that were read: nothing is copied.
+        """Views the vectors of some records in the bytes that were read; nothing is copied.
 
         Args:
             indices: int [n], in any order, repetitions allowed.
@@ -228,28 +228,28 @@ class PhotoRecords(SplitRecords):
         return UserError(f"{self.directory}: {error} among the {self.split} records; prepare again")
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
+        """Copies the vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
         vectors, positions = zip(*self.views(indices))
         return np.stack(vectors), np.stack(positions)
 
 
 def kind_of(metadata: Mapping) -> str:
-    """Which kind of records the metadata describes."""
+    """Tells which kind of records the metadata describes."""
     return metadata.get("kind", PHOTOS)
 
 
 def grid_of(metadata: Mapping) -> Grid:
-    """How the products of records of photos were cut."""
+    """Tells by which grid the products of photo records were cut."""
     return metadata.get("config", {}).get("grid", "kaleido")
 
 
 def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """What `prepare` noted of the records in a folder.
+    """Reads the description of the records in a folder.
 
-    Not by `tfds.builder_from_directory`, which imports whatever modules the files name.
+    It does not use `tfds.builder_from_directory`, which imports whatever modules the files name.
 
     Returns:
-        The metadata, and of each split the records of its files.
+        The metadata, and the number of records in each file of each split.
 
     Raises:
         UserError: if there are none, they are of another version, or a description is damaged.
@@ -257,7 +257,7 @@ def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[in
     if not (directory / "dataset_info.json").is_file():
         if partial_directory(directory).exists():
             raise UserError(f"{directory}: its preparation was interrupted; run the same prepare command to go on")
-        raise UserError(f"{directory}: no prepared records here; run `python -m kaleido prepare` first")
+        raise UserError(f"{directory}: no prepared records here; run `kaleido prepare` first")
     info, metadata = _read_json(directory / "dataset_info.json"), _read_json(directory / "metadata.json")
     expected = {"name": NAME, "version": VERSION}
     found = {key: info.get(key) for key in expected}

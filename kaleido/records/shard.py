@@ -1,4 +1,4 @@
-"""What one of several hosts makes of a preparation."""
+"""The share of a preparation that one of several hosts makes."""
 
 import re
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ class Shard:
     """Every `count`-th file of a preparation.
 
     Attributes:
-        number: Which of the shards this is, 1..count.
-        count: How many there are.
+        number: Number of this shard, 1..count.
+        count: Number of shards.
     """
 
     number: int
@@ -35,5 +35,5 @@ class Shard:
         return f"{self.number}/{self.count}"
 
     def holds(self, file: int) -> bool:
-        """Whether the file of this number, counted from 0 over all splits, belongs to this shard."""
+        """Tells whether the file of this number, counted from 0 over all splits, belongs to this shard."""
         return file % self.count == self.number - 1

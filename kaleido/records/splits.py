@@ -1,4 +1,4 @@
-"""Which products are trained on and which are held out."""
+"""The choice of the products that are held out."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from kaleido.records.config import PrepareConfig
 def assign_splits(
     products: Sequence[Product], validation_fraction: float, test_fraction: float, seed: int
 ) -> list[str]:
-    """The split of each product: always the same for the same id and seed, whatever else the catalogue holds.
+    """Assigns products to splits: always the same for the same id and seed, whatever else the catalogue holds.
 
     A prescribed split stands; where training products are prescribed but no validation, it is held out of them.
 
     Args:
-        products: Of a catalogue.
+        products: Products of a catalogue.
         validation_fraction: Share held out for validation where the catalogue does not choose.
         test_fraction: Share held out for testing where the catalogue does not choose.
-        seed: Of the choice.
+        seed: Seed of the choice.
 
     Returns:
         `train`, `validation` or `test` for each product.
@@ -40,7 +40,7 @@ def assign_splits(
 
 
 def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[str]:
-    """Categories and sub-categories that held-out products have and no training product has, sorted."""
+    """Lists categories and sub-categories that held-out products have and no training product has, sorted."""
     seen, unseen = set(), set()
     for product, split in zip(products, splits, strict=True):
         (seen if split == "train" else unseen).update((product.category, product.subcategory))
@@ -48,6 +48,6 @@ def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[st
 
 
 def unseen_labels_of(products: Sequence[Product], config: PrepareConfig) -> list[str]:
-    """The labels of held-out products that no training product has, with the splits of a preparation."""
+    """Lists the labels of held-out products that no training product has, with the splits of a preparation."""
     splits = assign_splits(products, config.validation_fraction, config.test_fraction, config.seed)
     return unseen_labels(products, splits)

@@ -1,4 +1,4 @@
-"""The order in which records become batches."""
+"""Streams of batches: the order of the records."""
 
 import functools
 import itertools
@@ -23,15 +23,15 @@ class BatchStream(ABC):
 
     Training is one endless stream in which every epoch is another permutation of the records: position
     `step * batch_size + i` of the stream is row i. Evaluation takes the records in their order, once, the last batch
-    being short; its draws are those of epoch 0 of a fixed seed, so that figures can be compared.
+    being short; its draws are those of epoch 0 of a fixed seed, so that metrics can be compared.
 
     Args:
-        records: Of one split.
-        config: What to do with them.
+        records: Records of one split.
+        config: Configuration of the batches.
         batch_size: Rows B of the global batch.
-        seed: Of the order and of all draws of training.
+        seed: Seed of the order and of all draws of training.
         training: Whether to train or to evaluate.
-        rank: Which worker this is, of `count`.
+        rank: Number of this worker, of `count`.
         count: Workers that share a batch; this one makes rows `rank * B // count` to `(rank + 1) * B // count`. What it
             makes does not depend on the split.
     """
@@ -57,24 +57,24 @@ class BatchStream(ABC):
 
     @property
     def evaluation_steps(self) -> int:
-        """Batches that hold every record once."""
+        """Number of batches that hold every record once."""
         return -(-len(self.records) // self.batch_size)
 
     @abstractmethod
     def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0.
+        """Makes the batch of a step, counted from 0.
 
         Raises:
             IndexError: if evaluation has no such step.
         """
 
     def iterate(self, first_step: int = 0, last_step: int | None = None, stride: int = 1) -> Iterator[Batch]:
-        """Batches in order, made ahead by threads.
+        """Yields batches in order; threads make them ahead.
 
         Args:
-            first_step: Where to begin.
-            last_step: Where to end, exclusive; None for never in training, and for `evaluation_steps` in evaluation.
-            stride: From one step to the next.
+            first_step: First step.
+            last_step: Last step, exclusive; None for no end in training, and for `evaluation_steps` in evaluation.
+            stride: Distance from one step to the next.
         """
         if last_step is None and not self.training:
             last_step = self.evaluation_steps
@@ -113,5 +113,5 @@ class BatchStream(ABC):
         return Draws(self.seed, epochs, records)
 
     def _local(self, rows: int) -> slice:
-        """This worker's part of a global batch."""
+        """Gives the rows of a global batch that this worker makes."""
         return slice(self._rank * rows // self._count, (self._rank + 1) * rows // self._count)

@@ -10,7 +10,7 @@ _PART = 256
 
 
 def whole_photo_features(records: PhotoRecords) -> np.ndarray:
-    """The feature of each record's whole product, as it stands: float32 [n, D]."""
+    """Reads the feature of each record's whole product, not rotated: float32 [n, D]."""
     found = np.empty((len(records), records.feature_size), np.float32)
     for start in tqdm(range(0, len(records), _PART), f"read {records.split}", leave=False):
         rows = np.arange(start, min(start + _PART, len(records)))

@@ -1,4 +1,4 @@
-"""Where an unfinished preparation lies, and what may be added to it."""
+"""The folder of an unfinished preparation, and the check of what may be added to it."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ class WorkFolder:
         path: The folder, whose name is a checksum of all that its files depend on. So processes that begin at the same
             time write the same into the same folder, and files made otherwise never get among them, not even by
             copying.
-        tokenizer: What cuts the texts.
+        tokenizer: Tokenizer of the texts.
         vocabulary: Name, size and sha256 of its file.
     """
 
@@ -40,9 +40,9 @@ class WorkFolder:
         """Finds the work folder that an interrupted run, or another process, left in `partial`, or makes one.
 
         Args:
-            partial: May hold several; those in which no file of records was finished bind nobody.
-            plan: What the files depend on, apart from the vocabulary.
-            create: Makes the tokenizer; the same every time.
+            partial: Folder of work folders; those without a finished file of records can be ignored.
+            plan: Everything that the files depend on, apart from the vocabulary.
+            create: Function that makes the tokenizer; the same every time.
             overwrite: Whether files that were made otherwise are removed.
 
         Raises:
@@ -91,7 +91,7 @@ def check_same(directory: Path, found: Mapping[str, Any], wanted: Mapping[str, A
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """What differs in the sections of `wanted`, in words."""
+    """Lists the differences in the sections of `wanted`, in words."""
     there, here = _flat({section: found.get(section) for section in wanted}), _flat(wanted)
     return [
         f"{key} {there.get(key)!r}, now {here.get(key)!r}"
@@ -101,7 +101,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads what a preparation wrote of itself.
+    """Reads the description that a preparation wrote.
 
     Raises:
         UserError: if it is damaged.
@@ -116,7 +116,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _is_begun(path: Path, found: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
-    """Whether a work folder is the plan's, with its vocabulary, which a copy that was cut off may lack."""
+    """Tells whether a work folder is of this plan and has its vocabulary, which an incomplete copy can lack."""
     vocabulary = path / "records" / found["vocabulary"]["file"]
     return (
         not differences(found, plan)
@@ -126,7 +126,7 @@ def _is_begun(path: Path, found: Mapping[str, Any], plan: Mapping[str, Any]) -> 
 
 
 def _flat(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of the configuration as users know them, and the others with their section's name."""
+    """Flattens sections: keys of the configuration as users know them, the others with their section's name."""
     flat = {}
     for section, value in sections.items():
         prefix = "" if section == "config" else f"{section} "

@@ -12,10 +12,14 @@ from kaleido.__main__ import main
 from kaleido.alignment.align import align
 from kaleido.alignment.aligner import FOLDER, Aligner
 from kaleido.alignment.config import AlignConfig
+from kaleido.alignment.explanation import explain
+from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.records.folder import Records
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import SentencePieceTokenizer
 from kaleido.vision.product import CELLS
+from kaleido.vision.saliency import BorderSaliency
 
 QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
 
@@ -92,7 +96,7 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
         assert message in error and "\n" not in error, error
     (records / FOLDER / "model.safetensors").write_bytes(b"other")
     assert main(["align", f"--records={records}", *quick]) == 2
-    assert "damaged: its content does not fit its checksum" in capsys.readouterr().err
+    assert "damaged: its content does not match its checksum" in capsys.readouterr().err
 
 
 def test_prepared_again_nothing_is_lost(records, capsys):
@@ -188,3 +192,32 @@ def test_an_aligner_is_saved_and_read_again(learned, tmp_path):
     texts = [(e.ids, e.word_ids) for e in encodings]
     for ours, theirs in zip(*(one.align(texts, found["maps"], found["product"]) for one in (aligner, loaded))):
         np.testing.assert_array_equal(ours.patch, theirs.patch)
+
+
+def test_align_and_explain_work_as_functions(records, tmp_path):
+    moved = shutil.copytree(records, tmp_path / "elsewhere")
+    found = align(Records(moved), steps=3, batch_size=6, hidden_size=16, progress=False)
+    assert "parts" not in found.metrics["splits"]["train"]  # no catalogue is needed, and none is there
+    assert found.table in str(found) and (moved / "alignment.json").exists()
+    with pytest.raises(UserError, match="no catalogue beside the records"):
+        explain(moved, "wardrobe-000003")
+    told = explain(moved, "wardrobe-000003", catalog=records.parent, progress=False)
+    assert told.split in found.records and told.draw().width > 1000 and "<html" in told.page()
+    random = explain(moved, "wardrobe-000003", catalog=records.parent, masking="random", out=tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 2 and random.name == told.name
+
+
+def test_explain_asks_for_pairs_where_masking_shall_be_guided(records):
+    assert explain(records, "wardrobe-000003").masked.any()
+    with pytest.raises(UserError, match="kaleido align"):
+        explain(records, "wardrobe-000003", masking="guided")
+
+
+def test_align_reads_no_photo_and_finds_no_product_again(records, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("photos were read, or products were looked for")
+
+    monkeypatch.setattr(Catalog, "read", refuse)
+    monkeypatch.setattr("kaleido.vision.saliency.create_saliency", refuse)
+    monkeypatch.setattr(BorderSaliency, "mask", refuse)
+    assert align(records, config=QUICK).photos

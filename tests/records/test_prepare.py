@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
-from kaleido.records.config import PipelineConfig
+from kaleido.records.config import PipelineConfig, PrepareConfig
+from kaleido.records.folder import Records
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.place import partial_directory
-from kaleido.records.prepare import make_catalog_records
+from kaleido.records.prepare import make_catalog_records, prepare
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
+from kaleido.vision.photo import decode
+from kaleido.vision.product import cell_mask, decode_product, encode_product
+from kaleido.vision.saliency import BorderSaliency, box_of
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -228,3 +233,35 @@ assert reading.benchmark_reading(0.2, feature_size=16, photos=64)["examples_per_
 
 def test_nothing_here_needs_tensorflow():
     subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, timeout=60)
+
+
+def test_records_keep_what_alignment_needs(prepared, catalog):
+    products = {product.id: product for product in catalog.products}
+    photos = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
+    for split in ("train", "validation", "test"):
+        records = PhotoRecords.open(prepared, split)
+        for row, (photo, product) in enumerate(zip(records.photo_ids(), records.product_ids())):
+            example = records.example(row)
+            assert (photo, product) == (example["photo_id"].decode(), example["product_id"].decode())
+            assert photo in {p.id for p in products[product].photos}
+            view = records.product(row)
+            pixels = decode(catalog.read(photos[photo]))
+            mask = BorderSaliency().mask(pixels)
+            box = box_of(mask)
+            assert tuple(view.box) == box
+            np.testing.assert_array_equal(view.cells, cell_mask(mask, box))
+            np.testing.assert_array_equal(view.picture, decode_product(encode_product(pixels, box)))
+
+
+def test_a_library_call_takes_a_folder_and_options(tmp_path, catalog, monkeypatch, prepare_config):
+    monkeypatch.setattr(Catalog, "open", lambda _: catalog)
+    options = {"backbone": "random", "saliency": "border", "vocabulary_size": 120, "workers": 1}
+    records = prepare("shop", tmp_path / "records", progress=False, **options)
+    assert isinstance(records, Records) and len(records) == sum(len(product.photos) for product in catalog.products)
+    assert records.metadata["config"]["saliency"] == "border"
+    assert "kaleido patches of some products" in str(records.summary)
+    assert (tmp_path / "records" / "patches.png").exists()
+    again = prepare(catalog, tmp_path / "records", config=PrepareConfig(**options | {"workers": 2}))
+    assert "there already" in str(again.summary)
+    with pytest.raises(UserError, match=r"backbonne; did you mean prepare_config\.backbone"):
+        prepare(catalog, tmp_path / "records", backbonne="random")

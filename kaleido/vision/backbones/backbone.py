@@ -1,4 +1,4 @@
-"""The interface that all feature networks share."""
+"""Interface of all backbones."""
 
 from abc import ABC, abstractmethod
 
@@ -6,15 +6,15 @@ import numpy as np
 
 
 class Backbone(ABC):
-    """Encodes square crops; preprocessing is its own affair.
+    """Encodes square crops, preprocessing included.
 
-    `encode` is a function of the crop alone as long as batch and crop size stay the same: the same crop gives the same
-    bits at whatever place of whatever batch. Another batch size or another processor may change the last bits.
+    With equal batch and crop sizes, `encode` depends on the crop alone: the same crop gives the same bits at any place
+    of any batch. Another batch size or another processor may change the last bits.
 
     Attributes:
-        name: As `create_backbone` knows it.
-        feature_size: D, the length of a feature vector.
-        crop_sizes: The sides of the crops of levels 1 to 5, in pixels, that suit it.
+        name: Name that `create_backbone` takes.
+        feature_size: Length D of a feature vector.
+        crop_sizes: Default sides of the crops of levels 1 to 5, in pixels.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
-        """Encodes where things are: features before they are averaged.
+        """Encodes crops to feature maps, before features are averaged over the crop.
 
         Args:
             crops: uint8 [n, s, s, 3], RGB; s a multiple of 16.

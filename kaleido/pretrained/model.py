@@ -428,7 +428,7 @@ class Model:
     def _require(self, name: str, there: bool) -> None:
         if there:
             return
-        having = [task for task, registered in tasks().items() if name in registered.application.provides]
+        having = sorted(task for task, registered in tasks().items() if name in registered.application.provides)
         has = list(dict.fromkeys((*self.signatures, *(self._saved.application.provides))))
         raise UserError(
             f"{self.directory}: this model of the task {self.task} has no {name}; it has "

@@ -74,7 +74,7 @@ def test_an_interrupted_fetch_goes_on_where_it_was(folder, cache):
 def test_a_file_that_does_not_fit_its_checksum(folder, cache):
     with running(served(folder)) as mirror:
         mirror.files["models/shop/model.safetensors"] = b"another"
-        with pytest.raises(UserError, match=r"models/shop/model.safetensors: does not fit its checksum"):
+        with pytest.raises(UserError, match=r"models/shop/model.safetensors: does not match its checksum"):
             kaleido.load(f"{mirror.url}/models/shop")
         assert not [path for path in cache.iterdir() if len(path.name) == 64]
         mirror.files["models/shop/model.safetensors"] = (folder / "model.safetensors").read_bytes()
@@ -130,7 +130,7 @@ def test_by_name(folder, tmp_path, monkeypatch):
         assert kaleido.list_models() == {"shop-category": "Ours", "shop-remote": "", "shop-changed": ""}
         assert kaleido.load("shop-category").directory == tmp_path / "lists" / "shop"
         assert same(kaleido.load("shop-remote"), folder)
-        with pytest.raises(UserError, match="does not fit its checksum"):
+        with pytest.raises(UserError, match="does not match its checksum"):
             kaleido.load("shop-changed")
     # With its checksum listed, no server is needed any more.
     assert same(kaleido.load("shop-remote"), folder)

@@ -42,7 +42,7 @@ __all__ = [
     "pretrain",
 ]
 
-_HOMES = {
+_MODULES = {
     "Catalog": "kaleido.catalog.catalog",
     "Model": "kaleido.pretrained.model",
     "Records": "kaleido.records.folder",
@@ -59,12 +59,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if message := name_clash():
         warnings.warn(message, stacklevel=2)
-    home = importlib.import_module(_HOMES[name])
-    found = importlib.import_module(f"{home.__name__}.{name}") if name == "model_zoo" else getattr(home, name)
+    module = importlib.import_module(_MODULES[name])
+    found = importlib.import_module(f"{module.__name__}.{name}") if name == "model_zoo" else getattr(module, name)
     globals()[name] = found
     return found
 

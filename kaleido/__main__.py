@@ -1,4 +1,4 @@
-"""`kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`: the command line."""
+"""The command line: `kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`."""
 
 import difflib
 import importlib
@@ -18,12 +18,12 @@ GROUPS = {
     "every day": {
         "catalog": "import, generate or show a catalogue of products",
         "prepare": "turn a catalogue into records: patches, features, token ids",
-        "align": "find out which word belongs to which patch, for guided masking",
+        "align": "align words with patches, for guided masking",
         "pretrain": "pre-train a model on records",
-        "finetune": "fine-tune a model: recognise, match or describe products, or a task of one's own",
+        "finetune": "fine-tune a model: recognise, match or describe products, or a custom task",
         "evaluate": "evaluate a model on held-out products, whatever its task",
-        "retrieve": "find the texts of photos and the photos of texts, and measure it",
-        "predict": "labels, scores or captions of photos and texts",
+        "retrieve": "rank texts for photos and photos for texts, and measure the ranking",
+        "predict": "predict labels, scores or captions for photos and texts",
         "export": "write a model as a TensorFlow SavedModel, for servers",
         "fetch": "download files from a mirror: http(s), S3 or a folder",
         "explain": "show one product: patches, caption, aligned words, masked input",
@@ -31,7 +31,7 @@ GROUPS = {
     "the paper": {
         "experiments": "run the paper's experiments with a preset",
         "report": "write the paper's tables and figures, ours beside theirs",
-        "baseline": "measure a plain dual encoder or logistic regression on the same records",
+        "baseline": "measure a plain two-tower model or a logistic regression on the same records",
         "prepare-original": "turn the original release's data files into records",
         "weights": "convert the original release's checkpoint to a model, or back",
     },
@@ -42,7 +42,7 @@ GROUPS = {
     },
 }
 FORMER = {"caption": "`kaleido predict --model MODEL PHOTOS --out DIR` writes captions"}
-"""Subcommands of earlier versions, and what replaced them."""
+"""Replacements of the subcommands of earlier versions."""
 
 USER_ERROR = 2
 
@@ -61,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kaleido {name}: {interruption}", file=sys.stderr)
         return 128 + interruption.signal_number
     except BrokenPipeError:
-        # Whoever reads the output, such as `head`, has enough; nothing more can be told.
+        # The reader of the output, such as `head`, has closed it; nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        # A full disk, a missing permission, too long a name: the machine's doing. A file that is not there is a bug's.
+        # A full disk, a missing permission or too long a name comes from the environment; a missing file is a bug.
         if error.filename is None or isinstance(error, FileNotFoundError):
             raise
         print(f"kaleido {name}: {error.filename}: {error.strerror}", file=sys.stderr)
@@ -76,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Runs one subcommand and lets its errors through; returns the exit code."""
-    # TensorFlow's start-up notes would drown the one line that matters.
+    """Runs one subcommand without catching its errors; returns the exit code."""
+    # TensorFlow's start-up messages would hide an error's one line.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments, modules = _without_imports(argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -91,7 +91,7 @@ def find_subcommand(name: str) -> Command | Actions:
     """Imports a subcommand.
 
     Raises:
-        UserError: if there is none of that name; the nearest name, or what replaced it, is given.
+        UserError: if there is none of that name; names its replacement or the nearest one.
     """
     known = [one for group in GROUPS.values() for one in group]
     if name not in known:
@@ -102,7 +102,7 @@ def find_subcommand(name: str) -> Command | Actions:
 
 
 def _without_imports(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments without `--import MODULE`, and the modules; the environment variable KALEIDO_IMPORT comes first."""
+    """Separates the modules of `--import MODULE` from the other arguments; those of KALEIDO_IMPORT come first."""
     rest, modules = [], os.environ.get("KALEIDO_IMPORT", "").split()
     queue = deque(argv)
     while queue:

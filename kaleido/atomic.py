@@ -10,7 +10,7 @@ from kaleido.errors import UserError
 
 
 def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
-    """Writes a file by way of a temporary one beside it; creates its folder if missing.
+    """Writes a file through a temporary one beside it; creates its folder if missing.
 
     Args:
         path: File to write.
@@ -56,7 +56,7 @@ def folder_written_atomically(directory: Path) -> Iterator[Path]:
 
 
 def remove_atomically(directory: Path) -> None:
-    """Removes a folder if it exists; it is never seen under its name with some of its files missing."""
+    """Removes a folder if it exists; under its name it is never incomplete, not even for a moment."""
     former = directory.with_name(f".{directory.name}.former.tmp")
     shutil.rmtree(former, ignore_errors=True)
     if directory.exists():
@@ -81,7 +81,7 @@ def refusals_named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror or error}; the same command goes on once it can"
+            f"{path} cannot be written: {error.strerror or error}; the same command continues once it can"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The deep-learning framework, imported when it is first used and without its start-up notes.
+"""The deep-learning framework, imported on first use and without its start-up messages.
 
 Modules that only call Keras write `from kaleido.backend import keras, ops`: importing them takes milliseconds, so that
 a task can be registered, a configuration checked and a mistyped option answered before the framework is loaded.
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 
 class _LazyModule(ModuleType):
-    """Stands for a module of Keras until one of its attributes is asked for."""
+    """Imports a module of Keras when one of its attributes is first used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked by tools that look at every module
+        if name.startswith("__"):  # requested by tools that inspect every module
             raise AttributeError(name)
         import_backend()
         return getattr(importlib.import_module(self.__name__), name)
@@ -35,10 +35,10 @@ else:
 
 @contextmanager
 def precision(policy: str | None) -> Iterator[None]:
-    """Sets Keras' dtype policy for the time of a call, and puts the former one back.
+    """Sets Keras' dtype policy inside the `with` block and restores the former one afterwards.
 
     Args:
-        policy: Name of the policy; None leaves the one that is set, which the call may change.
+        policy: Name of the policy; None keeps the current one, which the block may change.
     """
     former = keras.config.dtype_policy()
     try:
@@ -52,8 +52,8 @@ def precision(policy: str | None) -> Iterator[None]:
 def import_backend() -> None:
     """Imports Keras on the backend in use (`KERAS_BACKEND`, TensorFlow by default).
 
-    TensorFlow writes start-up notes straight to file descriptor 2, whatever its log level says, and they would drown
-    the one line that matters; they are shown only if the import fails.
+    TensorFlow writes start-up messages straight to file descriptor 2, whatever its log level. They are shown only if
+    the import fails.
     """
     if "keras" in sys.modules:
         return

@@ -1,4 +1,4 @@
-"""Checksums, by which truncated and altered files are recognised."""
+"""Checksums that detect truncated and altered files."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def seal(content: dict[str, Any]) -> bytes:
 
 
 def unseal(data: bytes) -> dict[str, Any]:
-    """Decodes what `seal` returned.
+    """Decodes the result of `seal`.
 
     Raises:
         ValueError: if any byte was altered.

@@ -2,7 +2,7 @@
 
 A dataclass's fields are the keys; a field that is itself a dataclass is a section, whose keys are written
 `section.key`. jsonargparse checks the types; this module adds short aliases, the nearest right key, one-line errors,
-and refuses what jsonargparse lets through.
+and rejects unusable values that jsonargparse would accept.
 """
 
 import argparse
@@ -44,7 +44,7 @@ ALIASES = {
 }
 """Short names of keys in sections, each with the keys that it may stand for.
 
-The first that a configuration has counts; a field of the alias's own name goes before all of them.
+The first of these keys that a configuration has is used; a field with the alias's own name takes precedence.
 """
 
 RENAMED = {
@@ -58,28 +58,28 @@ RENAMED = {
     "retrieval_config.towers": "retrieval_config.two_tower_model",
     "retrieval_config.hardest": "retrieval_config.hard_negatives",
 }
-"""Keys of earlier versions and those that replaced them."""
+"""Replacements of the keys of earlier versions."""
 
 REMOVED = {
     "from_original": "`kaleido prepare-original FILES --vocabulary VOCABULARY --out RECORDS` converts them",
-    "max_text_length": "a model knows the length of its texts",
+    "max_text_length": "the model stores its text length",
 }
-"""Options of earlier versions that other commands have now, or none."""
+"""Hints for options of earlier versions that the command no longer has."""
 
 FORMERLY_ZERO = ("train_config.steps", "shortlist")
 """Keys whose 0 meant "none" in earlier versions."""
 
 POSITIONAL = {"positional": True}
-"""Metadata of a dataclass field that a command line gives without its name."""
+"""Metadata of a dataclass field that is a positional argument on the command line."""
 
 MAX_BYTES = 100_000
-"""Largest configuration file; a hundred times a whole configuration."""
+"""Largest size of a configuration file, a hundred times that of a complete one."""
 
 _NAMES = {str: "text", int: "an int", float: "a finite number", bool: "true or false"}
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads YAML of plain values alone, without references and without keys that occur twice."""
+    """Loads YAML of plain values; rejects references and keys that occur twice."""
 
     def compose_node(self, parent, index):
         if self.check_event(yaml.AliasEvent):
@@ -99,7 +99,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Path] = ()) -> Config:
-    """Builds a configuration from files and values; later files win over earlier ones, values over files.
+    """Builds a configuration from files and values; later files override earlier ones, and values override files.
 
     Args:
         cls: A dataclass whose fields may be dataclasses.
@@ -132,7 +132,7 @@ def build(cls: type[Config], values: Mapping[str, Any], files: Sequence[str | Pa
 
 
 def dotted(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Gives the values that `build` takes by dotted key: aliases replaced, sections taken apart.
+    """Converts the values that `build` takes to dotted keys: aliases are replaced, sections flattened.
 
     Raises:
         UserError: for an unknown key, or one that is given twice.
@@ -144,14 +144,14 @@ def parse(cls: type[Config], argv: Sequence[str]) -> Config:
     """Builds a configuration from command-line arguments.
 
     `--config` names files; every field is an option in kebab-case (`--max-photos`), every key of a section
-    `--section.key`, and aliases are options as well. Fields with the metadata `POSITIONAL` need no name.
+    `--section.key`, and aliases are options as well. Fields with the metadata `POSITIONAL` are positional arguments.
 
     Args:
         cls: A dataclass whose fields may be dataclasses.
         argv: The arguments.
 
     Raises:
-        UserError: as `build`, for an unknown option, and for one without a value.
+        UserError: as in `build`, and for an unknown option or one without a value.
         SystemExit: after `--print-config`.
     """
     printed = "--print-config" in argv
@@ -173,11 +173,11 @@ def build_section(
         section: Name of the section.
         config: The section as a dataclass, a YAML file or the name of a ready configuration of the run, or None for the
             defaults.
-        options: Values of keys of the section; they win over `config`.
+        options: Values of keys of the section; they override `config`.
         required: Values of the fields of the run that have no default.
 
     Raises:
-        UserError: as `build`.
+        UserError: as in `build`.
     """
     files = [config] if isinstance(config, str | Path) else []
     values = {} if files or config is None else flatten(config)
@@ -245,7 +245,7 @@ def flatten(config: Any) -> dict[str, Any]:
 
 
 def aliases(cls: type) -> dict[str, str]:
-    """The aliases that a configuration has, and the key that each stands for."""
+    """Returns the aliases of a configuration, each with the key that it stands for."""
     keys = keys_of(cls)
     found = {}
     for alias, targets in ALIASES.items():
@@ -255,17 +255,17 @@ def aliases(cls: type) -> dict[str, str]:
 
 
 def option(key: str) -> str:
-    """The command-line option of a key or alias."""
+    """Returns the command-line option of a key or alias."""
     return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
 
 
 def is_positional(field: Field) -> bool:
-    """Whether a command line may give a dataclass field by its place."""
+    """Tells whether a dataclass field is a positional argument on the command line."""
     return bool(field.metadata.get("positional"))
 
 
 def is_required(field: Field) -> bool:
-    """Whether a dataclass field has no default."""
+    """Tells whether a dataclass field has no default."""
     return field.default is MISSING and field.default_factory is MISSING
 
 
@@ -292,7 +292,7 @@ def _parser(cls: type) -> jsonargparse.ArgumentParser:
 
 
 def _flat(values: Mapping[str, Any], keys: Mapping[str, Any], short: Mapping[str, str], where: str, prefix: str = ""):
-    """The values by dotted key; refuses unknown keys, keys that occur twice and values that no key can have."""
+    """Flattens values to dotted keys; rejects unknown keys, keys given twice and values that no key can have."""
     found: dict[str, Any] = {}
     for given, value in values.items():
         name = f"{prefix}{given}"
@@ -316,7 +316,7 @@ def _flat(values: Mapping[str, Any], keys: Mapping[str, Any], short: Mapping[str
 
 
 def _checked(name: str, keys: Mapping[str, Any], value: Any, where: str) -> Any:
-    """The value as jsonargparse takes it; refuses what it lets through and nothing can be done with."""
+    """Converts a value to what jsonargparse expects; rejects unusable values that it would accept."""
     hint = keys[name]
     optional = NoneType in get_args(hint)
     collection, parts = _collection(hint)
@@ -329,7 +329,7 @@ def _checked(name: str, keys: Mapping[str, Any], value: Any, where: str) -> Any:
         raise UserError(f"{where}{name} must be {_describe(hint)}. Received: {received}")
     if optional and (value == "" or (name in FORMERLY_ZERO and value in (0, "0"))):
         received = "an empty text" if value == "" else value
-        raise UserError(f"{where}{name} must be {_describe(hint)}; none is written null. Received: {received}")
+        raise UserError(f"{where}{name} must be {_describe(hint)}; write null for none. Received: {received}")
     if collection is tuple and str in parts and isinstance(value, str) and value != "null" and value[:1] != "[":
         value = [value]
     if any(
@@ -394,7 +394,7 @@ def read_arguments(cls: type, argv: Sequence[str]) -> tuple[dict[str, Any], list
 def _positional_values(
     cls: type, keys: Mapping[str, Any], values: Mapping[str, Any], given: Sequence[str]
 ) -> dict[str, Any]:
-    """The arguments without a name, by key."""
+    """Assigns the positional arguments to keys."""
     found: dict[str, Any] = {}
     rest = deque(given)
     for field in fields(cls):
@@ -412,7 +412,7 @@ def _positional_values(
 
 
 def _from_text(name: str, hint: Any, given: list[str], before: Any) -> Any:
-    """The value of an option; lists and mappings go on with what the same option gave before."""
+    """Reads the value of an option; lists and mappings extend the value that the same option gave before."""
     collection, parts = _collection(hint)
     if collection is dict:
         value = dict(before or {})
@@ -430,7 +430,7 @@ def _from_text(name: str, hint: Any, given: list[str], before: Any) -> Any:
 
 
 def _collection(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """`tuple` or `dict` and the types of its parts, for a list or a mapping that may be None; else None."""
+    """Returns `tuple` or `dict` and the types of its parts, for a list or mapping that may be None; else None."""
     for part in (hint, *get_args(hint)):
         if get_origin(part) in (tuple, dict):
             return get_origin(part), get_args(part)
@@ -458,7 +458,7 @@ def _printable(value: Any) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown key or option: what replaced it, or the nearest known one."""
+    """Writes the end of a message about an unknown key or option: its replacement, or the nearest known one."""
     spelled = {_plain(one): one for one in known}
     name = _plain(name)
     if (new := spelled.get(RENAMED.get(name, ""))) is not None:

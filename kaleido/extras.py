@@ -1,4 +1,4 @@
-"""Packages that only some functions need: the extras of the distribution."""
+"""Names the extra of the distribution that a missing package belongs to."""
 
 import re
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from kaleido.errors import UserError
 DISTRIBUTION = "kaleido-bert"
 
 _NAMES = {"pil": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-"""Distributions whose modules have another name."""
+"""Names of distributions by the names of their modules, where they differ."""
 
 _SHOWN = ("train", "catalog", "s3", "jax", "gpu")
-"""Extras that users install, those that add least first."""
+"""Extras that users install, the smallest first."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The `--help` page of a typed configuration, made of its docstrings."""
+"""Writes the `--help` page of a typed configuration from its docstrings."""
 
 import textwrap
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from kaleido.configuration import aliases, is_positional, is_required, option
 _WIDTH, _INDENT = 110, 34
 _KINDS = {str: "TEXT", int: "INT", float: "NUMBER", bool: "[true|false]"}
 _GENERAL = {
-    "--config NAME|FILE": "Ready configuration or YAML file to take values from; options given beside it win.",
-    "--import MODULE": "Module, file or folder that registers tasks of one's own; may be repeated.",
+    "--config NAME|FILE": "Ready configuration or YAML file to take values from; options override it.",
+    "--import MODULE": "Module, file or folder that registers custom tasks; may be repeated.",
     "--print-config": "Print the whole configuration as YAML and do nothing.",
     "--help": "Show this page.",
 }
 
 
 def help_page(cls: type, prog: str, description: str) -> str:
-    """Writes the page: usage, what to give by place, daily options, then a block for each section.
+    """Writes the page: usage, positional arguments, options of the root, then a block for each section.
 
     Args:
         cls: The configuration's dataclass; its docstrings describe the fields under `Args` or `Attributes`.
-        prog: The command.
-        description: What it does.
+        prog: Name of the command.
+        description: Description of the command.
     """
     entries = dict(_entries(cls))
     roots = [field for field in fields(cls) if field.name in entries]
@@ -56,7 +56,7 @@ def help_page(cls: type, prog: str, description: str) -> str:
 
 
 def _entries(cls: type, prefix: str = "", instance: Any = None) -> Iterator[tuple[str, tuple[Any, str, str]]]:
-    """Type, description and default of every key; `instance` has the defaults of a section."""
+    """Yields type, description and default of every key; `instance` has the defaults of a section."""
     hints, words = get_type_hints(cls), _descriptions(cls)
     for field in fields(cls):
         value = getattr(instance, field.name) if instance else _default(field)
@@ -68,7 +68,7 @@ def _entries(cls: type, prefix: str = "", instance: Any = None) -> Iterator[tupl
 
 
 def _descriptions(cls: type) -> dict[str, str]:
-    """The description of every field, also of inherited ones."""
+    """Reads the description of every field, inherited ones included."""
     found = dict.fromkeys((field.name for field in fields(cls)), "")
     for base in reversed(cls.__mro__):
         for part in docstring_parser.parse(base.__dict__.get("__doc__") or "").params:
@@ -92,7 +92,7 @@ def _default(field: Field) -> Any:
 
 
 def _written(value: Any) -> str:
-    """A default as a command line takes it."""
+    """Writes a default as the command line accepts it."""
     if value in ((), {}):
         return ""
     value = list(value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""The other package named `kaleido`: whether it is installed over this one."""
+"""Detects the other package named `kaleido`, Plotly's exporter."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ def name_clash(package: Path = Path(__file__).parent) -> str | None:
     """Says in one line that another distribution called `kaleido` is installed over this package; None if none is.
 
     On PyPI that name belongs to Plotly's exporter, whose package has the same import name. Files of the two overwrite
-    each other: whichever is installed last works, as far as it goes. Where the other one came last, `import kaleido`
+    each other: only the one that was installed last works. If that is the other one, `import kaleido`
     does not reach this code, and the `kaleido` command says so (`kaleido_bert.py`).
     """
     for record in package.parent.glob("kaleido-*.dist-info/RECORD"):

@@ -1,4 +1,4 @@
-"""Handling of SIGTERM like Ctrl-C: a KeyboardInterrupt, so that `finally` blocks clean up."""
+"""Handles SIGTERM like Ctrl-C, by a KeyboardInterrupt, so that `finally` blocks clean up."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def _raise(number: int, frame: Any) -> None:
 
 
 def _send_again(unraisable: Any) -> None:
-    """Sends an interrupting signal again whose exception Python dropped, as it does in finalisers and callbacks."""
+    """Sends a signal again if Python dropped its KeyboardInterrupt, as it does in finalisers and callbacks."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return

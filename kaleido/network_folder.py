@@ -1,4 +1,4 @@
-"""The one format of every trained network: a folder with `config.json`, `model.safetensors` and other plain files.
+"""Format of all trained networks: a folder with `config.json`, `model.safetensors` and other plain files.
 
 `config.json` describes the network and holds the checksum of every other file and of itself; nothing is pickled and
 nothing in the folder is executed. Pre-trained and fine-tuned models, two-tower models, the aligner and the saliency
@@ -37,7 +37,7 @@ def write_network(
     extra: Callable[[Path], object] | None = None,
     dtype: str | None = None,
 ) -> None:
-    """Writes a network; the folder appears complete or, if one is there, is replaced whole.
+    """Writes a network; the folder appears complete, and an existing one is replaced as a whole.
 
     Args:
         directory: Folder to write.
@@ -47,7 +47,7 @@ def write_network(
         dtype: NumPy dtype to store arrays with; the variables' own if not given.
 
     Raises:
-        UserError: if the disk refuses.
+        UserError: if the folder cannot be written.
     """
     arrays = {variable.path: np.asarray(variable.value) for variable in variables}
     if len(arrays) < len(variables):
@@ -141,7 +141,8 @@ def load_weights(path: Path, variables: Sequence[Any]) -> None:
         raise UserError(f"{path}: damaged, or not a file of weights: {error}") from None
     wanted = {variable.path: tuple(variable.shape) for variable in variables}
     for name in sorted(wanted.keys() ^ arrays.keys()):
-        raise UserError(f"{path}: {name} is {'missing' if name in wanted else 'not known'}; it is of another network")
+        problem = "missing" if name in wanted else "unknown"
+        raise UserError(f"{path}: {name} is {problem}; it belongs to another network")
     for name, array in arrays.items():
         if array.shape != wanted[name]:
             raise UserError(f"{path}: {name} has the shape {list(wanted[name])}. Received: {list(array.shape)}")
@@ -157,4 +158,4 @@ def _check_file(path: Path, sha256: str) -> None:
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     if damaged:
-        raise UserError(f"{path}: damaged: its content does not fit its checksum in {CONFIG_FILE}")
+        raise UserError(f"{path}: damaged: its content does not match its checksum in {CONFIG_FILE}")

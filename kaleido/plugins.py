@@ -1,6 +1,6 @@
 """Modules that register themselves when they are imported: tasks, and further kinds of records.
 
-Lower layers find what upper layers and other packages add through these names, and never import them by themselves.
+Lower layers find the additions of upper layers and of other packages by these names, and never import them directly.
 """
 
 import functools
@@ -19,7 +19,7 @@ TASKS = "kaleido.tasks"
 _RECORDS = ("kaleido.original.pipeline", "kaleido.original.gallery")
 
 imported: list[str] = []
-"""Names that `import_modules` was given, for processes that this one starts."""
+"""Names that were passed to `import_modules`, for processes that this one starts."""
 
 
 @functools.cache
@@ -37,14 +37,14 @@ def load_plugins(group: str) -> None:
     for entry in entry_points(group=group):
         try:
             entry.load()
-        except Exception as error:  # whatever a foreign module raises
+        except Exception as error:  # a module of another package may raise anything
             raise UserError(
                 f"{entry.value}: this plug-in ({group}) cannot be imported: {error}; repair or uninstall it"
             ) from error
 
 
 def _built_in(group: str) -> Iterable[str]:
-    """Names the package's own modules of a group: a checkout that was never installed has no entry points."""
+    """Lists the package's own modules of a group, since a checkout that was not installed has no entry points."""
     if group == RECORDS:
         return _RECORDS
     folders = importlib.resources.files(TASKS).iterdir()
@@ -52,7 +52,7 @@ def _built_in(group: str) -> Iterable[str]:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Imports modules that register tasks or records of one's own when they are imported.
+    """Imports modules that register custom tasks or records.
 
     Args:
         names: Names of modules, or paths of Python files or of packages' folders.

@@ -25,7 +25,7 @@ class tqdm(_tqdm.tqdm):
 
 @contextmanager
 def progress_bars(shown: bool) -> Iterator[None]:
-    """Shows or hides all progress bars that are made inside."""
+    """Shows or hides all progress bars that are made inside the `with` block."""
     token = _HIDDEN.set(not shown)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Ranges of configured numbers."""
+"""Checks the ranges of configured numbers."""
 
 import math
 
@@ -6,13 +6,13 @@ from kaleido.errors import UserError
 
 
 def check_range(config: object, interval: str, *names: str, section: str = "") -> None:
-    """Checks that some numbers of a configuration lie in an interval; None is passed over.
+    """Checks that numbers of a configuration lie in an interval; None is allowed.
 
     Args:
-        config: Has the numbers as attributes.
-        interval: In the notation of mathematics, for example `[0, 1)` or `(0, inf)`; NaN lies in none.
-        *names: Of the attributes.
-        section: Where the configuration stands in the file, for the message.
+        config: Object with the numbers as attributes.
+        interval: Interval in mathematical notation, for example `[0, 1)` or `(0, inf)`; NaN lies in none.
+        *names: Names of the attributes.
+        section: Section of the configuration, for the message.
 
     Raises:
         UserError: naming the first that lies outside.

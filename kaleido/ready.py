@@ -15,7 +15,7 @@ def find_config(name: str | Path, kind: str = "") -> Path:
         kind: Folder within `configs/` of ready ones, such as `presets`; empty for those of `--config`.
 
     Raises:
-        UserError: if no ready configuration has this name; lists those that there are.
+        UserError: if no ready configuration has this name; lists the known ones.
     """
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.exists() or len(path.parts) > 1:

@@ -1,4 +1,4 @@
-"""Rows as CSV and JSON lines."""
+"""Encodes rows as CSV and JSON lines."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-# Sourced by the run_*.sh scripts of fine-tuning, in the top folder; TASK says what for.
+# Sourced by the run_*.sh scripts of fine-tuning, in the top folder; TASK names the task.
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
 . scripts/prepared.sh
 model=${MODEL:-runs/pretrain_base_$DATASET/model}

@@ -1,4 +1,4 @@
-# Sourced in the top folder: sets DATASET to what is prepared under dataset/, if it is not set.
+# Sourced in the top folder: sets DATASET to the one that is prepared under dataset/, if it is not set.
 if [ -z "${DATASET:-}" ]; then
   found=0
   for info in dataset/*/records/dataset_info.json; do

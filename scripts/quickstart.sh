@@ -1,7 +1,7 @@
 #!/bin/sh
 # From an empty folder to a pre-trained model on generated products: about 10 minutes on 2 CPU cores, no GPU, no data.
 # usage: sh scripts/quickstart.sh
-# Run again, it skips what is done; after an interruption it goes on.
+# Run again, it skips finished steps and resumes interrupted ones.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/environment.sh

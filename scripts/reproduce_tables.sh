@@ -2,8 +2,8 @@
 # The paper's Tables 2 to 4 and Figures 6 and 7: runs the experiments of a preset and writes the report.
 # usage: sh scripts/reproduce_tables.sh [PRESET] [OPTION of `kaleido experiments` ...]
 # PRESET: smoke (the default; generated products, minutes), small (fashion-small), paper (Fashion-Gen), or original (the
-# released model on the released files); docs/experiments.md tells what each needs. Run again, it skips what is done and
-# goes on with what was interrupted. RUNS=... and OUT=... name other folders than runs/tables_PRESET and its report/.
+# released model on the released files); docs/experiments.md lists what each needs. Run again, it skips finished stages
+# and resumes interrupted ones. RUNS=... and OUT=... name other folders than runs/tables_PRESET and its report/.
 set -eu
 cd "$(dirname "$0")/.."
 preset=smoke

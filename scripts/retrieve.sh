@@ -1,4 +1,4 @@
-# Sourced by run_i2t.sh and run_t2i.sh, in the top folder; DIRECTION says which.
+# Sourced by run_i2t.sh and run_t2i.sh, in the top folder; DIRECTION is i2t or t2i.
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
 . scripts/prepared.sh
 model=${MODEL:-runs/pretrain_base_$DATASET/model}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Pre-trains the paper's configuration on what was prepared under dataset/, on all visible GPUs, or on CPU without one.
 # usage: cd scripts; sh run_pretrain.sh [--key value ...]
-# Where several data sets are prepared, say which: DATASET=fashion-gen sh run_pretrain.sh
+# If several data sets are prepared, name one: DATASET=fashion-gen sh run_pretrain.sh
 set -eu
 cd "$(dirname "$0")/.."
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fine-tunes a pre-trained model to recognise the sub-category of a product, as the paper does: 20 epochs at 2e-5.
 # usage: cd scripts; sh run_subcat.sh [--key value ...]
-# DATASET=NAME says which of dataset/NAME/records, MODEL=... which model; the one that run_pretrain.sh made by default.
+# DATASET=NAME selects dataset/NAME/records, MODEL=... the model; by default that of run_pretrain.sh.
 set -eu
 cd "$(dirname "$0")/.."
 TASK=subcategory

@@ -1,4 +1,4 @@
-"""An application: a model with its loss and its metrics, in EasyTransfer's five verbs."""
+"""An application: a model with its loss and its metrics, in EasyTransfer's five methods."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -30,14 +30,15 @@ class Application(ABC):
         """Makes the model, keeps it as `self.model` and returns it."""
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Runs the model: outputs by name. `mode` is `train`, `evaluate` or `predict`."""
+        """Runs the model; returns its outputs by name. `mode` is `train`, `evaluate` or `predict`."""
         return self.model(features, training=mode == TRAIN)
 
     @abstractmethod
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
-        """Computes how much each task has to count in a batch: float32 scalars by task, for example labelled rows.
+        """Computes the weight of each task in a batch: float32 scalars by task, for example numbers of labelled rows.
 
-        A batch that is cut into parts, over devices or in time, adds these up and divides each part's loss by the sum.
+        If a batch is split into parts, over devices or by accumulation, their weights are added up and each part's loss
+        is divided by the sum.
         """
 
     def build_loss(self, logits: Mapping, labels: Mapping, weights: Mapping) -> Any:
@@ -53,14 +54,14 @@ class Application(ABC):
         """Computes sum and weight of each metric by tag, `loss/TASK` among them; they add up over batches."""
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """Turns the outputs of `build_logits` into what a user reads, for example probabilities."""
+        """Converts the outputs of `build_logits` to predictions for users, for example probabilities."""
         return dict(output)
 
     @property
     @abstractmethod
     def metric_tags(self) -> tuple[str, ...]:
-        """The tags of `build_eval_metrics`, in order; a class attribute where they are always the same."""
+        """Tags of `build_eval_metrics`, in order; a class attribute if they are always the same."""
 
     def summarize(self, means: Mapping[str, float]) -> dict[str, float]:
-        """Completes mean metrics by tag with what follows from them, at least `loss/total`: the sum of the losses."""
+        """Adds derived metrics to mean metrics by tag, at least `loss/total`, the sum of the losses."""
         return {"loss/total": sum(value for tag, value in means.items() if tag.startswith("loss/")), **means}

@@ -17,12 +17,12 @@ ARRAYS, STATE = "arrays.safetensors", "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One saved moment of a training.
+    """State of a training after a step.
 
     Attributes:
         step: Training steps done.
         arrays: Weights, optimizer slots and random states by name.
-        state: What else the loop needs to go on, JSON values.
+        state: Further state of the training loop, in JSON types.
     """
 
     step: int
@@ -34,8 +34,8 @@ class CheckpointStore:
     """The checkpoints of one run.
 
     Args:
-        directory: Where they lie; made when the first is saved.
-        keep: How many of the latest to keep; the best is kept besides.
+        directory: Folder of the checkpoints; made when the first is saved.
+        keep: Number of latest checkpoints to keep; the best is kept as well.
     """
 
     def __init__(self, directory: Path, keep: int):
@@ -43,7 +43,7 @@ class CheckpointStore:
         self.keep = keep
 
     def steps(self) -> list[int]:
-        """The steps saved, in rising order; whether they are sound is seen on loading."""
+        """Lists the saved steps in rising order; damage is found only on loading."""
         numbers = (path.name.removeprefix("step-") for path in self.directory.glob("step-*"))
         return sorted(int(number) for number in numbers if number.isdecimal())
 
@@ -51,11 +51,11 @@ class CheckpointStore:
         """Writes a checkpoint and removes those that are no longer kept.
 
         Args:
-            checkpoint: What to save.
+            checkpoint: Checkpoint to save.
             best: Whether it is the best so far.
 
         Raises:
-            UserError: Where the disk refuses; the earlier checkpoints are untouched.
+            UserError: if it cannot be written; the earlier checkpoints are untouched.
         """
         target = self._path(checkpoint.step)
         remove_leftovers(self.directory)
@@ -68,29 +68,29 @@ class CheckpointStore:
         return target
 
     def best(self) -> int | None:
-        """The best step, if one was saved as such."""
+        """Returns the best step; None if none was saved as the best."""
         return max((step for step in self.steps() if self._is_best(step)), default=None)
 
     def load(self, step: int) -> Checkpoint:
         """Reads one checkpoint.
 
         Raises:
-            UserError: if it is missing, cut off or altered.
+            UserError: if it is missing, truncated or altered.
         """
         path = self._path(step) / ARRAYS
         content = self._state(step)
         try:
             if file_sha256(path) != content["sha256"]:
-                raise UserError(f"{path}: the checkpoint is damaged: its content does not fit its checksum")
+                raise UserError(f"{path}: the checkpoint is damaged: its content does not match its checksum")
             return Checkpoint(content["step"], load_file(path), content["state"])
         except OSError as error:
             raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
 
     def load_latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The latest sound checkpoint, None if there is none at all, and what was wrong with later ones.
+        """Loads the latest undamaged checkpoint, None if there is none at all, and lists what is wrong with later ones.
 
         Raises:
-            UserError: if there are checkpoints and none is sound.
+            UserError: if there are checkpoints and all of them are damaged.
         """
         problems: list[str] = []
         for step in reversed(self.steps()):
@@ -115,7 +115,7 @@ class CheckpointStore:
         except OSError as error:
             raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
         except ValueError:
-            raise UserError(f"{path}: the checkpoint is damaged: its content does not fit its checksum") from None
+            raise UserError(f"{path}: the checkpoint is damaged: its content does not match its checksum") from None
 
     def _is_best(self, step):
         try:
@@ -125,7 +125,7 @@ class CheckpointStore:
 
     def _remove_others(self, latest):
         for step in self.steps():
-            if step > latest:  # Unsound: this training went on from before it.
+            if step > latest:  # Damaged: this training resumed from an earlier step.
                 remove_atomically(self._path(step))
         steps = self.steps()
         for step in {*steps} - {*steps[-self.keep :], self.best()}:

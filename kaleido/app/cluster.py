@@ -1,4 +1,4 @@
-"""Which of several workers this process is."""
+"""Rank of this process among several workers."""
 
 import json
 import os
@@ -15,8 +15,8 @@ class Cluster:
     """The processes that train one model together, each with the devices of its host.
 
     Attributes:
-        rank: This process; 0 is the chief, which alone writes.
-        workers: How many there are.
+        rank: Rank of this process; 0 is the chief, the only one that writes files.
+        workers: Number of processes.
     """
 
     rank: int = 0
@@ -28,10 +28,10 @@ class Cluster:
 
 
 def read_cluster() -> Cluster:
-    """What the environment variable TF_CONFIG says, in TensorFlow's own format; one worker where it is not set.
+    """Reads the environment variable TF_CONFIG, in TensorFlow's format; one worker if it is not set.
 
     Raises:
-        UserError: if it is set and cannot be understood.
+        UserError: if it is set and invalid.
     """
     text = os.environ.get(VARIABLE, "")
     if not text:

@@ -1,4 +1,4 @@
-"""The sections of an application's configuration, named as in EasyTransfer."""
+"""Sections of an application's configuration, named as in EasyTransfer."""
 
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,22 +12,23 @@ from kaleido.records.config import PipelineConfig
 
 @dataclass(frozen=True)
 class ModelSection:
-    """Which architecture to build; vocabulary and feature size come with the records.
+    """Configuration of the architecture; vocabulary and feature size come from the records.
 
     Args:
-        size: `tiny` (2 layers, 128 wide), `small` (6, 384) or `base` (12, 768, the paper's).
-        num_layers: Instead of the size's.
-        hidden_size: Instead of the size's.
-        num_heads: Instead of the size's.
-        intermediate_size: Instead of the size's.
-        max_position_embeddings: Longest text, [CLS] and [SEP] included.
+        size: Named size: `tiny` (2 layers, 128 wide), `small` (6, 384) or `base` (12, 768, the paper's).
+        num_layers: Number of encoder layers; null for that of the size.
+        hidden_size: Width of the encoder; null for that of the size.
+        num_heads: Number of attention heads; null for that of the size.
+        intermediate_size: Width of the feed-forward layers; null for that of the size.
+        max_position_embeddings: Longest text in tokens, [CLS] and [SEP] included.
         token_type_vocab_size: Rows of the text's segment table; 2 in BERT.
         segment_vocab_size: Rows of each level's segment table; level n uses row n.
-        dropout: After embeddings, attention outputs and feed-forward outputs.
-        attention_dropout: On attention probabilities.
-        initializer_range: Standard deviation of the truncated normal that kernels and tables start from.
-        initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model; null draws them.
-        compatibility: Quirks of the original release, each off by default.
+        dropout: Dropout rate after embeddings, attention outputs and feed-forward outputs.
+        attention_dropout: Dropout rate of attention probabilities.
+        initializer_range: Standard deviation of the truncated normal that initialises kernels and tables.
+        initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model; null for random
+            weights.
+        compatibility: Differences of the original release to reproduce, each off by default.
     """
 
     size: Literal["tiny", "small", "base"] = "base"
@@ -53,7 +54,7 @@ class ModelSection:
         check("(0, 1]", "initializer_range")
 
     def resolve(self, vocab_size: int, feature_size: int) -> ModelConfig:
-        """The architecture for some records."""
+        """Returns the architecture for a vocabulary size and a feature size."""
         sizes = {name: getattr(self, name) or default for name, default in SIZES[self.size].items()}
         return ModelConfig(
             vocab_size=vocab_size,
@@ -71,20 +72,20 @@ class ModelSection:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The update rule (paper section 4.1).
+    """Configuration of the optimizer (paper section 4.1).
 
     Args:
-        name: `adam`, or `adamw` with decoupled weight decay.
-        learning_rate: The highest, at the end of the warm-up.
-        warmup_ratio: Share of the steps during which the rate climbs from 0.
-        weight_decay: Of `adamw`; not applied to biases and LayerNorm.
+        name: Update rule: `adam`, or `adamw` with decoupled weight decay.
+        learning_rate: Highest learning rate, at the end of the warm-up.
+        warmup_ratio: Share of the steps during which the learning rate rises from 0.
+        weight_decay: Weight decay of `adamw`; not applied to biases and LayerNorm.
         beta_1: Decay of the first moment.
         beta_2: Decay of the second moment.
         epsilon: Added to the root of the second moment.
         clip_norm: Largest global norm of the gradient; 0 for no clipping.
-        original: The original release's rule: warm-up multiplies a rate that falls from the first step on, so that step
-            moves nothing; `adamw` adds its decay to the update before both are multiplied by the bias-corrected rate.
-            By default what `model_config.compatibility.original` says.
+        original: Whether to use the original release's rule: warm-up multiplies a rate that falls from the first step
+            on, so that the first step has a rate of 0; `adamw` adds its decay to the update before both are multiplied
+            by the bias-corrected rate. By default the value of `model_config.compatibility.original`.
     """
 
     name: Literal["adam", "adamw"] = "adamw"
@@ -107,10 +108,10 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class DistributionConfig:
-    """On which devices a step runs.
+    """Configuration of the devices that a step runs on.
 
     Args:
-        strategy: `auto` uses every visible GPU, or the CPU if there is none; `one` a single device.
+        strategy: Devices to use: `auto` for every visible GPU, or the CPU if there is none; `one` for a single device.
     """
 
     strategy: Literal["auto", "one"] = "auto"
@@ -118,22 +119,22 @@ class DistributionConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how to train.
+    """Configuration of training.
 
     Args:
-        batch_size: Examples a step, over all devices.
-        steps: Training steps; null to go by `epochs`.
-        epochs: Passes over the training examples; only where `steps` is null.
-        accumulation: Parts into which a batch is cut so that it fits into memory; the update is the same.
-        precision: `float32`, or `mixed_bfloat16` with float32 weights.
-        jit_compile: Compile the step with XLA.
-        deterministic: Bit for bit the same result at every run, at some cost in speed.
+        batch_size: Examples per step, over all devices.
+        steps: Training steps; null to train for `epochs`.
+        epochs: Passes over the training examples, if `steps` is null.
+        accumulation: Parts that a batch is split into so that it fits into memory; the update is the same.
+        precision: Precision of the computation: `float32`, or `mixed_bfloat16` with float32 weights.
+        jit_compile: Whether to compile the step with XLA.
+        deterministic: Whether every run gives the same result bit for bit, at some cost in speed.
         log_every: Steps between two points of the training curves.
         save_every: Steps between two checkpoints.
-        keep_checkpoints: How many of the latest to keep; the best one is kept besides.
-        tensorboard: Also write the curves as TensorBoard events.
-        optimizer_config: The update rule.
-        distribution_config: The devices.
+        keep_checkpoints: Number of latest checkpoints to keep; the best one is kept as well.
+        tensorboard: Whether to write the curves as TensorBoard events as well.
+        optimizer_config: Configuration of the optimizer.
+        distribution_config: Configuration of the devices.
     """
 
     batch_size: int = 64
@@ -163,16 +164,16 @@ class TrainConfig:
             )
 
     def total_steps(self, examples: int) -> int:
-        """Steps of the whole training on so many examples."""
+        """Returns the number of steps of the whole training on a number of examples."""
         return self.steps or max(1, round(self.epochs * examples / self.batch_size))
 
 
 @dataclass(frozen=True)
 class PretrainTrainConfig(TrainConfig):
-    """How long and how to pre-train.
+    """Configuration of training, with the losses of pre-training.
 
     Args:
-        loss_config: The weight of each task; 0 leaves it out.
+        loss_config: Weight of each task; 0 leaves the task out.
     """
 
     loss_config: LossConfig = field(default_factory=LossConfig)
@@ -185,11 +186,11 @@ class PretrainTrainConfig(TrainConfig):
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How to evaluate.
+    """Configuration of evaluation.
 
     Args:
-        split: `validation`, `test` or `train`.
-        batch_size: Examples a step.
+        split: Split to evaluate on: `validation`, `test` or `train`.
+        batch_size: Examples per step.
         every: Training steps between two evaluations in `train_and_evaluate`.
     """
 
@@ -205,17 +206,17 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Pre-training on prepared records.
+    """Configuration of pre-training on prepared records.
 
     Args:
         records: Folder that `prepare` wrote.
         out: Folder of the run: model, checkpoints, logs.
-        mode: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
-        seed: Of initialisation, order, masking, corruption and dropout.
-        preprocess_config: From records to batches.
-        model_config: The architecture.
-        train_config: Training.
-        evaluate_config: Evaluation.
+        mode: Stages to run: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
+        seed: Seed of initialisation, order, masking, corruption and dropout.
+        preprocess_config: Configuration of batches.
+        model_config: Configuration of the architecture.
+        train_config: Configuration of training.
+        evaluate_config: Configuration of evaluation.
     """
 
     task: ClassVar[str] = "pretraining"

@@ -13,7 +13,7 @@ FILE = "curves.png"
 
 
 def save_curves(directory: Path) -> Path | None:
-    """Draws `curves.png` from a run's `metrics.jsonl`; None if there is nothing to draw."""
+    """Draws `curves.png` from a run's `metrics.jsonl`; returns its path, or None if there is nothing to draw."""
     directory = Path(directory)
     points = read_metrics(directory / "metrics.jsonl")
     if not points:
@@ -39,7 +39,7 @@ def save_curves(directory: Path) -> Path | None:
 
 
 def _tags(points):
-    """The total loss, and of every task its accuracy where it has one, its loss where it has none."""
+    """Lists the total loss and, for each task, its accuracy if it has one, else its loss."""
     found = {tag.removeprefix("validation/") for point in points for tag in point}
     names = {tag.partition("/")[2] for tag in found if tag.startswith("loss/")} - {"total"}
     tasks = [task for task in TASKS if task in names] + sorted(names - set(TASKS))

@@ -1,4 +1,4 @@
-"""The training loop. It knows no framework: data, clock, logs, evaluation, checkpoints and signals around a step."""
+"""Training loop without a framework: data, clock, logs, evaluation, checkpoints and signals around a step."""
 
 import signal
 import threading
@@ -20,21 +20,21 @@ from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
 
 Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
-"""Gives validation metrics by tag, `loss/total` among them; None if the function it is given said to stop."""
+"""Function that returns validation metrics by tag, `loss/total` among them; None if its argument returned True."""
 
 
 class Engine:
     """Trains a step on a pipeline, from the latest checkpoint of a run's folder if there is one.
 
-    Of several workers all read the folder and the chief alone writes.
+    Among several workers, all read the folder and only the chief writes.
 
     Args:
         step: Model, optimizer and devices.
-        directory: The run's folder.
-        config: Logging, checkpoints, batch size.
-        total_steps: Where to stop.
-        data: What the run is trained on; a run goes on with nothing else.
-        description: Of the progress bar.
+        directory: Folder of the run.
+        config: Configuration of logging, checkpoints and batch size.
+        total_steps: Step after which training ends.
+        data: Fingerprint of the training data; a run resumes with the same data only.
+        description: Label of the progress bar.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Engine:
         self.description = description
         self.checkpoints = CheckpointStore(self.directory / "checkpoints", config.keep_checkpoints)
         self._done = 0
-        # Points since the last logged one, and steps not waited for: waiting for the device at every step would leave
-        # it idle while the host prepares the next.
+        # Metrics since the last logged point, and steps whose metrics are not fetched yet: fetching them at every step
+        # would leave the device idle while the host prepares the next batch.
         self._window: list[np.ndarray] = []
         self._pending: list = []
         self._best: float | None = None
-        # Whether what falls due after step `_done` (log, evaluation) is still to be done.
+        # Whether the log and the evaluation due after step `_done` are still to be done.
         self._open = False
         self._stop_signal = 0
         self._vote = None
@@ -67,15 +67,15 @@ class Engine:
     def train(
         self, pipeline: BatchStream, evaluate: Evaluation | None = None, evaluate_every: int = 0
     ) -> dict[str, float] | None:
-        """Runs to the last step.
+        """Trains to the last step.
 
         Args:
             pipeline: Endless training batches; batch number s is the same whenever it is asked for.
-            evaluate: Evaluates the model as it stands.
+            evaluate: Function that evaluates the current model.
             evaluate_every: Steps between two evaluations; there is always one at the end.
 
         Returns:
-            The last step's validation metrics; None without `evaluate`.
+            Validation metrics of the last step; None without `evaluate`.
 
         Raises:
             Interrupted: after SIGTERM or SIGINT.
@@ -108,12 +108,12 @@ class Engine:
                 if log:
                     log.close()
         if evaluate is not None and validation is None:
-            # Every step was there already, so the figures are in the log at most.
+            # All steps had been done before, so the metrics are at most in the log.
             validation = evaluate(lambda: False)
         return validation
 
     def _close_step(self, log, progress, evaluate, evaluate_every):
-        """Does what falls due after a step; returns the validation metrics if there was an evaluation."""
+        """Logs, evaluates and saves as due after a step; returns the validation metrics if there was an evaluation."""
         stop = self._stop_agreed()
         last = self._done == self.total_steps
         log_due = self._done % self.config.log_every == 0 or last
@@ -123,7 +123,7 @@ class Engine:
             self._fetch()
         values, validation, improved = {}, None, False
         if evaluation_due and not stop:
-            # Several workers leave together, which they can agree on between two steps alone.
+            # Several workers stop together, which they can agree on only between two steps.
             alone = self.step.cluster.workers == 1
             validation = evaluate(lambda: alone and bool(self._stop_signal))
             stop = stop or validation is None
@@ -193,7 +193,7 @@ class Engine:
                 good = f"the last good checkpoint is step {saved[-1]}" if saved else "there is no checkpoint before it"
                 raise UserError(
                     f"step {number}: {', '.join(wrong)} is not finite; {good}; lower "
-                    "train_config.optimizer_config.learning_rate or look at the records"
+                    "train_config.optimizer_config.learning_rate or check the records"
                 )
         self._window += points
 
@@ -202,22 +202,22 @@ class Engine:
         tags = self.step.application.metric_tags
         values = self.step.application.summarize(dict(zip(tags, mean[:-1].tolist())))
         values |= {"gradient_norm": float(mean[-1]), "learning_rate": float(self.step.optimizer.learning_rate)}
-        # There are none where the point was left open by the process before.
+        # There are none if the previous process left this point open.
         if steps := self._done - self._clock_step:
             values["examples_per_second"] = steps * self.config.batch_size / (time.monotonic() - self._clock)
         return values
 
     def _stop_agreed(self) -> bool:
-        """Whether to stop after this step: several workers must leave after the same one."""
+        """Tells whether to stop after this step; several workers must stop after the same one."""
         if self.step.cluster.workers == 1:
             return bool(self._stop_signal)
-        # The answer of the step before: this step's would have to be waited for.
+        # The result of the previous step's vote: this step's is not ready yet.
         previous, self._vote = self._vote, self.step.sum_over_workers(np.array(bool(self._stop_signal), np.float32))
         return previous is not None and float(np.asarray(previous)) > 0
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Notes the first SIGTERM or Ctrl-C, to be obeyed after the step; a second one is no longer caught."""
+        """Records the first SIGTERM or Ctrl-C, to stop after the step; a second one is no longer caught."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -241,15 +241,15 @@ class Engine:
 def evaluate(
     step: Step, pipeline: BatchStream, description: str = "evaluate", stop: Callable[[], bool] = lambda: False
 ) -> dict[str, float] | None:
-    """Means of the application's metrics over every example of a pipeline, by tag.
+    """Computes the means of the application's metrics over all examples of a pipeline, by tag.
 
     Several workers take turns with the batches.
 
     Args:
         step: Model and devices.
-        pipeline: Of evaluation, with whole batches.
-        description: Of the progress bar.
-        stop: Asked before every batch; if it says so, there is no result.
+        pipeline: Batches of evaluation, each whole.
+        description: Label of the progress bar.
+        stop: Function called before every batch; if it returns True, there is no result.
     """
     application, cluster = step.application, step.cluster
     sums = np.zeros((len(application.metric_tags), 2))

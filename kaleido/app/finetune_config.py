@@ -1,4 +1,4 @@
-"""The configuration of fine-tuning: what all tasks share, and a section for each registered task that has one."""
+"""Configuration of fine-tuning: sections that all tasks share, and those of the registered tasks."""
 
 from dataclasses import dataclass, field, make_dataclass
 from functools import cache
@@ -17,22 +17,21 @@ def _train_config() -> TrainConfig:
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Fine-tuning of a pre-trained model on prepared records (paper section 4.2).
+    """Configuration of fine-tuning on prepared records (paper section 4.2).
 
     Args:
         task: Name of a registered task.
         records: Folder that `prepare` wrote.
         out: Folder of the run: model, checkpoints, logs, metrics, predictions.
-        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for tasks that read
-            its columns.
+        catalog: Folder of the records' catalogue, if it is not beside them; for tasks that read its columns.
         model: Saved model to start from, the `model` folder of a run; null trains one from scratch, of the architecture
             in `model_config`.
-        mode: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
+        mode: Stages to run: `train_and_evaluate`, `train`, or `evaluate` (the model of `out`).
         seed: Seed of initialisation, order and dropout.
-        preprocess_config: From records to batches; nothing is masked.
-        model_config: Architecture where no model is given.
-        train_config: Training; 20 epochs at a learning rate of 2e-5 in the paper.
-        evaluate_config: Split to report on, and how often to evaluate.
+        preprocess_config: Configuration of batches, without masking.
+        model_config: Configuration of the architecture, if no model is given.
+        train_config: Configuration of training; 20 epochs at a learning rate of 2e-5 in the paper.
+        evaluate_config: Configuration of evaluation: split and interval.
     """
 
     task: str

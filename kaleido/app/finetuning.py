@@ -1,4 +1,4 @@
-"""The base of fine-tuned tasks: the pre-trained model that they start from (paper section 4.2)."""
+"""Base class of fine-tuned tasks, which start from a pre-trained model (paper section 4.2)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,8 +29,8 @@ class Finetuning(RecordsApplication):
         saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Attributes:
-        start: Pre-trained model, None where none is given.
-        architecture: Its architecture, or that of the new one.
+        start: Pre-trained model; None if none is given.
+        architecture: Architecture of the model to train or evaluate.
 
     Raises:
         UserError: if the model was fine-tuned already, or is of another backbone or vocabulary than the records.
@@ -79,7 +79,7 @@ class Finetuning(RecordsApplication):
         body_of(self.model).copy_body(start)
 
     def content(self) -> Mapping[str, Any]:
-        """What `create_model` needs of the model that is to be trained: the keys of a saved model's `config.json`."""
+        """Returns the arguments of `create_model`: the keys of a saved model's `config.json`."""
         return self.saved or {
             "task": self.task,
             "architecture": self.architecture.to_dict(),

@@ -1,4 +1,4 @@
-"""The curves of a run: `metrics.jsonl`, and the same as TensorBoard events."""
+"""Training curves of a run: `metrics.jsonl`, and the same as TensorBoard events."""
 
 import json
 import os
@@ -12,15 +12,15 @@ from kaleido.errors import UserError
 
 
 class MetricsLog:
-    """Appends points of the curves; after a resume no step is missing and none stands twice.
+    """Appends points of the curves; after a resume no step is missing and none occurs twice.
 
     Args:
-        directory: The run's folder.
-        first_step: Points after this step, left by an interrupted run, are dropped: they will be made again.
-        tensorboard: Also write events into `directory/tensorboard`.
+        directory: Folder of the run.
+        first_step: Last step whose point is kept; later ones, left by an interrupted run, are computed again.
+        tensorboard: Whether to write events into `directory/tensorboard` as well.
 
     Raises:
-        UserError: Where the disk refuses, here and in `write`.
+        UserError: if a file cannot be written, here and in `write`.
     """
 
     def __init__(self, directory: Path, first_step: int, tensorboard: bool = True):
@@ -36,14 +36,14 @@ class MetricsLog:
         with refusals_named(self.path):
             self._file.write(json.dumps({"step": step, **values}).encode() + b"\n")
             self._file.flush()
-            # A checkpoint, which comes next, must not outlive a power failure that the points before it do not.
+            # The checkpoint that follows must not survive a power failure that these points do not survive.
             os.fsync(self._file.fileno())
         if self._events:
             self._events.write(step, values)
 
     def close(self) -> None:
         """Closes the files."""
-        # What is unwritten by now was refused in `write`, and said there.
+        # Data that could not be written has raised an error in `write` already.
         with suppress(OSError):
             self._file.close()
         if self._events:
@@ -51,7 +51,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The points of a `metrics.jsonl`; a last line cut off by a crash is left out.
+    """Reads the points of a `metrics.jsonl`; a last line cut off by a crash is left out.
 
     Raises:
         UserError: if another line is damaged.
@@ -69,9 +69,10 @@ def read_metrics(path: Path) -> list[dict]:
 
 
 class _Events:
-    """TensorBoard scalars by tensorboard's own format, which does not need TensorFlow.
+    """Writes TensorBoard scalars without TensorFlow.
 
-    Not by its `EventFileWriter`: that writes from a thread, up to two minutes later, and hangs when the disk refuses.
+    The package's `EventFileWriter` is not used: it writes from a thread, up to two minutes later, and hangs if the disk
+    cannot be written.
     """
 
     def __init__(self, directory, first_step):
@@ -86,7 +87,7 @@ class _Events:
             directory.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115  closed in close()
         self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        # Tells TensorBoard to forget what an interrupted run logged beyond this step.
+        # Tells TensorBoard to discard points that an interrupted run logged beyond this step.
         self._add(Event(step=first_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step, values):

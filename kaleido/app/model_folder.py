@@ -1,4 +1,4 @@
-"""Saved models of tasks: a network folder with the vocabulary, the labels and all that photos and texts go through."""
+"""Saved models of tasks: network folders with vocabulary, labels and the preparation of photos and texts."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _ARCHITECTURE = (
 
 
 class SavedModel(NamedTuple):
-    """A model that was loaded from its folder.
+    """Model that was loaded from its folder.
 
     Attributes:
         directory: Folder of the model.
@@ -54,7 +54,7 @@ class SavedModel(NamedTuple):
 
     @property
     def text_length(self) -> int:
-        """Text positions at most, [CLS] and [SEP] included, that the model was trained with."""
+        """Longest text in tokens, [CLS] and [SEP] included, that the model was trained with."""
         return text_length(self.content)
 
 
@@ -71,7 +71,7 @@ def save_model(
     records: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a model; the folder appears complete or, if one is there, is replaced whole.
+    """Writes a model; the folder appears complete, and an existing one is replaced as a whole.
 
     Args:
         directory: Folder to write.
@@ -80,14 +80,14 @@ def save_model(
         tokenizer: Tokenizer whose vocabulary goes into the folder; None for a model that comes without one.
         labels: Names of the classes that it tells apart.
         task_config: Sections of the task's configuration that are needed to use it, by name.
-        processor: What photos and texts go through: `text_length`, `backbone`, `photos` (how they were prepared) and
-            `vocabulary`. Weights that `photos` names by path are copied into the folder, and `files` says as what.
-        training: Configuration that the model was trained with, without the places of files.
+        processor: Preparation of photos and texts: `text_length`, `backbone`, `photos` (configuration of `prepare`) and
+            `vocabulary`. Weights that `photos` names by path are copied into the folder, under the names in `files`.
+        training: Configuration that the model was trained with, without paths.
         records: Catalogue and fingerprint of the records that it was trained on.
         metrics: Metrics for the model card, which is written as `README.md`.
 
     Raises:
-        UserError: if the disk refuses.
+        UserError: if the folder cannot be written.
     """
     weights = _named_weights((processor or {}).get("photos") or {})
     content = {
@@ -113,9 +113,9 @@ def save_model(
 
 
 def _named_weights(photos: Mapping[str, Any]) -> dict[str, tuple[str, Path]]:
-    """Weights of the saliency net and the backbone that a preparation named by path: name in the folder, and path."""
+    """Finds weights of saliency network and backbone that a preparation named by path: name in the folder, and path."""
     named = {key: Path(photos[key]) for key in ("saliency_weights", "backbone_weights") if photos.get(key)}
-    # Where a file has been moved since, the path stays, and who uses it without success is told.
+    # If a file has been moved since, its path is kept, and using it is an error that names it.
     return {
         key: (f"{key}{path.suffix if path.is_file() else ''}", path) for key, path in named.items() if path.exists()
     }
@@ -137,12 +137,12 @@ def read_model_config(directory: Path) -> dict[str, Any]:
 
 
 def text_length(content: Mapping[str, Any]) -> int:
-    """Text positions at most, [CLS] and [SEP] included, that a saved model reads.
+    """Returns the longest text in tokens, [CLS] and [SEP] included, that a saved model reads.
 
     Args:
         content: `config.json` of the model.
     """
-    # Models that do not say, like the original's, are taken to be trained with the default.
+    # Models without this value, like the original's, are assumed to be trained with the default.
     trained = content["processor"].get("text_length", PipelineConfig.max_text_length)
     return min(trained, content["architecture"]["max_position_embeddings"])
 
@@ -165,12 +165,12 @@ def load_weights(model: "keras.Model", directory: Path) -> None:
     """Loads a saved model's weights into a model of the same architecture.
 
     Raises:
-        UserError: naming the first difference of the architectures, or that the weights are damaged.
+        UserError: if the architectures differ (names the first difference) or the weights are damaged.
     """
     content = read_model_config(directory)
     saved, wanted = ModelConfig.from_dict(content["architecture"]).to_dict(), model.config.to_dict()
     for config in (saved, wanted):
-        # Weights that were trained on one kind of positions know nothing of the other.
+        # Weights that were trained on one kind of positions cannot be used with the other.
         config["compatibility.raw_positions"] = bool(config["compatibility"]["raw_positions"])
     for key in _ARCHITECTURE:
         if saved[key] != wanted[key]:

@@ -12,11 +12,11 @@ _WITHOUT_DECAY = ("bias", "gamma", "beta")
 
 @keras.saving.register_keras_serializable("kaleido")
 class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Climbs from 0 to the peak over the warm-up, then falls in a straight line to 0 at the last step.
+    """Raises the rate from 0 to the peak over the warm-up, then lowers it linearly to 0 at the last step.
 
     Args:
-        peak: The highest rate.
-        warmup_steps: Steps of the climb.
+        peak: Highest learning rate.
+        warmup_steps: Steps of the warm-up.
         total_steps: Steps of the whole training.
     """
 
@@ -24,7 +24,7 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
 
     def __call__(self, step):
-        # The first step, number 0, already moves: otherwise its batch would be read for nothing.
+        # The first step, number 0, already has a rate above 0: otherwise its batch would have no effect.
         done = ops.cast(step, "float32") + 1.0
         top = max(self.warmup_steps, 1)
         climb = done / top
@@ -37,11 +37,11 @@ class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("kaleido")
 class OriginalSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """The original release's: falls in a straight line from step 0 on, and warm-up multiplies that by step/warm-up.
+    """Lowers the rate linearly from step 0 on, and multiplies it by step/warm-up, as the original release does.
 
     Args:
-        peak: The rate that falls; it is never reached.
-        warmup_steps: Steps of the climb.
+        peak: Start of the linear decay; the rate never reaches it.
+        warmup_steps: Steps of the warm-up.
         total_steps: Steps of the whole training.
     """
 
@@ -59,11 +59,11 @@ class OriginalSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("kaleido")
 class OriginalAdamW(keras.optimizers.Adam):
-    """The original release's Adam with weight decay: the decay moves by Adam's bias-corrected rate.
+    """Applies weight decay as the original release does, with Adam's bias-corrected rate.
 
     Args:
-        decay: Share of a weight that is added to its update; not of biases and LayerNorm.
-        options: Of Adam.
+        decay: Weight decay; not applied to biases and LayerNorm.
+        options: Options of Adam.
     """
 
     def __init__(self, *args: Any, decay: float = 0.0, **options: Any):
@@ -75,7 +75,7 @@ class OriginalAdamW(keras.optimizers.Adam):
         self._decays = [variable.name not in _WITHOUT_DECAY for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
-        # By index: on TensorFlow this is the variable within Keras' own, of another name.
+        # By index: on TensorFlow this is the variable inside the Keras variable, with another name.
         if self._decays[self._get_variable_index(variable)]:
             done = ops.cast(self.iterations + 1, variable.dtype)
             correction = ops.sqrt(1 - ops.power(self.beta_2, done)) / (1 - ops.power(self.beta_1, done))
@@ -88,7 +88,7 @@ class OriginalAdamW(keras.optimizers.Adam):
 
 
 def create_optimizer(config: OptimizerConfig, total_steps: int, variables: list) -> keras.optimizers.Optimizer:
-    """An optimizer built for the given trainable variables; clipping is the step's, which logs the norm."""
+    """Builds an optimizer for trainable variables, without clipping: the step clips gradients and logs their norm."""
     warmup_steps = config.warmup_ratio * total_steps
     if config.original:
         schedule = OriginalSchedule(config.learning_rate, int(warmup_steps), total_steps)
@@ -98,7 +98,7 @@ def create_optimizer(config: OptimizerConfig, total_steps: int, variables: list)
         "beta_1": config.beta_1,
         "beta_2": config.beta_2,
         "epsilon": config.epsilon,
-        # Checkpoints know the slots by this name, which must not count up with every optimizer of the process.
+        # Checkpoints name the slots by it; by default Keras numbers the optimizers of a process.
         "name": "optimizer",
     }
     if config.name == "adam":

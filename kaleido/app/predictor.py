@@ -1,4 +1,4 @@
-"""A saved model at work on photos and texts that are not in records."""
+"""Inference with a saved model on photos and texts that are not in records."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ class SignatureRunner:
     Args:
         saved: Model.
         name: Name of the signature.
-        batch_size: Examples at once; fewer are filled up, so that there is one shape to compile.
+        batch_size: Examples per batch; smaller batches are padded, so that only one shape is compiled.
 
     Attributes:
         reads_text: Whether it reads texts, and the model was trained with them.
         reads_photos: Whether it reads photos.
-        length: Text positions at most, [CLS] and [SEP] included; longer texts are cut.
+        length: Longest text in tokens, [CLS] and [SEP] included; longer texts are cut.
         cut: Number of texts that were cut so far.
 
     Raises:
@@ -55,10 +55,10 @@ class SignatureRunner:
 
         Args:
             photos: `level1` to `level5` and `positions` (`docs/design.md`); may be empty where none are read.
-            texts: One text an example; may be empty strings.
+            texts: One text per example; may be empty strings.
 
         Returns:
-            Outputs by name, float32, one row an example.
+            Outputs by name, float32, one row per example.
         """
         batch = {name: values for name, values in photos.items() if name in self._reads}
         if any(name in self._reads for name in TEXT):
@@ -75,8 +75,8 @@ class Predictor(ABC):
 
     Attributes:
         reads_text: Whether texts are read.
-        needs_text: Whether every photo must have one.
-        length: Text positions at most.
+        needs_text: Whether every photo must have a text.
+        length: Longest text in tokens, [CLS] and [SEP] included.
     """
 
     reads_text: bool
@@ -90,15 +90,15 @@ class Predictor(ABC):
 
     @abstractmethod
     def __call__(self, photos: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Makes the columns of each example of a batch; arguments as of `SignatureRunner`."""
+        """Makes the columns of each example of a batch; arguments as in `SignatureRunner`."""
 
 
 class SignaturePredictor(Predictor):
-    """Asks the signature that the task names in `answer`.
+    """Predicts with the signature that the task names in `answer`.
 
     Args:
         saved: Model.
-        batch_size: Photos at once.
+        batch_size: Photos per batch.
 
     Raises:
         UserError: if the model does not have that signature.
@@ -125,6 +125,6 @@ class SignaturePredictor(Predictor):
 
 
 def stored_text_length(saved: SavedModel) -> int:
-    """Text positions that the model reads: records hold no more of a text, however much of it a model could read."""
+    """Returns the longest text in tokens that the model has read: records store no more than `max_stored_tokens`."""
     photos = saved.content["processor"].get("photos") or {}
     return min(saved.text_length, photos.get("max_stored_tokens", saved.text_length) + 2)

@@ -42,10 +42,10 @@ _PLACES = ("records", "catalog", "model", "out", "mode")
 
 
 class RecordsApplication(Application):
-    """An application with its records, its folder, and EasyTransfer's verbs to run it.
+    """An application with its records, its folder, and EasyTransfer's methods to run it.
 
-    A task is a subclass that `register_task` gives a name. What others need to know of the task it says itself, in the
-    class attributes and class methods here; `docs/tasks.md` lists what a new task has to override.
+    A task is a subclass that `register_task` gives a name. It describes itself to other modules by the class attributes
+    and class methods here; `docs/tasks.md` lists those that a new task has to override.
 
     Args:
         config: Configuration with `task`, `records`, `out`, `seed`, `preprocess_config`, `train_config` and
@@ -57,7 +57,7 @@ class RecordsApplication(Application):
         free_keys: Dotted keys of these sections that may change while a training goes on.
         fine_tunes: Whether the task starts from a pre-trained model.
         description: Label of the progress bar of its training.
-        answer: Name of the signature that `predict` asks; None for a task with a `create_predictor` of its own.
+        answer: Name of the signature that `predict` runs; None for a task with a `create_predictor` of its own.
         provides: Names of the signatures that saved models of the task may have, and `caption` where `predict` gives
             captions; an error about one that a model lacks names the tasks that have it.
         protocol: Retrieval protocol by which a saved model is evaluated; None for the metrics of its training.
@@ -93,16 +93,16 @@ class RecordsApplication(Application):
             sections = self.sections.keys()
             self.saved_values = {k: value for k, value in self.saved["task_config"].items() if k not in sections}
 
-    # What a task says about itself.
+    # Description of the task.
 
     @classmethod
     @abstractmethod
     def config_class(cls) -> type:
-        """The class of the configuration that trains it."""
+        """Returns the class of the configuration of its training."""
 
     @classmethod
     def check_config(cls, config: Any) -> None:
-        """Checks what a configuration says for this task, when it is read.
+        """Checks the part of a configuration that concerns this task, when it is read.
 
         Raises:
             UserError: naming the key that cannot be used.
@@ -117,7 +117,7 @@ class RecordsApplication(Application):
     def signatures(cls, model: "keras.Model") -> dict[str, Signature]:
         """Makes the functions of a saved model by name, for `predict`, the Python API and the SavedModel.
 
-        By default those of the Kaleido-BERT within the model, `embed` and, with the head `itm`, `match`.
+        By default those of the Kaleido-BERT in the model, `embed` and, with the head `itm`, `match`.
         """
         return bert_signatures(model)
 
@@ -138,7 +138,7 @@ class RecordsApplication(Application):
         """Makes the files of `predict`, by name.
 
         Args:
-            rows: Columns of every photo: what tells it from others, then its prediction.
+            rows: Columns of every photo: its identification, then its prediction.
             photos: Functions that read each of these photos.
         """
         table = [[*rows[0]], *([*row.values()] for row in rows)]
@@ -146,12 +146,12 @@ class RecordsApplication(Application):
 
     @classmethod
     def create_predictor(cls, saved: SavedModel, batch_size: int, **options: Any) -> "Predictor":
-        """Makes what answers for photos and texts with a saved model.
+        """Makes the predictor of a saved model for photos and texts.
 
         Args:
             saved: Model of this task.
-            batch_size: Photos at once.
-            options: Options of the task's sections that change how a trained model is used; None keeps one.
+            batch_size: Photos per batch.
+            options: Options of the task's sections that change how a trained model is used; None keeps the model's own.
 
         Raises:
             UserError: if the task has no such options, or the model does not have the signature `answer`.
@@ -167,7 +167,7 @@ class RecordsApplication(Application):
 
     @classmethod
     def create_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
-        """Makes what scores the (text, photo) pairs of a gallery (`kaleido.retrieval.protocol.Scorer`).
+        """Makes a scorer of the (text, photo) pairs of a gallery (`kaleido.retrieval.protocol.Scorer`).
 
         Raises:
             UserError: if the model was not trained to match texts and photos.
@@ -179,10 +179,10 @@ class RecordsApplication(Application):
 
     @classmethod
     def create_shortlist_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
-        """Makes a quick scorer, which chooses the candidates that a matching head ranks.
+        """Makes a fast scorer that selects the candidates for the matching head to rank.
 
         Raises:
-            UserError: if the model has no two-tower model.
+            UserError: if the model contains no two-tower model.
         """
         raise UserError(
             f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, "
@@ -194,12 +194,12 @@ class RecordsApplication(Application):
         """Lists the files, within the run's folder, that a finished training leaves with its evaluation."""
         return (METRICS_FILE, f"{config.task}-{config.evaluate_config.split}.json")
 
-    # What it needs of the records.
+    # Requirements on the records.
 
     @property
     @abstractmethod
     def pipeline_tasks(self) -> tuple[str, ...]:
-        """The pre-training tasks that batches are masked and corrupted for."""
+        """Pre-training tasks that batches are masked and corrupted for."""
 
     @property
     @abstractmethod
@@ -216,7 +216,7 @@ class RecordsApplication(Application):
         return {}
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
-        """Records whose texts mismatched pairs of training show: int64 [n, K], -1 where there are fewer; or any."""
+        """Selects hard negatives of each record: records, int64 [n, K], -1 where there are fewer; None for any."""
         return None
 
     def open_records(self, split: str) -> SplitRecords:
@@ -224,11 +224,11 @@ class RecordsApplication(Application):
         return open_records(Path(self.config.records), split)
 
     def batches(self, split: str, training: bool = False, cluster: Cluster = Cluster()) -> BatchStream:  # noqa: B008
-        """Makes the batches of a split: those of training, or whole ones in the order of the records.
+        """Makes the batches of a split: random ones for training, or whole ones in the order of the records.
 
         Args:
             split: `train`, `validation` or `test`.
-            training: Whether to train, or to evaluate.
+            training: Whether the batches are for training.
             cluster: Workers that share each batch.
         """
         records, config = self.open_records(split), self.config
@@ -248,7 +248,7 @@ class RecordsApplication(Application):
             show_text=self.shows_text,
         )
 
-    # EasyTransfer's verbs.
+    # EasyTransfer's methods.
 
     @classmethod
     def of_model(cls, directory: Path, records: Path, **options: Any) -> Self:
@@ -257,7 +257,7 @@ class RecordsApplication(Application):
         Args:
             directory: Folder of the model.
             records: Folder of records that were prepared like those of its training.
-            options: Keys of `evaluate_config`, aliases or dotted keys, instead of the configuration of its training.
+            options: Keys of `evaluate_config`, aliases or dotted keys; they override the configuration of its training.
 
         Raises:
             UserError: if the records are of another backbone or vocabulary, or an option cannot be used.
@@ -272,10 +272,10 @@ class RecordsApplication(Application):
         return cls(configuration.build(kind, values), Path(directory))
 
     def run(self) -> Result | None:
-        """Does what `mode` says, and writes model, curves, metrics and the report into the run's folder.
+        """Trains and evaluates as `mode` says; writes model, curves, metrics and the report into the run's folder.
 
         Returns:
-            What the last evaluation found; None in mode `train`, and on workers other than the chief.
+            Result of the last evaluation; None in mode `train`, and on workers other than the chief.
         """
         if self.config.mode != "evaluate":
             if self.config.mode == "train":
@@ -292,7 +292,7 @@ class RecordsApplication(Application):
         return result
 
     def finished_metrics(self) -> dict[str, float] | None:
-        """Metrics of a run that has nothing left to do, None of any other."""
+        """Returns the metrics of a finished run, None for any other run."""
         self._claim_directory()
         config = self.config
         total_steps = config.train_config.total_steps(len(self.open_records("train")))
@@ -307,7 +307,7 @@ class RecordsApplication(Application):
         return content["metrics"] if same and content["step"] == total_steps else None
 
     def run_train(self) -> None:
-        """Trains to the last step and saves the model; goes on from the latest checkpoint."""
+        """Trains to the last step, from the latest checkpoint if there is one, and saves the model."""
         self._train(evaluates=False)
 
     def run_train_and_evaluate(self) -> dict[str, float]:
@@ -323,7 +323,7 @@ class RecordsApplication(Application):
         return metrics
 
     def run_evaluate(self) -> dict[str, float]:
-        """Evaluates the saved model; of a run, `metrics.json` is written."""
+        """Evaluates the saved model; writes `metrics.json` if it is the model of a run."""
         metrics = self._evaluate(self._saved_step())
         assert metrics is not None  # nothing stops this evaluation
         if not self.saved:
@@ -335,7 +335,7 @@ class RecordsApplication(Application):
         """Predicts a split's records with the saved model, in their order.
 
         Returns:
-            What `build_predictions` gives, and the labels of the batches, by name.
+            Results of `build_predictions`, and the labels of the batches, by name.
         """
         step, batches = self._saved_step(), self.batches(split)
         found = []
@@ -347,13 +347,13 @@ class RecordsApplication(Application):
     def evaluate(self) -> Result:
         """Evaluates the saved model on the split of `evaluate_config`; the metrics of a finished run are read.
 
-        A task overrides this to find more than the means of `build_eval_metrics`.
+        A task overrides this to report more than the means of `build_eval_metrics`.
         """
         metrics = self._known_metrics() or self.run_evaluate()
         return task_result(self.task, self.config.evaluate_config.split, metrics)
 
     def export_model(self, directory: Path, metrics: Mapping[str, float] | None = None) -> None:
-        """Saves the model with all that is needed to use it: weights, vocabulary, labels, preparation, text length.
+        """Saves the model with everything that inference needs: weights, vocabulary, labels, preparation, text length.
 
         Args:
             directory: Folder to write.
@@ -384,10 +384,10 @@ class RecordsApplication(Application):
             metrics=metrics,
         )
 
-    # The parts of these.
+    # Parts of these methods.
 
     def task_config(self) -> dict[str, Any]:
-        """Makes the `task_config` of the saved model: the task's sections, and what it keeps of the records."""
+        """Makes the `task_config` of the saved model: the task's sections and `saved_values`."""
         sections = {name: configuration.to_dict(getattr(self.config, name)) for name in self.sections}
         return {**sections, **self.saved_values}
 
@@ -397,11 +397,11 @@ class RecordsApplication(Application):
         return self.directory / METRICS_FILE
 
     def foreign_sections(self) -> tuple[str, ...]:
-        """Names of the configuration's sections that belong to other tasks."""
+        """Lists the configuration's sections that belong to other tasks."""
         return ()
 
     def start_fingerprint(self) -> str:
-        """Checksum of the weights that a training starts from; empty where they are drawn."""
+        """Returns the checksum of the weights that a training starts from; empty if they are random."""
         return ""
 
     @staticmethod
@@ -418,7 +418,7 @@ class RecordsApplication(Application):
         """
         processor, metadata = content["processor"], records.metadata
         vocabulary = metadata.get("vocabulary") or {}
-        # Records of other kinds than photos know no backbone, and models of the original no vocabulary.
+        # Records of other kinds than photos have no backbone, and models of the original no vocabulary.
         compared = {
             "backbone": (processor.get("backbone"), metadata.get("backbone")),
             "vocabulary": ((processor.get("vocabulary") or {}).get("sha256"), vocabulary.get("sha256")),

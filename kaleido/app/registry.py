@@ -1,4 +1,4 @@
-"""The tasks that a model can be trained for, by name. A task registers itself when its module is imported."""
+"""Registry of the tasks that a model can be trained for; importing a task's module registers it."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ class Task(NamedTuple):
     """A registered task.
 
     Attributes:
-        name: Name that `finetune --task` and saved models know it by.
+        name: Name in `finetune --task` and in saved models.
         description: Infinitive phrase that says what the model learns, for `--help`.
         application: Class that trains and evaluates it.
     """
@@ -52,13 +52,13 @@ def register_task(name: str, description: str) -> Callable[[Class], Class]:
 
 
 def tasks() -> Mapping[str, Task]:
-    """All registered tasks by name, the built-in ones first."""
+    """Returns all registered tasks by name, the built-in ones first."""
     load_plugins(TASKS)
     return _TASKS
 
 
 def finetuning_tasks() -> Mapping[str, Task]:
-    """The tasks that a pre-trained model can be fine-tuned for, by name."""
+    """Returns the tasks that a pre-trained model can be fine-tuned for, by name."""
     return {name: task for name, task in tasks().items() if task.application.fine_tunes}
 
 
@@ -66,7 +66,7 @@ def find_task(name: str) -> Task:
     """Finds a task by its name.
 
     Raises:
-        UserError: if none has that name; the nearest name is given.
+        UserError: if none has that name; names the nearest one.
     """
     known = tasks()
     if name in known:

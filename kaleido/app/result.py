@@ -12,7 +12,7 @@ from kaleido.atomic import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an evaluation found.
+    """Result of an evaluation.
 
     Attributes:
         metrics: Values by name, in JSON types.
@@ -28,7 +28,7 @@ class Result:
         """Writes the files into a folder.
 
         Raises:
-            UserError: if the disk refuses.
+            UserError: if a file cannot be written.
         """
         for name, content in self.files.items():
             write_atomically(Path(directory) / name, content)

@@ -1,4 +1,4 @@
-"""A run's folder belongs to one training."""
+"""Folder of a run, which belongs to one training."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -28,7 +28,7 @@ RUNTIME_KEYS = (
     "train_config.distribution_config.strategy",
     "evaluate_config.batch_size",
 )
-"""Keys of trainings on records that change no result: threads, devices and places. What lies in the places counts:
+"""Keys of trainings on records that change no result: threads, devices and paths. The content at these paths counts:
 checkpoints hold the fingerprint of the records and of the model that the training started from."""
 
 _LENGTH = ("train_config.steps", "train_config.epochs")
@@ -37,8 +37,8 @@ _LENGTH = ("train_config.steps", "train_config.epochs")
 def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignored: Collection[str] = ()) -> None:
     """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.
 
-    A run that ended before its first checkpoint does not hold the folder. Of several workers all check and the chief
-    saves.
+    A run that ended before its first checkpoint does not claim the folder. Among several workers, all check and only
+    the chief saves.
 
     Args:
         directory: Folder of the run.
@@ -47,7 +47,7 @@ def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignor
         ignored: Names of sections that belong to other tasks; they are neither saved nor compared.
 
     Raises:
-        UserError: naming the first key that another training in this folder has otherwise.
+        UserError: if the folder holds another training; names the first key that differs.
     """
     values = {name: value for name, value in configuration.to_dict(config).items() if name not in ignored}
     path = directory / CONFIG_FILE

@@ -21,7 +21,7 @@ class Signature(NamedTuple):
     """One function of a model, in Keras operations and without dropout.
 
     Attributes:
-        function: From a batch to float32 outputs by name, each with one row an example.
+        function: Function from a batch to float32 outputs by name, each with one row per example.
         reads: Names of the arrays of the batch that it reads.
     """
 
@@ -30,12 +30,12 @@ class Signature(NamedTuple):
 
 
 def body_of(model: "keras.Model") -> Any:
-    """The Kaleido-BERT within a model, or the model itself if it is one; None where there is none."""
+    """Returns the Kaleido-BERT in a model, or the model itself if it is one; None if there is none."""
     return model if hasattr(model, "encode") and hasattr(model, "pooler") else getattr(model, "bert", None)
 
 
 def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
-    """The functions of any model with a Kaleido-BERT in it.
+    """Makes the signatures of any model that contains a Kaleido-BERT.
 
     `embed` gives `pooled` [B, H], `text` [B, T, H] and `patches` [B, 55, H]. Where the model has the head `itm`,
     `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid. A model without a
@@ -51,7 +51,7 @@ def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
 
 
 def match_outputs(logits: Any) -> dict[str, Any]:
-    """Score and probability of a match from the logits [B, 2] of `itm`."""
+    """Computes score and probability of a match from the logits [B, 2] of `itm`."""
     logits = ops.cast(logits, "float32")
     score = logits[:, 1] - logits[:, 0]
     return {"score": score, "probability": ops.sigmoid(score)}
@@ -59,7 +59,7 @@ def match_outputs(logits: Any) -> dict[str, Any]:
 
 def _embed(bert: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
     text, levels, pooled = bert.encode(batch, training=False)
-    # A reshape that changes nothing but what a SavedModel knows of the shape.
+    # The reshape only gives a SavedModel the static shape.
     patches = ops.reshape(ops.concatenate(levels, axis=1), (-1, PATCHES, bert.config.hidden_size))
     found = {"pooled": pooled, "text": text, "patches": patches}
     return {name: ops.cast(values, "float32") for name, values in found.items()}

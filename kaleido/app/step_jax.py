@@ -16,19 +16,19 @@ from kaleido.app.step import Step, batch_rows, check_batch_size
 
 
 class StepJax(Step):
-    """Runs on one device, or on every visible one with the rows of a batch laid out over them.
+    """Runs on one device, or on every visible one with the rows of a batch sharded over them.
 
-    The functions below see whole batches; the compiler cuts them as the rows lie and adds what has to be added.
+    The functions below see whole batches; the compiler splits the computation by rows and adds the reductions.
 
     Args:
-        application: Whose model to build.
-        config: Precision, devices, accumulation, optimizer. `jit_compile` says nothing here: JAX always compiles.
+        application: Application whose model to build.
+        config: Precision, devices, accumulation, optimizer. `jit_compile` has no effect: JAX always compiles.
         total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
     """
 
     def __init__(self, application: Application, config: TrainConfig, total_steps: int):
         if config.deterministic:
-            # Read when the first device is asked for; without effect on a CPU, which is deterministic by itself.
+            # Read when JAX looks for devices; without effect on a CPU, which is deterministic anyway.
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
         self.application = application
         self.config = config
@@ -63,7 +63,7 @@ class StepJax(Step):
         return np.asarray(handle, np.float64)
 
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        # A last batch that does not divide lies on every device whole.
+        # A last batch that cannot be divided is replicated on every device.
         layout = self._whole if batch_rows(batch) % self.devices else self._cut
         weights = jax.device_put([variable.value for variable in self.model.variables], self._whole)
         return np.asarray(self._evaluate(weights, jax.device_put(dict(batch), layout)), np.float64)
@@ -91,7 +91,7 @@ class StepJax(Step):
             return self._gradients(weights, generators, batch, loss_weights)
 
         def cut(values):
-            # Every device keeps its rows: a part takes some of each device's.
+            # A part takes some rows of each device, so that no row moves to another device.
             values = values.reshape(values.shape[0] // parts, parts, *values.shape[1:]).swapaxes(0, 1)
             return jax.lax.with_sharding_constraint(values, self._cut_parts)
 

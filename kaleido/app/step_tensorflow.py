@@ -14,15 +14,15 @@ from kaleido.app.optimizer import create_optimizer
 from kaleido.app.step import Step, batch_rows, check_batch_size
 from kaleido.errors import UserError
 
-# What a collective operation raises on the others when a worker is gone.
+# Errors that a collective operation raises on the others when a worker is lost.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
 
 
 class StepTensorflow(Step):
-    """Runs on one device, or on every visible GPU of one or several hosts with the batch cut over them.
+    """Runs on one device, or on every visible GPU of one or several hosts with the batch split over them.
 
     Args:
-        application: Whose model to build.
+        application: Application whose model to build.
         config: Precision, devices, accumulation, optimizer.
         total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
     """
@@ -46,7 +46,7 @@ class StepTensorflow(Step):
                 if total_steps
                 else None
             )
-        self._part_generators()
+        self._separate_generators()
         self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
         self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
         self._predict = tf.function(lambda batch: application.build_predictions(self._logits(batch, PREDICT)))
@@ -62,7 +62,7 @@ class StepTensorflow(Step):
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         rows = batch_rows(batch)
         if rows % self.local_replicas:
-            # A last batch that does not divide runs on each device whole; every device then sees the same.
+            # A last batch that cannot be divided runs on each device as a whole; the sum counts it once per device.
             return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.local_replicas
         return self._evaluate(self._distribute(batch)).numpy().astype(np.float64)
 
@@ -77,7 +77,7 @@ class StepTensorflow(Step):
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         super().load_arrays(arrays)
-        self._part_generators()
+        self._separate_generators()
 
     @contextmanager
     def _workers_alive(self) -> Iterator[None]:
@@ -91,8 +91,8 @@ class StepTensorflow(Step):
                 "them again with the same commands, and they go on from the last checkpoint"
             ) from error
 
-    def _part_generators(self):
-        """Gives every device but the first another seed: all with one would drop the same places of their rows."""
+    def _separate_generators(self):
+        """Gives every device but the first a seed of its own; otherwise all would draw the same dropout masks."""
         if self.replicas == 1:
             return
         first = self.cluster.rank * self.local_replicas
@@ -118,7 +118,7 @@ class StepTensorflow(Step):
 
     def _evaluate_on_devices(self, batch):
         sums = self.strategy.run(lambda part: self._metric_sums(self._logits(part, EVALUATE), part), (batch,))
-        # Of this worker's devices only: workers evaluate different batches, and not equally many.
+        # Over this worker's devices only: workers evaluate different batches, and different numbers of them.
         return tf.add_n(self.strategy.experimental_local_results(sums))
 
     @tf.function

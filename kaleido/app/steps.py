@@ -1,4 +1,4 @@
-"""The choice of the training step for the backend in use."""
+"""Chooses the training step for the backend in use."""
 
 from kaleido.app.application import Application
 from kaleido.app.cluster import read_cluster
@@ -9,15 +9,15 @@ from kaleido.errors import UserError
 
 
 def create_step(application: Application, config: TrainConfig, total_steps: int) -> Step:
-    """The step of the backend in use.
+    """Creates the step of the backend in use.
 
     Args:
-        application: Whose model to build.
+        application: Application whose model to build.
         config: Precision, devices, accumulation, optimizer.
         total_steps: Steps of the whole training, for the learning rate; 0 for a step that only evaluates.
 
     Raises:
-        UserError: if there is none for this backend, or the batch cannot be cut over its devices.
+        UserError: if there is none for this backend, or the batch cannot be split over its devices.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":

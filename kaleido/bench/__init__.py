@@ -1,1 +1,1 @@
-"""Benchmarks: how fast each step runs on this machine, and how far that is from the hardware's limit."""
+"""Benchmarks: speed of each step on this machine, as a share of the hardware's limit."""

@@ -19,7 +19,7 @@ def benchmark_captioning(config: ModelConfig, batch_size: int, tokens: int, seco
 
     Args:
         config: Architecture.
-        batch_size: Photos at once.
+        batch_size: Photos per batch.
         tokens: Length of a caption.
         seconds: Time to measure for, half of it without cache.
 

@@ -1,4 +1,4 @@
-"""The configuration of `bench`."""
+"""Configuration of `bench`."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,22 +13,22 @@ MEASUREMENTS = ("reading", "original", "saliency", "preparing", "training", "ret
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Measurements of speed.
+    """Configuration of measurements of speed.
 
     Args:
         what: Measurements to run: reading, original, saliency, preparing, training, retrieval, captioning; all if none
             is given.
         seconds: Time for each measurement.
-        workers: Threads; one a CPU core if null.
+        workers: Number of threads; one per CPU core if null.
         batch_size: Examples of a batch.
         feature_size: Length of a patch feature.
         backbone: Backbone of `preparing`.
-        size: Model of `training`, `retrieval` and `captioning`.
+        size: Size of the model of `training`, `retrieval` and `captioning`.
         precision: Precision of `training`, `retrieval` and `captioning`.
-        jit_compile: Train with XLA.
+        jit_compile: Whether to train with XLA.
         out: JSON file to write the metrics to.
         compare: Two such files, BEFORE and AFTER, to show beside each other; nothing is measured.
-        tolerance: Percent; with `compare`, the exit code is 1 if a rate fell by more.
+        tolerance: Largest decrease of a rate in percent; with `compare`, the exit code is 1 if one fell by more.
     """
 
     what: tuple[str, ...] = field(default=(), metadata=POSITIONAL)

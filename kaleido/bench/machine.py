@@ -18,7 +18,7 @@ PACKAGES = ("numpy", "pillow", "array-record", "tensorflow-datasets", "keras", "
 
 
 def floor(work: Mapping[str, float]) -> dict[str, float | str]:
-    """Computes how near a rate comes to the machine's limits.
+    """Compares a rate with the machine's limits.
 
     Args:
         work: `examples_per_second`, `bytes_per_example` and `memory_bytes_per_second`, and where there is arithmetic
@@ -89,13 +89,13 @@ def device() -> str:
 
 
 def peak_resident_bytes() -> int:
-    """Tells the most memory that this process has held so far."""
+    """Returns the peak memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def peak_device_bytes() -> int | None:
-    """Tells the most memory used of the first accelerator; None where there is none, or it does not tell."""
+    """Returns the peak memory of the first accelerator; None if there is none, or it does not report it."""
     if not accelerators():
         return None
     if keras.backend.backend() == "jax":
@@ -135,7 +135,7 @@ def memory_bandwidth(threads: int, seconds: float = 2.0) -> float:
 
 
 def device_bandwidth(threads: int, seconds: float = 2.0) -> float:
-    """Measures the same of the memory that the backend computes in: that of one accelerator where there is one."""
+    """Measures the bandwidth of the memory that the backend computes in, that of one accelerator if there is one."""
     if not accelerators():
         return memory_bandwidth(threads, seconds)
     values = ops.zeros((1 << 28,), "float32")

@@ -51,7 +51,7 @@ def _in_its_own_process(name: str, config: BenchConfig) -> dict:
         try:
             return pool.submit(_measure, name, config).result()
         except BrokenProcessPool:
-            raise UserError(f"the measurement of {name} was killed, perhaps for want of memory; take less") from None
+            raise UserError(f"the measurement of {name} was killed, perhaps for lack of memory; reduce sizes") from None
 
 
 def _measure(name: str, config: BenchConfig) -> dict:

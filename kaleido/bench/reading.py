@@ -18,7 +18,7 @@ from kaleido.vision.crops import FEATURES
 _VOCABULARY_SIZE = 1000
 
 PAIRS = 12
-"""Aligned pairs of a photo, as many as the wardrobe's have."""
+"""Aligned pairs per photo, as many as the wardrobe's photos have."""
 
 
 def benchmark_reading(
@@ -38,7 +38,8 @@ def benchmark_reading(
     Returns:
         `examples_per_second`, `bytes_per_example` (at least: a record's vectors read once, its part of the batch
         written once), `reading_ms` and `batch_ms` (one thread: reading a batch's records, and all of its making), and
-        `guided_examples_per_second`, the rate with aligned pairs in the records (12 a photo), by turns with the first.
+        `guided_examples_per_second`, the rate with aligned pairs in the records (12 a photo), measured in alternation
+        with the first.
     """
     tokenizer = SimpleNamespace(
         vocab_size=_VOCABULARY_SIZE, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=range(5)
@@ -51,7 +52,7 @@ def benchmark_reading(
         aligned = Path(folder) / "aligned"
         write_synthetic(aligned, feature_size, {"train": photos}, vocabulary_size=_VOCABULARY_SIZE, pairs_a_photo=PAIRS)
         guided = Pipeline(PhotoRecords.open(aligned, "train"), PipelineConfig(workers=workers), tokenizer, batch_size)
-        # By turns: the machine's speed changes from second to second by more than the two differ.
+        # In alternation: the machine's speed changes from second to second by more than the two differ.
         turns = [[_rate(each, seconds / 6) for each in (pipeline, guided)] for _ in range(3)]
         rate, guided_rate = np.mean(turns, axis=0).tolist()
         order = np.random.default_rng(0)

@@ -21,7 +21,7 @@ UNITS = {
     "share_of_floor": (100, "%"),
     "speedup": (1, "times"),
 }
-"""Factor and unit that values are shown with, by the end of their names."""
+"""Factor and unit of displayed values, by the suffix of their names."""
 
 COMPARED = ("examples_per_second", "share_of_floor", "peak_resident_bytes", "peak_device_bytes")
 
@@ -32,14 +32,14 @@ def save(path: Path, environment: Mapping, measurements: Mapping[str, Mapping]) 
     Args:
         path: File to write.
         environment: The machine and its versions.
-        measurements: By name, `{"settings": {...}, "values": {...}}`.
+        measurements: Measurements by name, each `{"settings": {...}, "values": {...}}`.
     """
     result = {"format": FORMAT, "environment": environment, "measurements": measurements}
     write_atomically(path, json.dumps(result, indent=1).encode())
 
 
 def load(path: Path) -> dict:
-    """Reads what `save` wrote.
+    """Reads a file that `save` wrote.
 
     Raises:
         UserError: if it cannot be read or is something else.
@@ -67,7 +67,7 @@ def listing(name: str, measurement: Mapping[str, Mapping]) -> str:
 
 
 def comparison(before: Mapping, after: Mapping) -> str:
-    """Makes a Markdown table of what two results share, and a line for each difference that forbids comparison."""
+    """Makes a Markdown table of the values that two results share, and a line for each setting that differs."""
     rows = ["| | before | after | ratio |", "|---|---:|---:|---:|"]
     notes = _differences("environment", before["environment"], after["environment"])
     for name in before["measurements"] | after["measurements"]:
@@ -84,7 +84,7 @@ def comparison(before: Mapping, after: Mapping) -> str:
 
 
 def worst_loss(before: Mapping, after: Mapping) -> float:
-    """Computes by how many percent the rate fell that fell the most; 0 where none did."""
+    """Computes the largest decrease of a rate in percent; 0 if none fell."""
     losses = [0.0]
     for name in before["measurements"].keys() & after["measurements"].keys():
         old, new = (result["measurements"][name]["values"]["examples_per_second"] for result in (before, after))

@@ -20,7 +20,7 @@ class RandomGallery(Gallery):
 
     Args:
         config: Sizes of vocabulary and features.
-        lengths: int, lengths of the texts, [CLS] and [SEP] included.
+        lengths: Lengths of the texts, int, [CLS] and [SEP] included.
     """
 
     def __init__(self, config: ModelConfig, lengths: np.ndarray):
@@ -75,7 +75,8 @@ def benchmark_scoring(
 def scoring_flop(config: ModelConfig, text_length: float) -> float:
     """Counts the floating-point operations of the matrix products of one pair.
 
-    The first layer is given its queries, keys and values; the last computes [CLS] alone, whose heads attend to the
+    The first layer receives precomputed queries, keys and values; the last computes [CLS] alone, whose heads attend to
+    the
     positions without projecting them.
     """
     length, hidden = text_length + PATCHES, config.hidden_size
@@ -97,7 +98,7 @@ def _rate(scorer: PairScorer, texts: int, batch_size: int, seconds: float) -> fl
         pairs = random.choice(texts * _PHOTOS, rows, replace=False)
         scorer.scores(pairs // _PHOTOS, pairs % _PHOTOS)
 
-    # The first batch of a length takes longer; of a catalogue it is one of hundreds.
+    # The first batch of a length takes longer; for a catalogue it is one of hundreds.
     score()
     return rows * calls_per_second(score, seconds)
 

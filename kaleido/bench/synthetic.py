@@ -37,7 +37,7 @@ def write_synthetic(
         splits: Photos of each split.
         photos_a_product: Photos that share product and text.
         shard_photos: Photos a file.
-        vocabulary_size: Token ids are below it, and at least 5.
+        vocabulary_size: Number of tokens; ids of texts are drawn from 5 on.
         longest_text: Tokens of a text at most.
         seed: Seed of the content.
         pairs_a_photo: Aligned words and patches, drawn at random.
@@ -85,7 +85,7 @@ def write_synthetic(
 
 
 def _random_pairs(random: np.random.Generator, word_ids: np.ndarray, count: int) -> Pairs:
-    """Words of two patches each, as alignment gives them."""
+    """Draws words with two patches each, like those of alignment."""
     words = np.repeat(random.choice(word_ids, -(-count // 2)), 2)[:count]
     patches = random.integers(FIRST_PATCH, PATCHES, count)
     return Pairs(words.astype(np.int32), patches.astype(np.int32), np.ones(count, np.float32))

@@ -68,10 +68,10 @@ def moved_bytes(
 ) -> float:
     """Counts the bytes that a training step must read or write for each example, at least.
 
-    Of each parameter the weight and Adam's two slots are read and written once and the gradient is written once and
-    read once, 4 bytes each. Of each encoder layer what its six products take in is written on the way forward and read
-    on the way back: the input, query, key, value, attention probabilities, mixed values, and the input of either dense
-    layer. Embeddings, heads, LayerNorms, dropout and the reading of the weights by the products come on top.
+    For each parameter, the weight and Adam's two slots are read and written once and the gradient is written and read
+    once, 4 bytes each. For each encoder layer, the inputs of its six products are written in the forward pass and read
+    in the backward pass: the input, query, key, value, attention probabilities, mixed values, and the input of either
+    dense layer. Embeddings, heads, LayerNorms, dropout and the reading of the weights by the products come on top.
     """
     length, hidden = text_length + PATCHES, config.hidden_size
     a_position = 6 * hidden + config.intermediate_size + config.num_heads * length

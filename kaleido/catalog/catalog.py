@@ -99,7 +99,8 @@ class Catalog:
             source: Folder or zip that photo paths are relative to; by default the table's folder.
             separators: Characters between the photos of one cell.
             name: Name of the catalogue; by default the name of the folder `out`.
-            on_error: What a row that cannot be used does: `stop` raises, `skip` lists it in `rejects.jsonl`.
+            on_error: Treatment of rows that cannot be used: `stop` raises an error, `skip` lists them in
+                `rejects.jsonl`.
             sample: Share of the products to keep, in (0, 1], chosen by their ids.
             overwrite: Whether a catalogue made with other arguments is replaced.
 
@@ -205,7 +206,7 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal sha256 of the products and of the sizes or checksums of their photos; moving changes nothing."""
+        """Hexadecimal sha256 of the products and of the sizes or checksums of their photos, not of their paths."""
         digest = hashlib.sha256()
         for product in self.products:
             digest.update(product_json.encode(product).encode())

@@ -32,7 +32,7 @@ def write_catalog(
         directory: Folder of the catalogue, created if missing; a catalogue in it is replaced.
         name: Name of the catalogue.
         kind: `folder`, `fashion-gen`, `fashion-small` or `wardrobe`.
-        sources: Where photos are read from, by the first part of their `uri`.
+        sources: Sources of the photos, by the first part of their `uri`.
         products: Products in any order.
         importer: Arguments of the import as JSON values; equal arguments mean an equal catalogue.
 

@@ -12,7 +12,7 @@ class Imported:
     """Products and the places of their photos.
 
     Attributes:
-        sources: Where photos are read from, by the first part of their `uri`.
+        sources: Sources of the photos, by the first part of their `uri`.
         products: Products in the input's order.
     """
 

@@ -64,7 +64,7 @@ class ImportSummary:
             return f"{self.directory}: there already, from the same arguments; --overwrite imports again."
         text = f"{self.directory}: {self.products:,} products, {self.photos:,} photos."
         if self.left_out:
-            text += f"\nleft out: {self.left_out:,}; which and why: {self.directory / REJECTS}"
+            text += f"\nleft out: {self.left_out:,} rows, listed with reasons in {self.directory / REJECTS}"
         return text
 
 

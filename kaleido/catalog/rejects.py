@@ -17,7 +17,7 @@ class Reject:
     Attributes:
         file: File with the row.
         row: Line on which a table's row begins (the heading is line 1), or index of a data frame's or HDF5 row, from 0.
-        reason: What is wrong with the row.
+        reason: Reason why the row cannot be used.
     """
 
     file: str

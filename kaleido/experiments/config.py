@@ -1,4 +1,4 @@
-"""The configuration of `experiments`."""
+"""Configuration of `experiments`."""
 
 from dataclasses import dataclass, field
 
@@ -8,13 +8,13 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class ExperimentsConfig:
-    """Experiments to run.
+    """Configuration of the experiments to run.
 
     Args:
         preset: Name of a preset (smoke, small, small_cpu, paper, original), or a YAML file.
         out: Folder of the runs.
-        dry_run: List what would run and about how long, and do nothing.
-        shard: Run only every n-th run, written i/n, beside other processes on the same folder.
+        dry_run: Whether to list the runs and their estimated time without running them.
+        shard: Share of the runs for this process, written i/n: every n-th run; other processes take the others.
         only: Names of experiments; all if none is given.
         seeds: Number of the preset's seeds to run; all if null.
         experiments: Folder of the experiments' files; those that come with the package if null.

@@ -9,7 +9,7 @@ from kaleido.experiments.stage import Stage
 
 
 def estimate_table(preset: Preset, runs: Path, stages: Iterable[Stage], done: Mapping[str, bool]) -> str:
-    """Lists what is done and what is left, by kind, with the time that it will take.
+    """Lists finished and remaining stages by kind, with the estimated time.
 
     Seconds come from finished stages of the same kind in the folder, else from the preset's file.
 

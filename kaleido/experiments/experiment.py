@@ -10,7 +10,7 @@ from kaleido.errors import UserError
 from kaleido.experiments.kinds import sections, stage_kinds
 
 DOWNSTREAM = ("category", "subcategory", "caption", "retrieve")
-"""The stages that an experiment ends with if it names no others."""
+"""Final stages of an experiment that names no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Experiment:
         name: Name of the file.
         title: Title for the report.
         cells: Columns of the paper that it fills: by table or figure the name of the column or panel.
-        stages: The stages that it ends with; those before them follow.
-        overrides: Keys that win over the preset's, by section.
+        stages: Final stages; the stages that they depend on are added.
+        overrides: Keys that override the preset's, by section.
     """
 
     name: str
@@ -36,7 +36,7 @@ def read_experiments(folder: Path) -> tuple[Experiment, ...]:
     """Reads all experiments of a folder, in the order of their names.
 
     Raises:
-        UserError: if there are none, or naming the file and the key that cannot be used.
+        UserError: if there are none or one is invalid (names the file and the key).
     """
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
@@ -48,7 +48,7 @@ def chosen(experiments: tuple[Experiment, ...], names: tuple[str, ...]) -> tuple
     """Selects experiments by name, all if there are no names.
 
     Raises:
-        UserError: for a name that none has.
+        UserError: for an unknown name.
     """
     known = {experiment.name: experiment for experiment in experiments}
     if unknown := [name for name in names if name not in known]:

@@ -1,4 +1,4 @@
-"""The kinds of stages, and the sections of configuration files that set them up."""
+"""Kinds of stages, and the sections of configuration files that set them up."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from kaleido.records.config import PrepareRun
 from kaleido.retrieval.config import RetrieveConfig
 
 MATCHING = "retrieval"
-"""The task whose model, where it is fine-tuned, scores the stage `retrieve`."""
+"""Task whose fine-tuned model, if there is one, is evaluated by the stage `retrieve`."""
 
 PLACES = frozenset(("catalog", "records", "out", "model", "lists", "shortlist_model", "overwrite", "shard"))
-"""Keys that say where something is; its content counts as an input of the stage instead."""
+"""Keys that are paths; their content is an input of the stage instead."""
 
 RUNTIME = frozenset(("prepare_config.workers", *RUNTIME_KEYS))
 """Keys that change no result."""
@@ -27,7 +27,7 @@ FILES = (
     "model_config.initial_weights",
     "retrieval_config.two_tower_model",
 )
-"""Keys that may name files, whose content counts."""
+"""Keys that may name files, whose content belongs to the stage's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Section:
 
     Attributes:
         config: Configuration class of the subcommand.
-        required: Keys without a default, which the plan fills in, with stand-ins until then.
+        required: Keys without a default, with placeholders that the plan replaces.
     """
 
     config: type
@@ -44,9 +44,9 @@ class Section:
 
 
 def sections() -> dict[str, Section]:
-    """The sections that a preset may have, by name.
+    """Returns the sections that a preset may have, by name.
 
-    `finetune` holds what all fine-tuned tasks have in common; each of them has a section of its own name.
+    `finetune` holds the settings that all fine-tuned tasks share; each task has a section of its own name as well.
     """
     places = {"records": "-", "out": "-"}
     return {
@@ -60,7 +60,7 @@ def sections() -> dict[str, Section]:
 
 
 def stage_kinds() -> tuple[str, ...]:
-    """The kinds of stages, in the order in which a run goes through them.
+    """Lists the kinds of stages in the order of a run.
 
     `records` prepares and aligns; `import` converts the original's checkpoint; a fine-tuned task's kind is its name.
     """
@@ -74,18 +74,18 @@ def is_task(kind: str) -> bool:
 
 
 def task_modules(task: str) -> tuple[str, ...]:
-    """Names of the modules that train a registered task, which no import statement names."""
+    """Lists the modules that train a registered task, which no import statement names."""
     subcommand = "finetune" if is_task(task) else "pretrain"
     return f"kaleido.commands.{subcommand}", find_task(task).application.__module__
 
 
 def task_results(task: str, config: Any) -> tuple[str, ...]:
-    """Files, within its stage's folder, that a finished training of a registered task leaves."""
+    """Lists the files that a finished training of a registered task leaves in its stage's folder."""
     return tuple(f"run/{name}" for name in find_task(task).application.result_files(config))
 
 
 def foreign_sections(task: str) -> frozenset[str]:
-    """Names of the sections of a fine-tuning configuration that belong to other tasks."""
+    """Lists the sections of a fine-tuning configuration that belong to other tasks."""
     every = {name for other in finetuning_tasks().values() for name in other.application.sections}
     return frozenset(every - find_task(task).application.sections.keys())
 

@@ -1,10 +1,10 @@
-"""Reads and writes a folder of runs: which experiments were planned, which stages are done, and how long they took.
+"""Reads and writes a folder of runs: planned experiments, finished stages, and their times.
 
-RUNS/experiments.json        the preset, and of each experiment and seed its stages
+RUNS/experiments.json        the preset, and the stages of each experiment and seed
 RUNS/stages/KIND-KEY/        a stage: stage.json (what it depends on), log.txt, its results;
                              done.json once it is done, failed.json if it failed the last time
 RUNS/candidates/             candidate lists, which all experiments share
-RUNS/locks/                  held by whoever makes a stage, given back by the system when it ends
+RUNS/locks/                  each held by the process that runs a stage, and released when it ends
 """
 
 import json
@@ -35,11 +35,11 @@ class PlannedRun:
 
     Attributes:
         experiment: Name of the experiment.
-        title: Its title.
+        title: Title of the experiment.
         cells: Columns of the paper that it fills, by table or figure.
         seed: Seed of the run.
         stages: Folder of each stage, by kind; `KIND/FILES` where there are several of a kind.
-        expected: The stages that it ends with.
+        expected: Final stages of the experiment.
     """
 
     experiment: str
@@ -125,7 +125,7 @@ def read_ledger(runs: Path) -> Ledger:
 
 
 def is_done(stage: Stage) -> bool:
-    """Tells whether a stage's results are there."""
+    """Tells whether a stage is finished."""
     return all((stage.folder / name).is_file() for name in (DONE_FILE, *stage.results))
 
 
@@ -143,7 +143,7 @@ def read_note(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def measured_seconds(runs: Path) -> dict[tuple[str, str], tuple[float, int]]:
-    """Measures seconds a unit of each kind of stage and unit, and how many finished stages that is the mean of."""
+    """Computes the mean seconds per unit, and the number of finished stages, of each kind of stage and unit."""
     sums: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for path in sorted((runs / STAGES).glob(f"*/{DONE_FILE}")):
         done = read_note(path.parent, DONE_FILE) or {}

@@ -24,7 +24,7 @@ _READER = "kaleido.original.pipeline"
 
 
 def plan_original(planner: Planner) -> list[Run]:
-    """Plans one run: the checkpoint scored on the retrieval files as it is, and fine-tuned on those for recognition.
+    """Plans one run: the checkpoint is evaluated on the retrieval files, and fine-tuned on those for recognition.
 
     Raises:
         UserError: if the preset's `files` lack something or name something else.

@@ -1,4 +1,4 @@
-"""Plans the stages of a preset's experiments: which depends on which, and which are the same."""
+"""Plans the stages of a preset's experiments with their dependencies; equal stages are shared."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import STAGES, Checksums, Command, Stage, resolve, settings_of, stage_key
 
 WARDROBE = "wardrobe"
-"""The folder of a generated catalogue, which becomes its name."""
+"""Folder of a generated catalogue, and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Run:
 
 
 class Planner:
-    """Makes stages; equal ones once.
+    """Makes stages, equal ones only once.
 
     Args:
         preset: Preset with the settings.
@@ -48,7 +48,7 @@ class Planner:
     def __init__(self, preset: Preset, runs: Path):
         self.preset = preset
         self.checksums = Checksums()
-        # Saved configurations hold these paths: the same however the folder is called.
+        # Saved configurations hold these paths, which must not depend on how the folder was named.
         self.runs = Path(os.path.relpath(runs))
         self._stages: dict[str, Stage] = {}
 
@@ -86,10 +86,10 @@ class Planner:
             inputs: Stages, and fingerprints of data.
             files: Paths by key.
             modules: Names of the modules that it runs.
-            make: Gives commands and results for a folder.
-            label: Who wants it.
-            length: Units and unit.
-            missing: Something that has to be fetched first, in words.
+            make: Function that returns commands and results for a folder.
+            label: First experiment that needs it, and its seed.
+            length: Number of units, and the unit.
+            missing: Description of missing data; empty if there are none.
         """
         sums = {key: self.checksums.of(path, key) for key, path in files.items()}
         absent = [f"{path}, named by {key}" for key, path in files.items() if sums[key] == "missing"]
@@ -120,10 +120,10 @@ class Planner:
 
         Args:
             kind: `pretrain`, or the name of the task.
-            config: Its configuration.
+            config: Configuration of the training.
             records: Stage of the records.
             model: Stage of the model to start from, and the model's folder within it.
-            label: Who wants it.
+            label: First experiment that needs it, and its seed.
             modules: Names of further modules that it runs.
         """
         settings, files = settings_of(config)
@@ -147,7 +147,7 @@ class Planner:
     def retrieval(
         self, config: Any, records: Stage, model: tuple[Stage, str], task: str, label: str, *modules: str
     ) -> Stage:
-        """Makes a stage that ranks by a saved model of a task; see `training`."""
+        """Makes a stage that evaluates retrieval by a saved model of a task; see `training`."""
         settings, files = settings_of(config)
 
         def make(folder: Path) -> tuple[tuple[Command, ...], tuple[str, ...]]:
@@ -229,7 +229,7 @@ class Planner:
         return self.stage("records", settings, {"catalog": given}, files, modules, make, label, missing=missing)
 
     def _lists(self, records: Stage, settings: Mapping[str, Any]) -> Path:
-        """Names the file where all experiments find the same candidates: other patches, but the same products."""
+        """Names the file of candidate lists that all experiments on the same products share, whatever their patches."""
         drawn = {key: value for key, value in settings.items() if key.startswith("candidates_config.")}
         kept = {key: records.about["settings"].get(f"prepare.prepare_config.{key}") for key in _SPLIT_KEYS}
         about = [records.about["inputs"]["catalog"], kept, settings["split"], drawn]
@@ -247,7 +247,7 @@ def _catalog_of(records: Stage) -> str | None:
 
 
 def _fingerprint(path: str) -> tuple[str, str]:
-    """Gives the fingerprint of an imported catalogue, and what is wrong with it."""
+    """Returns the fingerprint of an imported catalogue and an empty text, or `missing` and the reason."""
     try:
         return Catalog.open(Path(path)).fingerprint, ""
     except UserError as error:

@@ -1,4 +1,4 @@
-"""A preset: what all experiments have in common, how large their data is, and how long they train."""
+"""A preset: settings that all experiments share, among them the size of the data and the length of training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,14 +24,14 @@ class Preset:
         kind: `catalog`, experiments on a catalogue of products; or `original`, the released model on the released
             files.
         seeds: Seeds of pre-training and fine-tuning.
-        share_process: Whether stages follow each other in one process, which saves its start-up; each has its own
-            otherwise, which gives back all memory.
-        keep_finetuned: Whether fine-tuned models stay; their predictions and metrics always do.
+        share_process: Whether all stages run in one process, which saves start-up time; otherwise each has its own,
+            which frees all memory.
+        keep_finetuned: Whether fine-tuned models are kept; their predictions and metrics always are.
         catalog: `path` of a catalogue, or `generate` with the options of `catalog generate`.
         sections: Settings of each subcommand, by section: `config`, a YAML file of that subcommand beside this one, and
-            keys that win over it.
-        seconds: About how long a stage of a kind takes: a training step, or the whole stage where there are none.
-        files: For `original`, its checkpoint, vocabulary and data.
+            keys that override it.
+        seconds: Estimated seconds by kind of stage: of a training step, or of the whole stage if it has none.
+        files: Checkpoint, vocabulary and data of the kind `original`.
     """
 
     name: str

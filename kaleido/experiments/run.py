@@ -22,7 +22,7 @@ class Outcome:
     """Result of running experiments.
 
     Attributes:
-        text: Description of what would run, or of what became of it, for people.
+        text: Description of the planned runs or of their outcome, for display.
         failed: Whether a stage failed.
     """
 
@@ -31,7 +31,7 @@ class Outcome:
 
 
 def run_experiments(config: ExperimentsConfig) -> Outcome:
-    """Runs the experiments of a preset; what is done is not repeated, what was interrupted goes on.
+    """Runs the experiments of a preset; finished stages are not repeated, interrupted ones resume.
 
     Raises:
         UserError: if the preset or an experiment is wrong, or something that it needs is missing.
@@ -69,6 +69,6 @@ def run_experiments(config: ExperimentsConfig) -> Outcome:
     if failed:
         first = next((stage for stage in failed if (stage.folder / FAILED_FILE).is_file()), failed[0])
         log = first.folder / LOG_FILE
-        text = f"{len(failed)} of {len(stages)} stages are not there; the first that failed: {log}"
+        text = f"{len(failed)} of {len(stages)} stages failed or lack an input; log of the first failure: {log}"
         return Outcome(text, failed=True)
-    return Outcome(f"all {len(stages)} stages are in {planner.runs}")
+    return Outcome(f"all {len(stages)} stages are done: {planner.runs}")

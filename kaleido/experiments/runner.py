@@ -1,4 +1,4 @@
-"""Runs stages one after another, also beside other runners that share the folder."""
+"""Runs stages one after another; several runners may share a folder."""
 
 import json
 import os
@@ -22,14 +22,14 @@ from kaleido.experiments.stage import Stage
 WORKER = "kaleido.experiments.worker"
 LOCKS = "locks"
 PAUSE = 2.0
-"""Seconds between two looks at what others are making."""
+"""Seconds between two checks of the stages that other runners are making."""
 
 
 class Worker:
-    """A process that makes stages; it ends by itself when this one is gone."""
+    """Process that runs stages; it exits when its parent is gone."""
 
     def __init__(self):
-        # Of its own group: Ctrl-C reaches this process alone, which then asks it to save.
+        # In a process group of its own: Ctrl-C reaches only the parent, which then tells the worker to save.
         self._process = subprocess.Popen(
             [sys.executable, "-m", WORKER],
             stdin=subprocess.PIPE,
@@ -40,7 +40,7 @@ class Worker:
         )
 
     def make(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Asks for a stage and waits for the answer; a worker that died answers with its exit code."""
+        """Requests a stage and waits for the answer; if the worker dies, the answer has its exit code."""
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -53,13 +53,13 @@ class Worker:
         return {"code": code if code > 0 else 128 - code, "died": True}
 
     def stop(self) -> None:
-        """Asks it to save and end, and waits."""
+        """Tells the worker to save and exit, and waits."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         self.close()
 
     def close(self) -> None:
-        """Lets it finish what it does and end."""
+        """Lets the worker finish its stage and exit."""
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
@@ -67,12 +67,12 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Tells whether it can be asked."""
+        """Tells whether the worker is running."""
         return self._process.poll() is None
 
 
 class Runner:
-    """Makes the stages of some runs that are not there.
+    """Runs the unfinished stages of some runs.
 
     Args:
         preset: Preset of the runs.
@@ -85,25 +85,25 @@ class Runner:
         self._worker: Worker | None = None
 
     def run(self, stages: list[Stage]) -> list[Stage]:
-        """Makes what is missing.
+        """Runs the unfinished stages.
 
         Args:
-            stages: Inputs before what depends on them.
+            stages: Stages, each after its inputs.
 
         Returns:
-            Stages that failed, and those that are not there because of it.
+            Stages that failed, and those that depend on them.
         """
         waiting = [stage for stage in stages if not is_done(stage)]
         there = len(stages) - len(waiting)
         if there:
-            print(f"{there} of {len(stages)} stages are there", flush=True)
+            print(f"{there} of {len(stages)} stages are done", flush=True)
         failed: dict[str, Stage] = {}
         try:
             while waiting:
                 waiting = self._pass(waiting, failed, len(stages))
         except KeyboardInterrupt:
             if self._worker:
-                print("\nstopping; what is made by now is saved", flush=True)
+                print("\nstopping; the state of the current stage is saved", flush=True)
                 self._worker.stop()
             raise
         finally:
@@ -112,7 +112,7 @@ class Runner:
         return list(failed.values())
 
     def _pass(self, waiting: list[Stage], failed: dict[str, Stage], count: int) -> list[Stage]:
-        """Makes what can be made; returns what others are making and what depends on it."""
+        """Runs the stages whose inputs are done; returns those that other runners make, and their dependants."""
         left, locked = [], ""
         for place, stage in enumerate(waiting):
             if any(given.key in failed for given in stage.inputs):
@@ -129,16 +129,16 @@ class Runner:
             elif answer["code"]:
                 failed[stage.key] = stage
         if left and len(left) == len(waiting):
-            if not self._told(locked):
+            if not self._is_repeated(locked):
                 print(f"waiting: {locked}", flush=True)
             time.sleep(PAUSE)
         return left
 
-    _said = ""
+    _last_notice = ""
 
-    def _told(self, locked: str) -> bool:
-        told, self._said = self._said == locked, locked
-        return told
+    def _is_repeated(self, notice: str) -> bool:
+        repeated, self._last_notice = self._last_notice == notice, notice
+        return repeated
 
     def _make(self, stage: Stage, number: str) -> dict[str, Any]:
         if not self._worker or not self._worker.alive:
@@ -148,7 +148,7 @@ class Runner:
             return answer
         head = f"{number} {stage.kind} {stage.key}, {stage.label}"
         if answer["code"] > 128 and not answer.get("died"):
-            # Only a signal from outside does this: this process gets one as well, or somebody wants the worker gone.
+            # Only a signal from outside does this; the runner stops as well.
             raise KeyboardInterrupt(answer["code"] - 128)
         if answer["code"]:
             if answer.get("died"):
@@ -164,7 +164,7 @@ class Runner:
 
 
 def stages_of(runs: Iterable[Run]) -> list[Stage]:
-    """Lists the stages of some runs, each once, inputs before what depends on them."""
+    """Lists the stages of some runs, each once and after its inputs."""
     found: dict[str, Stage] = {}
     order = kinds.stage_kinds()
     for run in runs:
@@ -191,7 +191,7 @@ def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]
     Args:
         stage: Stage to make.
         runs: Folder of the runs.
-        keep_finetuned: Whether fine-tuned models stay.
+        keep_finetuned: Whether fine-tuned models are kept.
     """
     trains = kinds.is_task(stage.kind)
     passing = ["run/checkpoints"] if trains or stage.kind == "pretrain" else []
@@ -219,12 +219,12 @@ def request_of(stage: Stage, runs: Path, keep_finetuned: bool) -> dict[str, Any]
 
 
 def last_line(log: Path) -> str:
-    """Reads the last line of a log, for people."""
+    """Reads the last line of a log, for display."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
             lines = file.read().decode(errors="replace").replace("\r", "\n").split("\n")
     except OSError:
         return f"no log in {log.parent}"
-    said = [line.strip() for line in lines if line.strip()]
-    return f"{said[-1][:200] if said else 'the log is empty'} ({os.path.relpath(log)})"
+    filled = [line.strip() for line in lines if line.strip()]
+    return f"{filled[-1][:200] if filled else 'the log is empty'} ({os.path.relpath(log)})"

@@ -43,11 +43,11 @@ class Stage:
         folder: Folder of the stage.
         inputs: Stages that must be done before.
         commands: Commands to run, one after another.
-        results: Files in the folder without which it is not done.
+        results: Files that its folder has when it is finished.
         units: Training steps, or 1.
         unit: `step`, `epoch` or `stage`.
-        label: The first experiment that wants it, and its seed; for people.
-        missing: Something that has to be fetched first, in words.
+        label: First experiment that needs it, and its seed; for display.
+        missing: Description of missing data; empty if there are none.
         about: Everything that the result depends on, in JSON types, for the folder's `stage.json`.
     """
 
@@ -86,7 +86,7 @@ def stage_key(
         modules: Names of the modules that it runs.
 
     Returns:
-        key, and what it was computed from.
+        Key, and the values that it was computed from.
     """
     about = {
         "kind": kind,
@@ -100,7 +100,7 @@ def stage_key(
 
 
 def settings_of(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """Selects what counts of a configuration: plain values by dotted key, and the files that it names."""
+    """Selects the values of a configuration that change results, by dotted key, and the files that it names."""
     foreign = kinds.foreign_sections(config.task) if kinds.is_task(getattr(config, "task", "")) else frozenset()
     kept = {
         key: value
@@ -116,7 +116,7 @@ class Checksums:
     """Checksums of files and folders, each computed once.
 
     Attributes:
-        missing: Paths that are not there, with what names them.
+        missing: Paths that do not exist, with the keys that name them.
     """
 
     def __init__(self):
@@ -124,7 +124,7 @@ class Checksums:
         self.missing: dict[str, str] = {}
 
     def of(self, path: str, named_by: str) -> str:
-        """Computes the sha256 of a file, or of a folder's files and their names; `missing` where there is nothing."""
+        """Computes the sha256 of a file, or of a folder's files and their names; `missing` if there is nothing."""
         if path not in self._known:
             place = Path(path)
             if not place.exists():
@@ -146,7 +146,7 @@ def resolve(section: str, path: Path, settings: Iterable[Mapping[str, Any]]) -> 
     Args:
         section: Name of the section, one of `kinds.sections()`.
         path: File of the preset, which a `config` in the settings is relative to.
-        settings: Mappings of nested or dotted keys or aliases; later ones win over earlier ones.
+        settings: Mappings of nested or dotted keys or aliases; later ones override earlier ones.
 
     Raises:
         UserError: naming the preset, the section and the key that cannot be used.
@@ -167,7 +167,7 @@ def resolve(section: str, path: Path, settings: Iterable[Mapping[str, Any]]) -> 
 
 @cache
 def _built(config: type, files: tuple[Path, ...], values: str) -> Any:
-    """Builds once what many experiments share."""
+    """Builds a configuration once for all experiments that share it."""
     return configuration.build(config, json.loads(values), files)
 
 

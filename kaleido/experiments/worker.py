@@ -1,7 +1,7 @@
 """Makes the stages of experiments, one after another, for `kaleido/experiments/runner.py`, which starts it.
 
 It reads one JSON object a line from standard input and answers with one on standard output. What the commands print
-goes into the stage's `log.txt`. When its input ends, the runner is gone: it saves what it has and ends.
+goes into the stage's `log.txt`. When its input ends, the runner is gone: it saves its state and exits.
 """
 
 import fcntl
@@ -46,7 +46,7 @@ def main() -> int:
         answers.flush()
         if answer.get("code", 0) > 128:
             return answer["code"]
-        _forget()
+        _reset()
     return 0
 
 
@@ -70,7 +70,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[str | None]:
-    """Gives None with the lock, else who has it. The system takes it back when the process ends, in whatever way."""
+    """Yields None with the lock held, else its holder; the system releases the lock when the process ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
         try:
@@ -154,7 +154,7 @@ def _note(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _environment() -> dict[str, Any]:
-    """Describes the machine; only what is loaded anyway is asked."""
+    """Describes the machine, if Keras is loaded."""
     found: dict[str, Any] = {}
     if keras := sys.modules.get("keras"):
         from kaleido.bench.machine import accelerators, device, environment
@@ -163,8 +163,8 @@ def _environment() -> dict[str, Any]:
     return found
 
 
-def _forget() -> None:
-    """Resets the process for the next stage: names begin to count anew, in float32."""
+def _reset() -> None:
+    """Resets Keras for the next stage: names are numbered from the start, and the dtype is float32."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
         keras.config.set_dtype_policy("float32")

@@ -39,7 +39,7 @@ class Download:
         name: Path of the file on the mirror.
         target: Path to write.
         sha256: Expected checksum; None if unknown.
-        retry: How often to retry.
+        retry: Policy of retries.
         report: Called with the position, and with a description of each transient error.
     """
 

@@ -26,7 +26,7 @@ def fetch_files(
         out: Folder to write to.
         folder: Folder of the mirror; empty for its top.
         workers: Number of files fetched at once.
-        retry: How often to retry.
+        retry: Policy of retries.
 
     Yields:
         Each name as soon as its file is complete, and whether it was fetched; False if it was there already.

@@ -24,7 +24,7 @@ class RetryPolicy:
         backoff: Seconds before the second try. They double from try to try; a random part of up to a half is taken
             off, so that clients that failed together do not come back together.
         seed: Seed of the random part.
-        advice: What to do where all tries fail, for the message.
+        advice: Advice in the message if all tries fail.
     """
 
     tries: int = 10

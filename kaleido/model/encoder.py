@@ -48,7 +48,7 @@ class SelfAttention(keras.layers.Layer):
         return ops.transpose(values, (0, 2, 1, 3))
 
     def memory(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes the keys and values that others attend to, [B, heads, S, H / heads] each."""
+        """Computes the keys and values of self-attention, [B, heads, S, H / heads] each."""
         return self.heads(self.key(values)), self.heads(self.value(values))
 
     def project(self, values: Tensor) -> Tensor:

@@ -98,18 +98,18 @@ class KaleidoBert(keras.Model):
         return self.patch_embedding([batch[f"level{level}"] for level in LEVELS], batch["positions"], training=training)
 
     def read_text(self, batch: Batch) -> Tensor:
-        """Computes what `match` needs of texts, whatever their photos: [B, T, 4 H].
+        """Computes the part of `match` that depends on the texts alone: [B, T, 4 H].
 
         These are the embeddings and the first layer's queries, keys and values.
         """
         return self._read(self.embed_text(batch))
 
     def read_patches(self, batch: Batch) -> Tensor:
-        """Computes what `match` needs of photos, whatever their texts: [B, 55, 4 H]; as `read_text`."""
+        """Computes the part of `match` that depends on the photos alone: [B, 55, 4 H], as in `read_text`."""
         return self._read(self.embed_patches(batch))
 
     def match(self, text: Tensor, token_mask: Tensor, patches: Tensor) -> Tensor:
-        """Computes the logits of `itm` [B, 2], and nothing that they do not depend on.
+        """Computes the logits of `itm` [B, 2] without those of other tasks.
 
         Args:
             text: Result of `read_text`, [B, T, 4 H].

@@ -1,4 +1,4 @@
-"""Types of what goes through the network."""
+"""Types of the network's inputs and outputs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""The original TensorFlow 1 release: its data files, its checkpoint, and parity with its values."""
+"""The original TensorFlow 1 release: its data files, its checkpoints, and parity with its results."""

@@ -1,7 +1,7 @@
 """Makes the batches of `docs/design.md` from the columns of the original's files.
 
-The data holds level 5 whole, and the original zeroes the blanked patches inside its model; our batches have them zeroed
-and their features as targets. All other corruption is in the data: one draw of it, frozen.
+Level 5 is uncorrupted in the data, because the original zeroes the blanked patches inside its model; our batches have
+them zeroed, with their features as targets. All other corruption is a fixed draw that is part of the data.
 """
 
 from collections.abc import Collection
@@ -15,8 +15,8 @@ PHOTO_SIZE = 256
 """Width and height of Fashion-Gen's photos, in pixels."""
 
 Examples = dict[str, np.ndarray]
-"""The stored part of B examples: the numbers named below; `positions` int32 [B, 55, 5], [x1, x2, y1, y2, w*h] in
-pixels; `features` [B, 55, D], in pre-training [B, 57, D] with the grey targets last."""
+"""The stored part of B examples: arrays of `NUMBERS`; `positions` int32 [B, 55, 5], [x1, x2, y1, y2, w*h] in pixels;
+`features` [B, 55, D], in pre-training [B, 57, D] with the grey targets last."""
 
 _TEXT = {"token_ids": "input_ids", "token_mask": "input_mask", "token_types": "segment_ids"}
 
@@ -36,7 +36,7 @@ NUMBERS: dict[Content, dict[str, str]] = {
     "recognition": _TEXT | {"category_label": "img_category_id", "subcategory_label": "img_subcategory_id"},
     "retrieval": _TEXT | {"itm_label": "nx_sent_labels"},
 }
-"""Columns of the data that become arrays of a batch; those named `label` are [B]."""
+"""Columns of the data by the name of their array in a batch; arrays named `*_label` are [B]."""
 
 _IDS = {"text_product_id": "text_prod_id", "image_product_id": "image_prod_id", "photo_id": "prod_img_id"}
 
@@ -45,11 +45,11 @@ TEXTS: dict[Content, dict[str, str]] = {
     "recognition": _IDS | {"text": "prod_desc", "category": "img_category", "subcategory": "img_subcategory"},
     "retrieval": _IDS | {"text": "prod_desc"},
 }
-"""Columns of the data that become lists of texts of a batch."""
+"""Columns of the data by the name of their list of texts in a batch."""
 
 
 def to_examples(columns: Columns, content: Content, feature_dtype: type = np.float16) -> Examples:
-    """Selects the stored part of some rows."""
+    """Selects the stored part of some rows, with features as `feature_dtype`."""
     examples = {}
     for name, column in NUMBERS[content].items():
         examples[name] = columns[column][:, 0] if name.endswith("label") else columns[column]
@@ -70,19 +70,20 @@ def to_batch(
     raw_positions: bool = False,
     feature_dtype: type = np.float16,
 ) -> dict:
-    """Makes the batch of some rows.
+    """Makes a batch from rows of the data.
 
     Args:
-        columns: As `TextFiles.batches` gives them.
+        columns: Columns of some lines, from `TextFiles.batches`.
         content: Content of the schema.
         photo_size: Width and height of the photos, in pixels.
-        raw_positions: Leave positions in pixels, as the original has them; otherwise they are in 0..1 of the photo.
-        feature_dtype: float16; float32 keeps every bit.
+        raw_positions: Whether positions stay in pixels, as in the original; otherwise they are relative to the photo,
+            in 0..1.
+        feature_dtype: Type of the features; float32 keeps the precision of the data.
 
     Returns:
-        The arrays of a batch, `token_types` int32 [B, T] among them. For recognition, instead of the seven tasks',
-        `category_label` and `subcategory_label` int32 [B], and for retrieval `itm_label`; for both, lists of texts as
-        named in `TEXTS`.
+        Arrays of a batch, including `token_types` int32 [B, T]. The labels are those of the seven tasks for
+        pre-training, `category_label` and `subcategory_label` int32 [B] for recognition, and `itm_label` for retrieval.
+        Recognition and retrieval also have the lists of texts that `TEXTS` names.
     """
     examples = to_examples(columns, content, feature_dtype)
     texts = {name: columns[column].tolist() for name, column in TEXTS[content].items()}
@@ -92,7 +93,7 @@ def to_batch(
 def batch_of(
     examples: Examples, photo_size: int, raw_positions: bool = False, left_out: Collection[str] = ()
 ) -> dict[str, np.ndarray]:
-    """Makes the batch of some examples, without the arrays that are left out; see `to_batch`."""
+    """Makes a batch from stored examples, without the arrays in `left_out`; see `to_batch`."""
     batch = {name: values for name, values in examples.items() if name not in ("features", *left_out)}
     batch["positions"] = examples["positions"].astype(np.float32)
     if not raw_positions:

@@ -22,11 +22,11 @@ from kaleido.text import load_tokenizer
 
 PREFIX = "kaleido_bert_pre_trained_model/"
 
-# Beside the model's variables in a training checkpoint: the step, and Adam's own counters and slots.
+# Variables of a training checkpoint that do not belong to the model: the step, and Adam's counters and slots.
 _SCALARS = ("global_step", "beta1_power", "beta2_power")
 _SLOT = re.compile(r"(?P<variable>.+)/(Adam\w*|adam_[mv])")
 
-# The original's sizes that are fixed here, as in the paper: names in its config.json.
+# Sizes of the original's config.json that are fixed in this model, as in the paper.
 _FIXED = {
     "img_rotation_seq_len": 1,
     "img_jigsaw_seq_len": 4,
@@ -43,10 +43,10 @@ _SHOWN = 8
 
 
 class Target(NamedTuple):
-    """The place of a variable of the original in our model.
+    """The variable of our model that corresponds to a variable of the original.
 
     Attributes:
-        variable: Our variable.
+        variable: Variable of our model.
         transposed: Whether the original's matrix is the transpose of ours.
     """
 
@@ -55,7 +55,7 @@ class Target(NamedTuple):
 
 
 def require_tensorflow() -> None:
-    """Checks the backend: these checkpoints are TensorFlow's.
+    """Checks that the backend is TensorFlow, which reads and writes the original's checkpoints.
 
     Raises:
         UserError: if Keras runs on another backend.
@@ -72,11 +72,11 @@ class Imported:
     """A model that `import_original` saved.
 
     Attributes:
-        directory: Its folder.
-        config: Its architecture.
+        directory: Folder of the model.
+        config: Architecture of the model.
         variables: Number of variables.
-        step: Training step that the checkpoint was saved at, None if it does not say.
-        vocabulary: Whether a vocabulary was saved with it, which predictions from texts need.
+        step: Training step of the checkpoint; None if it is not stored.
+        vocabulary: Whether a vocabulary was saved with the model, which predictions from texts need.
     """
 
     directory: Path
@@ -91,26 +91,26 @@ class Imported:
         text = (
             f"{self.directory}: {self.variables} variables{step}; {config.num_layers} layers, {config.hidden_size} "
             f"wide, {config.num_heads} heads, {config.vocab_size:,} tokens, feature size {config.feature_size:,}, "
-            "all of the original's quirks on"
+            "with all quirks of the original"
         )
         if not self.vocabulary:
-            text += "\nno vocabulary is saved with it: name one by --vocabulary to predict from texts"
+            text += "\nno vocabulary is saved with it; predictions from texts need one: name it by --vocabulary"
         return text
 
 
 def import_original(
     checkpoint: Path, directory: Path, vocabulary: Path | None = None, num_heads: int | None = None
 ) -> Imported:
-    """Makes a saved model of the original's checkpoint, in compatibility mode.
+    """Converts a checkpoint of the original to a saved model, in compatibility mode.
 
     Args:
-        checkpoint: See `OriginalCheckpoint`.
-        directory: Folder of the model, replaced if it is there.
-        vocabulary: `vocab.txt`, or a folder with one, to save with the model.
-        num_heads: Attention heads; see `OriginalCheckpoint.model_config`.
+        checkpoint: Name of the checkpoint; see `OriginalCheckpoint`.
+        directory: Folder to write the model to; an existing model is replaced.
+        vocabulary: `vocab.txt`, or a folder with it, to save with the model.
+        num_heads: Number of attention heads; see `OriginalCheckpoint.model_config`.
 
     Raises:
-        UserError: if the checkpoint is damaged or does not fit the vocabulary; nothing is written then.
+        UserError: if the checkpoint is damaged or does not fit the vocabulary; then nothing is written.
     """
     require_tensorflow()
     source = OriginalCheckpoint(checkpoint)
@@ -118,7 +118,7 @@ def import_original(
     tokenizer = load_tokenizer(Path(vocabulary)) if vocabulary else None
     if tokenizer and tokenizer.vocab_size != config.vocab_size:
         raise UserError(
-            f"{vocabulary}: must have as many tokens as the checkpoint, {config.vocab_size:,}. "
+            f"{vocabulary}: must have the number of tokens of the checkpoint, {config.vocab_size:,}. "
             f"Received: {tokenizer.vocab_size:,}"
         )
     model = KaleidoBert(config)
@@ -135,10 +135,10 @@ def export_original(directory: Path, checkpoint: Path) -> int:
         checkpoint: Name of the checkpoint, without `.index`.
 
     Returns:
-        How many variables were written.
+        Number of variables that were written.
 
     Raises:
-        UserError: if the model lacks one of the seven heads, or the disk refuses.
+        UserError: if the model lacks one of the seven heads, or the checkpoint cannot be written.
     """
     require_tensorflow()
     model = load_model(Path(directory)).model
@@ -147,10 +147,10 @@ def export_original(directory: Path, checkpoint: Path) -> int:
 
 
 def variable_table(model: KaleidoBert) -> dict[str, Target]:
-    """Maps every variable of the original, by its exact name with its misspellings, to its place in our model.
+    """Maps the name of every variable of the original, misspellings included, to the variable of our model.
 
     Args:
-        model: With all seven heads.
+        model: Model with all seven heads.
 
     Raises:
         UserError: if a head is missing.
@@ -207,7 +207,7 @@ class OriginalCheckpoint:
         path: Name without `.index` and `.data-...`, for example `checkpoint/pretrained/kaleidobert.ckpt-50683`.
 
     Raises:
-        UserError: if it is missing, cut off or not a checkpoint.
+        UserError: if the checkpoint is missing, truncated or not a checkpoint.
     """
 
     def __init__(self, path: Path):
@@ -230,20 +230,20 @@ class OriginalCheckpoint:
 
     @property
     def step(self) -> int | None:
-        """The training step it was saved at, None if it does not say."""
+        """Training step of the checkpoint; None if it is not stored."""
         return int(self.read("global_step")) if "global_step" in self.shapes else None
 
     def model_config(self, num_heads: int | None = None) -> ModelConfig:
         """Infers the architecture from the shapes, in compatibility mode.
 
         Args:
-            num_heads: Attention heads, which no shape tells; by default as `config.json` beside the checkpoint says, or
-                one for every 64 of the hidden size, as in every published BERT.
+            num_heads: Number of attention heads, which cannot be inferred from shapes; by default that of the
+                `config.json` beside the checkpoint, or else one head per 64 hidden units, as in the published BERTs.
 
         Raises:
-            UserError: if it is not a Kaleido-BERT, or its config says something else.
+            UserError: if it is not a Kaleido-BERT, or does not agree with the `config.json` beside it.
         """
-        said = _read_config(self.path.parent / "config.json")
+        stated = _read_config(self.path.parent / "config.json")
         vocab_size, hidden_size = self._shape("bert/embeddings/word_embeddings")
         layer = PREFIX + "bert/encoder/layer_{}/intermediate/dense/kernel"
         num_layers = 0
@@ -262,7 +262,9 @@ class OriginalCheckpoint:
             "patch_feature_size": self._shape("bert/rotation_embeddings/rotation_projector")[0],
             **_FIXED,
         }
-        different = [f"{key} {said[key]}, not {value}" for key, value in found.items() if said.get(key, value) != value]
+        different = [
+            f"{key} {stated[key]}, not {value}" for key, value in found.items() if stated.get(key, value) != value
+        ]
         if different:
             raise UserError(
                 f"{self.path.parent / 'config.json'}: does not fit the checkpoint beside it, or this model. "
@@ -273,14 +275,14 @@ class OriginalCheckpoint:
             feature_size=found["patch_feature_size"],
             num_layers=num_layers,
             hidden_size=hidden_size,
-            num_heads=num_heads or said.get("num_attention_heads") or max(hidden_size // 64, 1),
+            num_heads=num_heads or stated.get("num_attention_heads") or max(hidden_size // 64, 1),
             intermediate_size=found["intermediate_size"],
             max_position_embeddings=found["max_position_embeddings"],
             token_type_vocab_size=found["type_vocab_size"],
             segment_vocab_size=found["patch_type_vocab_size"],
-            dropout=said.get("hidden_dropout_prob", 0.1),
-            attention_dropout=said.get("attention_probs_dropout_prob", 0.1),
-            initializer_range=said.get("initializer_range", 0.02),
+            dropout=stated.get("hidden_dropout_prob", 0.1),
+            attention_dropout=stated.get("attention_probs_dropout_prob", 0.1),
+            initializer_range=stated.get("initializer_range", 0.02),
             compatibility=Compatibility(original=True),
         )
 
@@ -288,7 +290,7 @@ class OriginalCheckpoint:
         """Copies every variable into a model.
 
         Raises:
-            UserError: with the names that are missing, not known or of another shape; the model is then unchanged.
+            UserError: with the names that are missing, unknown or of another shape; then the model is unchanged.
         """
         table = variable_table(model)
         wanted = {name: _original_shape(target) for name, target in table.items()}
@@ -310,16 +312,16 @@ class OriginalCheckpoint:
     def _shape(self, name):
         shape = self.shapes.get(PREFIX + name, ())
         if len(shape) != 2:
-            raise UserError(f"{self.path}: not a Kaleido-BERT: {PREFIX + name} is missing or no matrix")
+            raise UserError(f"{self.path}: not a Kaleido-BERT: {PREFIX + name} is missing or not a matrix")
         return shape
 
 
 def save_original(model: KaleidoBert, path: Path) -> None:
-    """Writes a model as a checkpoint with the original's names and shapes, complete or not at all.
+    """Writes a model as a checkpoint with the original's names and shapes, completely or not at all.
 
     Args:
-        model: With all seven heads.
-        path: The checkpoint's name, without `.index`.
+        model: Model with all seven heads.
+        path: Name of the checkpoint, without `.index`.
     """
     arrays = {
         name: keras.ops.convert_to_numpy(variable).T if transposed else keras.ops.convert_to_numpy(variable)
@@ -337,7 +339,7 @@ def save_original(model: KaleidoBert, path: Path) -> None:
             )
         except tf.errors.OpError as error:
             raise UserError(f"{path}: cannot be written: {error.message}") from None
-        # The index last: without it the data do not count as a checkpoint.
+        # The index is moved last, because the data file alone does not count as a checkpoint.
         for file in sorted(Path(temporary).iterdir(), key=lambda file: file.suffix == ".index"):
             file.replace(path.parent / file.name)
 
@@ -348,7 +350,7 @@ def _original_shape(target: Target) -> tuple[int, ...]:
 
 
 def _of_training(name: str, table: Mapping[str, Target]) -> bool:
-    """Tells whether a name that is not the model's is the original's optimizer's."""
+    """Tells whether a variable belongs to the training state: the step or the optimizer."""
     slot = _SLOT.fullmatch(name)
     return name in _SCALARS or (slot is not None and slot["variable"] in table)
 
@@ -371,7 +373,7 @@ def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, Target
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """Reads the original's `config.json`; empty if there is none."""
+    """Reads the original's `config.json`; returns an empty dict if there is none."""
     if not path.exists():
         return {}
     try:
@@ -379,7 +381,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a readable JSON file: {error}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a configuration is a JSON object")
+        raise UserError(f"{path}: must be a JSON object")
     return content
 
 

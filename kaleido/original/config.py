@@ -1,4 +1,4 @@
-"""The configuration of `prepare-original`."""
+"""Configuration of `prepare-original`."""
 
 from dataclasses import dataclass, field
 
@@ -8,18 +8,18 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class PrepareOriginal:
-    """Conversion of the original release's tab-separated files to records.
+    """Configuration of the conversion of the original release's tab-separated files to records.
 
     Args:
-        files: Files to train on: a list of data files, one a line, a pattern in quotes, or a data file.
+        files: Training files: a text file with one data file per line, a pattern in quotes, or a data file.
         out: Folder to write.
-        vocabulary: BERT's `vocab.txt`, or a folder with it; the token ids must be in it.
-        validation: Files that are held out; null for none.
-        schema: Columns as `name:type:length,...`; null for the published ones, as many as the first line has and with
-            its feature size.
+        vocabulary: BERT's `vocab.txt`, or a folder with it; all token ids must be below its size.
+        validation: Validation files, named like `files`; null for none.
+        schema: Columns as `name:type:length,...`; null for the published schema with as many columns as the first
+            line, and the feature size of that line.
         photo_size: Width and height of the photos that positions refer to, in pixels.
-        workers: Threads that read numbers.
-        overwrite: Replace records of other files or options.
+        workers: Number of threads that parse lines.
+        overwrite: Whether to replace records that were made from other files or with other options.
     """
 
     files: str = field(metadata=POSITIONAL)

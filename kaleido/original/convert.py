@@ -1,4 +1,4 @@
-"""Converts the original release's text files to records, once."""
+"""Converts the original release's text files to records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from kaleido.records.work_folder import WorkFolder
 from kaleido.text import Tokenizer, load_tokenizer
 
 _MOST_BYTES = 2**28
-"""Most text that one file of records is made of; an interrupted conversion repeats so much at most."""
+"""Largest amount of text for one file of records, and that an interrupted conversion has to repeat."""
 
 _BATCH = 16
 
@@ -29,10 +29,10 @@ class Converted:
     """A folder of records that `prepare_original` made or found.
 
     Attributes:
-        summary: Its records, and the time that it took.
-        content: `pretraining`, `recognition` or `retrieval`.
-        text_bytes: Size of the original's files.
-        bytes: Size of the records.
+        summary: Counts of the records, and the time that making them took.
+        content: Content of the data: `pretraining`, `recognition` or `retrieval`.
+        text_bytes: Size of the original's files, in bytes.
+        bytes: Size of the records, in bytes.
     """
 
     summary: Summary
@@ -51,10 +51,10 @@ class Converted:
 
 
 def prepare_original(config: PrepareOriginal) -> Converted:
-    """Makes records of the original's files, or goes on where an interrupted run stopped, or finds them made.
+    """Converts the original's files to records; continues an interrupted conversion and keeps a finished one.
 
     Raises:
-        UserError: as `OriginalSource` and `make_records` do.
+        UserError: under the conditions of `OriginalSource` and `make_records`.
     """
     source = OriginalSource(config)
     summary = make_records(source, Path(config.out), config.overwrite)
@@ -63,14 +63,14 @@ def prepare_original(config: PrepareOriginal) -> Converted:
 
 
 class OriginalSource(Source):
-    """The original's files, as `make_records` takes them.
+    """The original's files as a source for `make_records`.
 
     Args:
-        config: Files, as `TextFiles.find` takes them, vocabulary and options.
+        config: Files, vocabulary and options.
 
     Raises:
-        UserError: if a file or the vocabulary is missing, or there is no schema for the files. Making records raises
-            one for the first line that does not follow it.
+        UserError: if a file or the vocabulary is missing, or no schema fits the files. Making records raises one for
+            the first line that does not follow the schema.
     """
 
     progress = {"unit": "B", "unit_scale": True}
@@ -99,7 +99,7 @@ class OriginalSource(Source):
         return sum(files.size for files in self._files.values())
 
     def open(self) -> None:
-        """Does nothing: everything is loaded."""
+        """Does nothing, because everything is loaded already."""
 
     def create_tokenizer(self) -> Tokenizer:
         return self._tokenizer

@@ -1,4 +1,4 @@
-"""The texts and photos of the original's retrieval files, and the candidate lists that they hold."""
+"""Gallery of the original's retrieval files, with the candidate lists that they contain."""
 
 from pathlib import Path
 
@@ -12,23 +12,23 @@ from kaleido.retrieval.gallery import Gallery, TextField, register_gallery
 
 
 class OriginalGallery(Gallery):
-    """The texts and photos of the original's retrieval files, in which every line pairs a text and a photo.
+    """Gallery of the original's retrieval files, in which every line is a pair of a text and a photo.
 
     Args:
         records: Records of one split.
-        raw_positions: Whether positions are in pixels, as they are in the data.
+        raw_positions: Whether patch positions are in pixels, as in the data.
 
     Attributes:
-        pairs: int64 [lines] twice, the text and the photo of each line.
+        pairs: Text and photo of each line, int64 [lines] twice.
 
     Raises:
-        UserError: if the records are not of retrieval files.
+        UserError: if the records were not made from retrieval files.
     """
 
     def __init__(self, records: OriginalRecords, raw_positions: bool = False):
         if records.content != "retrieval":
             raise UserError(
-                f"{records.directory}: holds the original's data for {records.content}; name records of its "
+                f"{records.directory}: has the original's data for {records.content}; name records of its "
                 "retrieval files"
             )
         columns = records.index.columns
@@ -58,7 +58,9 @@ class OriginalGallery(Gallery):
 
     def own_lists(self, direction: Direction) -> CandidateLists:
         if direction not in DIRECTIONS:
-            raise UserError(f"the original's files are of one direction; name it, i2t or t2i. Received: {direction}")
+            raise UserError(
+                f"the original's files have one direction; set direction to i2t or t2i. Received: {direction}"
+            )
         texts, photos = self.pairs
         queries, candidates = (photos, texts) if direction == "i2t" else (texts, photos)
         labels = self.records.index.columns["itm_label"] == 1
@@ -68,8 +70,8 @@ class OriginalGallery(Gallery):
             start = int(starts[wrong[0]])
             ids = self.photo_ids if direction == "i2t" else self.text_ids
             raise UserError(
-                f"{self.records.directory}: from line {start + 1} on, the query {ids[queries[start]]} has no or "
-                f"several candidates that are marked as its own; is this a file for {direction}?"
+                f"{self.records.directory}: from line {start + 1} on, the query {ids[queries[start]]} does not "
+                f"have exactly one positive; check that this is a file for {direction}"
             )
         offsets = np.append(starts, len(queries))
         return CandidateLists(direction, np.zeros(len(starts), int), queries[starts], candidates, labels, offsets, {})
@@ -79,7 +81,9 @@ def _open(
     records: OriginalRecords, text_length: int, raw_positions: bool, text: TextField, catalog: str | Path | None
 ) -> OriginalGallery:
     if text != "both":
-        raise UserError(f"{records.directory}: the original's data has one text. Received: text {text}")
+        raise UserError(
+            f"{records.directory}: the original's data has one text only; set text to both. Received: {text}"
+        )
     return OriginalGallery(records, raw_positions)
 
 

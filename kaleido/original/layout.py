@@ -1,4 +1,4 @@
-"""Lays out the record of an example of the original release's data."""
+"""Layout of the records of the original release's data."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,7 +11,7 @@ from kaleido.records.fixed_layout import FixedLayout
 
 
 class OriginalLayout(FixedLayout):
-    """The layout of an example of the original's data: as `batches.to_examples` gives it, features in float16.
+    """Layout of an example of the original's data, with the arrays of `batches.to_examples` and float16 features.
 
     Args:
         schema: Schema of the data.
@@ -48,9 +48,9 @@ class OriginalLayout(FixedLayout):
         super().__init__(tfds.features.FeaturesDict(features), self.numbers)
 
     def examples(self, records: list[bytes]) -> Examples:
-        """Reads the numbers of some records.
+        """Reads the arrays of some records.
 
         Raises:
-            ValueError: if a record is not laid out as `encode` does.
+            ValueError: if a record does not have this layout.
         """
         return {name: np.stack([self.view(record, name) for record in records]) for name in self.numbers}

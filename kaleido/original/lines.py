@@ -1,4 +1,4 @@
-"""Reads one line of the original's files slowly: every number that Python reads, and the place of every fault."""
+"""Parses a line of the original's files in Python: accepts every number format and reports where a fault is."""
 
 import re
 
@@ -13,18 +13,18 @@ _DECIMAL = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
 class BadLine(Exception):
-    """A fault of a line; the message begins with its column."""
+    """A fault in a line; the message begins with the column."""
 
 
 def read_exactly(line: bytes, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a line that `numbers.parse_line` does not.
+    """Parses a line that `numbers.parse_line` does not accept.
 
     Args:
-        line: Without its end.
-        schema: Its columns.
+        line: Line without its line end.
+        schema: Schema of the line.
 
     Returns:
-        ints and floats, as `numbers.parse_line` fills them.
+        Values of the INT and STR columns, int32, and of the FLOAT columns, float32; see `numbers.parse_line`.
 
     Raises:
         BadLine: if the line does not follow the schema.
@@ -33,7 +33,7 @@ def read_exactly(line: bytes, schema: Schema) -> tuple[np.ndarray, np.ndarray]:
         raise BadLine("the line is empty; remove it")
     fields = line.split(b"\t")
     if len(fields) != len(schema.columns):
-        raise BadLine(f"expected {len(schema.columns)} columns, joined by tabs. Received: {len(fields)}")
+        raise BadLine(f"expected {len(schema.columns)} columns, separated by tabs. Received: {len(fields)}")
     ints, floats, at = [], [], 0
     for column, field in zip(schema.columns, fields):
         if column.type == "str":
@@ -53,22 +53,22 @@ def _numbers(column: Column, field: bytes) -> list[int] | list[float]:
     )
     for place, value in enumerate(values, 1):
         if not pattern.fullmatch(value) or not abs(number(value)) <= limit:
-            raise BadLine(f"column {column.name}: number {place} is no {kind} within {limit:.0f}. {received(value)}")
+            raise BadLine(f"column {column.name}: number {place} is not a {kind} within {limit:.0f}. {received(value)}")
     return [number(value) for value in values]
 
 
 def received(value: bytes) -> str:
-    """Writes the end of a message that shows a value."""
+    """Formats a value for the end of a message."""
     return f"Received: {value[:50].decode('utf-8', 'backslashreplace')!r}"
 
 
 class Ranges:
-    """The ranges of the numbers of the INT columns.
+    """Allowed ranges of the numbers in the INT columns.
 
     Args:
-        schema: The columns.
-        vocab_size: Token ids are below it; None if it is not known.
-        photo_size: Width and height of the photos, in pixels; None if it is not known.
+        schema: Schema of the lines.
+        vocab_size: Size of the vocabulary, which token ids must be below; None if unknown.
+        photo_size: Width and height of the photos, in pixels; None if unknown.
     """
 
     def __init__(self, schema: Schema, vocab_size: int | None = None, photo_size: int | None = None):
@@ -102,10 +102,10 @@ class Ranges:
         self._low, self._high = np.concatenate(low), np.concatenate(high)
 
     def check(self, ints: np.ndarray) -> None:
-        """Checks the numbers of a line.
+        """Checks that the numbers of a line are in their ranges.
 
         Args:
-            ints: int32, as `numbers.parse_line` fills them.
+            ints: int32, values of the INT and STR columns; see `numbers.parse_line`.
 
         Raises:
             BadLine: for the first number that is out of its range.

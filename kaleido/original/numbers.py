@@ -1,22 +1,22 @@
-"""Parses numbers at the speed of memory: the compiled part of the reader.
+"""Parses lines of numbers with compiled code.
 
-One number after another, because vectorised NumPy passes over every byte and every number some twenty times. Up to
-eight digits are converted at once, in the lanes of a 64-bit word (Lemire, "Number Parsing at a Gigabyte per Second",
-Software: Practice and Experience 2021). Values are rounded correctly to float64, and from that to float32.
+Numbers are parsed one by one, because vectorised NumPy would pass over every byte some twenty times. Up to eight digits
+are converted at once in a 64-bit word (Lemire, "Number Parsing at a Gigabyte per Second", Software: Practice and
+Experience 2021). Values are rounded correctly to float64, and then to float32.
 """
 
 import numba
 import numpy as np
 
 FLOAT_LIMIT = 65504.0
-"""The largest float16: no feature is above it."""
+"""The largest float16 value, and so the largest feature."""
 
 INT, FLOAT, STR = range(3)
 """Codes of the column types."""
 
 _TAB, _PLUS, _COMMA, _MINUS, _POINT, _ZERO, _NINE, _E = b"\t+,-.09e"
-_MOST_DIGITS = 15  # any number of so many digits is a float64
-_TENS = 10.0 ** np.arange(23)  # these are, too, and no higher power of ten
+_MOST_DIGITS = 15  # every integer of at most 15 digits is exact in float64
+_TENS = 10.0 ** np.arange(23)  # the powers of ten that are exact in float64
 _WHOLE_TENS = 10 ** np.arange(_MOST_DIGITS)
 
 _WORD = np.uint64
@@ -28,25 +28,25 @@ _compiled = numba.njit(nogil=True, error_model="numpy")
 
 
 def line_views(line: bytes, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Views the first bytes of a line as `parse_line` takes them: single bytes, and the eight from each place on."""
+    """Views the first `size` bytes of a line as single bytes, and as the eight bytes from each position on."""
     text = np.frombuffer(line, np.uint8, size)
     return text, np.ndarray(max(size - 7, 0), "<u8", line, strides=1)
 
 
 @_compiled
 def parse_line(text, words, types, lengths, ints, floats):
-    """Reads a line of the usual form; any other is left to `lines.read_exactly`.
+    """Parses a line in the usual format; `lines.read_exactly` parses the others.
 
     Args:
-        text: uint8 [n], the line without its end.
-        words: uint64 [max(n - 7, 0)], the eight bytes from each place on.
+        text: uint8 [n], line without its line end.
+        words: uint64 [max(n - 7, 0)], the eight bytes from each position on.
         types: int64 [columns], INT, FLOAT or STR.
-        lengths: int64 [columns].
-        ints: int32, receives the values of the INT columns one after another, and of each STR where it starts and ends.
-        floats: float32, receives those of the FLOAT columns.
+        lengths: int64 [columns], number of values in each column.
+        ints: int32, filled with the values of the INT columns, and the start and end of each STR column, in order.
+        floats: float32, filled with the values of the FLOAT columns, in order.
 
     Returns:
-        Whether the whole line was read.
+        Whether the whole line was parsed.
     """
     at, ints_at, floats_at = 0, 0, 0
     for column in range(len(types)):
@@ -73,7 +73,7 @@ def parse_line(text, words, types, lengths, ints, floats):
 
 @_compiled
 def _parse_ints(text, at, out):
-    """Reads len(out) whole numbers with commas between; returns where the last one ends, -1 if there is another."""
+    """Parses len(out) whole numbers separated by commas; returns the end of the last one, -1 for other formats."""
     for place in range(len(out)):
         if place > 0:
             if at >= len(text) or text[at] != _COMMA:
@@ -93,10 +93,10 @@ def _parse_ints(text, at, out):
 
 @_compiled
 def _parse_floats(text, words, at, out):
-    """Reads len(out) numbers with commas between; returns where the last one ends, -1 if there is another."""
+    """Parses len(out) numbers separated by commas; returns the end of the last one, -1 for other formats."""
     fast, last = len(text) - 24, len(out) - 1
     for place in range(len(out)):
-        # One digit, a point, up to fourteen digits, a comma: nearly all are so.
+        # Fast path for nearly all numbers: one digit, a point, up to fourteen digits, a comma.
         if place < last and at < fast and text[at + 1] == _POINT:
             unit = np.int64(text[at]) - _ZERO
             count, value = _digits(words[at + 2])
@@ -123,7 +123,7 @@ def _parse_floats(text, words, at, out):
 
 @_compiled
 def _digits(word):
-    """Reads the digits that eight characters begin with: how many, and, where there are any, their value."""
+    """Parses the leading digits of eight characters: their count, and their value if there are any."""
     digits = word ^ _ZEROS
     others = (digits | (digits + _SIXES)) & _HIGH
     below = (others & (~others + _WORD(1))) - _WORD(1)
@@ -136,7 +136,7 @@ def _digits(word):
 
 @_compiled
 def _parse_number(text, at):
-    """Reads a number of at most 15 digits and 22 powers of ten: its value, and where it ends, -1 for any other."""
+    """Parses a number of at most 15 digits and an exponent within 22: its value and its end, -1 for other numbers."""
     negative = at < len(text) and text[at] == _MINUS
     at += negative
     value, digits, fraction = 0, 0, -1

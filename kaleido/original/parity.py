@@ -1,4 +1,4 @@
-"""Compares our model, in compatibility mode, with values that the original release computed."""
+"""Compares our model, in compatibility mode, with results of the original release."""
 
 import json
 from collections.abc import Mapping
@@ -26,23 +26,24 @@ from kaleido.original.text_files import TextFiles
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 
 BATCHES = ("batch.tsv", "batch.npz")
-"""Files of a reference set that hold the same batch."""
+"""Files of a reference set, both with the same batch."""
 
 TOLERANCE = 2e-4
-"""Largest relative difference of logits, losses and gradient norms: float32, summed in another order."""
+"""Tolerated relative difference of logits, losses and gradient norms, from float32 sums in another order."""
 
 CURVE_TOLERANCE = 1e-3
-"""Largest relative difference of the loss over the training steps."""
+"""Tolerated relative difference of the loss over the training steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The difference between one result and the original's.
+    """Difference between one result and that of the original.
 
     Attributes:
-        key: Its name in `expected.npz`.
+        key: Name of the result in `expected.npz`.
         absolute: Largest absolute difference.
-        relative: Over the largest absolute value of the original's; of gradient norms, over each on its own.
+        relative: Largest difference relative to the largest absolute value of the original's result; gradient norms
+            are each relative to their own value.
         tolerance: Largest `relative` that counts as agreement.
     """
 
@@ -59,11 +60,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ParityResult:
-    """The comparison with a reference set.
+    """Result of the comparison with a reference set.
 
     Attributes:
         differences: Comparisons by batch file.
-        results: Everything that our model computed of `batch.tsv`, by the names of `expected.npz`.
+        results: Results of our model on `batch.tsv`, by the names of `expected.npz`.
     """
 
     differences: Mapping[Path, list[Difference]]
@@ -76,7 +77,7 @@ class ParityResult:
 
     @property
     def table(self) -> str:
-        """The differences, for people."""
+        """Table of the differences as text."""
         lines = []
         for path, differences in self.differences.items():
             lines += [str(path), f"{'':20}{'absolute':>12}{'relative':>12}{'allowed':>12}"]
@@ -93,21 +94,21 @@ class ParityResult:
 
 
 def run_parity(directory: Path, without: str | None = None) -> ParityResult:
-    """Runs our model on a reference set and compares everything that the original computed.
+    """Runs our model on a reference set and compares all results with those of the original.
 
     Args:
-        directory: See `Reference`.
-        without: One quirk to leave out, to see its effect.
+        directory: Folder of the reference set; see `Reference`.
+        without: Name of a quirk to turn off, to see its effect.
 
     Raises:
-        UserError: if the folder is no reference set, there is no such quirk, or the backend is not TensorFlow.
+        UserError: if the folder is not a reference set, there is no such quirk, or the backend is not TensorFlow.
     """
     require_tensorflow()
     reference = Reference(directory)
     compatibility = reference.compatibility(without)
     first, second = (reference.columns(name) for name in BATCHES)
     results = compute(reference, first, compatibility)
-    # The files hold the same batch, so that the second computation is needed only where one of them was misread.
+    # Both files have the same batch, so a second computation is needed only if they are read differently.
     same = all(np.array_equal(first[name], second[name]) for name in first)
     others = results if same else compute(reference, second, compatibility)
     differences = {
@@ -118,21 +119,23 @@ def run_parity(directory: Path, without: str | None = None) -> ParityResult:
 
 
 class Reference:
-    """A reference set: a folder of values that the original computed.
+    """A reference set: a folder of results of the original.
 
     Args:
-        directory: With `config.json`, `training.json`, `schema.txt`, `batch.tsv`, `batch.npz`, `expected.npz` and a
-            checkpoint `*.ckpt-*`.
+        directory: Folder with `config.json`, `training.json`, `schema.txt`, `batch.tsv`, `batch.npz`, `expected.npz`
+            and a checkpoint `*.ckpt-*`.
 
     Raises:
-        UserError: if one of them is missing or unreadable.
+        UserError: if a file is missing or unreadable.
     """
 
     def __init__(self, directory: Path):
         self.directory = Path(directory)
         found = sorted(self.directory.glob("*.ckpt-*.index"))
         if len(found) != 1:
-            raise UserError(f"{directory}: a reference set has one checkpoint *.ckpt-*.index. Received: {len(found)}")
+            raise UserError(
+                f"{directory}: a reference set needs exactly one checkpoint *.ckpt-*.index. Received: {len(found)}"
+            )
         self.checkpoint = OriginalCheckpoint(found[0])
         self.training: tuple[int, OptimizerConfig] = self._training()
         self.expected = self._arrays("expected.npz")
@@ -149,30 +152,30 @@ class Reference:
         return columns
 
     def compatibility(self, without: str | None = None) -> Compatibility:
-        """Turns all quirks on but the named one.
+        """Turns on all quirks except the named one.
 
         Raises:
             UserError: if there is no such quirk.
         """
         if without and without not in QUIRKS:
-            raise UserError(f"--without takes one of {', '.join(QUIRKS)}. Received: {without}")
+            raise UserError(f"--without must be one of {', '.join(QUIRKS)}. Received: {without}")
         return replace(Compatibility(original=True), **({without: False} if without else {}))
 
     def _training(self) -> tuple[int, OptimizerConfig]:
-        """Reads the number of training steps, and the original's optimizer."""
+        """Reads the number of training steps and the configuration of the original's optimizer."""
         path = self.directory / "training.json"
-        said = self._json(path.name)
+        settings = self._json(path.name)
         try:
-            if said["lr_decay"] != "polynomial":
-                raise UserError(f"{path}: lr_decay must be polynomial. Received: {said['lr_decay']}")
-            decay = float(said["weight_decay_ratio"])
-            return int(said["train_steps"]), OptimizerConfig(
+            if settings["lr_decay"] != "polynomial":
+                raise UserError(f"{path}: lr_decay must be polynomial. Received: {settings['lr_decay']}")
+            decay = float(settings["weight_decay_ratio"])
+            return int(settings["train_steps"]), OptimizerConfig(
                 name="adamw" if decay else "adam",
-                learning_rate=float(said["learning_rate"]),
-                warmup_ratio=float(said["warmup_ratio"]),
+                learning_rate=float(settings["learning_rate"]),
+                warmup_ratio=float(settings["warmup_ratio"]),
                 weight_decay=decay,
                 beta_2=0.999 if decay else 0.98,
-                clip_norm=float(said["clip_norm"]),
+                clip_norm=float(settings["clip_norm"]),
                 original=True,
             )
         except KeyError as error:
@@ -204,15 +207,15 @@ class Reference:
 
 
 def compute(reference: Reference, columns: Columns, compatibility: Compatibility) -> dict[str, np.ndarray]:
-    """Computes everything that `expected.npz` holds by our model, without dropout.
+    """Computes the results that `expected.npz` contains with our model, without dropout.
 
     Args:
-        reference: Weights and training settings.
-        columns: The batch.
-        compatibility: Quirks to have.
+        reference: Reference set with weights and training settings.
+        columns: Columns of the batch.
+        compatibility: Quirks to turn on.
 
     Returns:
-        Logits by task, `pooled`, `loss_*`, `grad_names` and `grad_norms`, `loss_curve`.
+        Results by name: `TASK_logits`, `pooled`, `loss_*`, `grad_names`, `grad_norms` and `loss_curve`.
     """
     config = replace(reference.checkpoint.model_config(), dropout=0.0, attention_dropout=0.0)
     config = replace(config, compatibility=compatibility)
@@ -223,7 +226,7 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
     with tf.GradientTape() as tape:
         logits = model(tensors)
         total, losses = total_loss(logits, tensors, LossConfig(), compatibility)
-    # The segment table of a level past its end is never read: its gradient is zero.
+    # Segment tables can be shorter than the levels need; a table that is not used has a gradient of zero.
     gradients = tape.gradient(
         total,
         [target.variable.value for target in table.values()],
@@ -240,26 +243,28 @@ def compute(reference: Reference, columns: Columns, compatibility: Compatibility
 
 
 def compare(expected: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray]) -> list[Difference]:
-    """Compares the results with the original's, key by key.
+    """Compares the results with those of the original, key by key.
 
     Raises:
-        UserError: if a key, a shape or a variable's name differs.
+        UserError: if the original has a key, a shape or a variable that the results do not have.
     """
     norms = dict(zip(results["grad_names"], results["grad_norms"]))
     unknown = sorted(set(expected) - set(results)) + sorted(set(expected.get("grad_names", ())) - set(norms))
     if unknown:
-        raise UserError(f"expected.npz holds what this model does not compute. Received: {', '.join(unknown)}")
+        raise UserError(
+            f"expected.npz contains results that this model does not compute. Received: {', '.join(unknown)}"
+        )
     differences = []
     for key, theirs in expected.items():
         if key == "grad_names":
             continue
         ours = np.array([norms[name] for name in expected["grad_names"]]) if key == "grad_norms" else results[key]
         if ours.shape != theirs.shape:
-            raise UserError(f"expected.npz: {key} has another shape than {ours.shape}. Received: {theirs.shape}")
+            raise UserError(f"expected.npz: {key} must have the shape {ours.shape}. Received: {theirs.shape}")
         scale = np.max(np.abs(theirs))
         if key == "grad_norms":
-            # Each on its own, or small ones would drown beside that of the positions; but no smaller than rounding
-            # makes those of the keys' biases, whose gradient is 0.
+            # Norms are compared one by one, because that of the positions is far larger than the others. The lower
+            # bound is for the biases of the keys, whose gradient is 0 but for rounding.
             scale = np.maximum(np.abs(theirs), 1e-3 * np.median(theirs))
         apart = np.abs(ours.astype(np.float64) - theirs)
         relative = float(np.max(apart / np.maximum(scale, 1e-12)))
@@ -269,7 +274,7 @@ def compare(expected: Mapping[str, np.ndarray], results: Mapping[str, np.ndarray
 
 
 class _Model(PretrainingTasks):
-    """The model of a reference set."""
+    """Pre-training application on the checkpoint of a reference set."""
 
     def __init__(self, config: ModelConfig, checkpoint: OriginalCheckpoint):
         super().__init__(LossConfig(), config.compatibility)
@@ -282,7 +287,7 @@ class _Model(PretrainingTasks):
 
 
 def _loss_curve(reference: Reference, config: ModelConfig, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Computes the total loss before each training step on one batch, and after the last."""
+    """Computes the total loss on one batch before each training step, and after the last step."""
     steps, rule = reference.training
     application = _Model(config, reference.checkpoint)
     step = create_step(application, TrainConfig(batch_size=len(batch["paired"]), optimizer_config=rule), steps)
@@ -296,6 +301,6 @@ def _loss_curve(reference: Reference, config: ModelConfig, batch: Mapping[str, n
 
 
 def _rows(logits: Any) -> np.ndarray:
-    """Shapes logits as the original does: one row a masked word or patch."""
+    """Reshapes logits as in the original: one row per masked token or patch."""
     logits = keras.ops.convert_to_numpy(logits)
     return logits.reshape(-1, logits.shape[-1])

@@ -1,4 +1,4 @@
-"""Makes batches of records of the original release's data."""
+"""Makes batches from records of the original release's data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,30 +18,30 @@ _LABELS = {
     "grey": ("grey_positions", "grey_targets"),
     "blank": ("blank_positions", "blank_targets"),
 }
-"""Arrays of a task in a batch, where they are not a label of its name."""
+"""Arrays of a task in a batch, for tasks that have more than the array `TASK_label`."""
 
 
 class OriginalPipeline(BatchStream):
-    """Batches of examples as they lie in the data, in another order in every epoch.
+    """Makes batches of examples of the original's data, in a different order in every epoch.
 
-    Masking and corruption are one frozen draw: the configuration's do not apply, nor does its text length, and the
-    inputs of tasks that are left out stay as they are in the data. Evaluation goes in the order of `records.index`,
-    which has the ids.
+    Masking and corruption are a fixed draw in the data: the configuration's masking, corruption and text length do not
+    apply, and inputs stay corrupted for tasks that are left out. Evaluation uses the order of `records.index`, which
+    has the ids.
 
     Args:
         records: Records of one split.
-        config: Number of workers and of batches made ahead.
-        tokenizer: Not used: token ids were checked against the vocabulary when the records were made.
-        batch_size: Rows B of the global batch.
+        config: Pipeline configuration, of which only the numbers of workers and of prefetched batches are used.
+        tokenizer: Not used; token ids were checked against the vocabulary when the records were made.
+        batch_size: Number of rows B of the global batch.
         seed: Seed of the order.
-        training: Whether to train or to evaluate.
-        tasks: The labels of the others are left out.
-        rank: Number of this worker, of `count`; see `BatchStream`.
-        count: Workers that share a batch.
-        raw_positions: Give positions in pixels, as they are in the data, and not in 0..1 of the photo.
-        labels: Targets of every record by name; batches have them as `NAME_label`, beside those of the data.
-        hard_negatives: Not used: the data has its pairs.
-        show_text: Not used: the data shows all photos with their texts.
+        training: Whether batches are for training or for evaluation.
+        tasks: Tasks whose labels batches contain.
+        rank: Number of this worker, in 0..`count` - 1; see `BatchStream`.
+        count: Number of workers that share a batch.
+        raw_positions: Whether positions are in pixels, as in the data, or relative to the photo, in 0..1.
+        labels: Further targets of every record by name; batches contain them as `NAME_label`.
+        hard_negatives: Not used; the pairs of the data are fixed.
+        show_text: Not used; all photos in the data have their texts.
 
     Raises:
         UserError: if the data has no labels for a task.
@@ -66,8 +66,8 @@ class OriginalPipeline(BatchStream):
         names = {task: _LABELS.get(task, (f"{task}_label",)) for task in TASKS}
         if missing := [task for task in tasks if names[task][0] not in NUMBERS[records.content]]:
             raise UserError(
-                f"{records.directory}: holds data for {records.content}, which has nothing for the tasks "
-                f"{', '.join(missing)}; name records of data for pre-training or leave these tasks out"
+                f"{records.directory}: has the original's data for {records.content}, without labels for the tasks "
+                f"{', '.join(missing)}; name records of its data for pre-training, or leave these tasks out"
             )
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self._raw_positions = raw_positions

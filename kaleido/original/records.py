@@ -1,4 +1,4 @@
-"""Reads records of the original release's data at random."""
+"""Reads records of the original release's data in any order."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,12 @@ ORIGINAL = "original"
 
 
 class OriginalRecords(SplitRecords):
-    """The records of one split; safe to read from several threads.
+    """Records of the original's data, of one split; reading is thread-safe.
 
     Attributes:
-        metadata: `feature_size`, and in `config` `schema` and `photo_size`.
-        index: The labels, the ids and the names of the labels.
-        content: `pretraining`, `recognition` or `retrieval`.
+        metadata: Metadata with `feature_size`, `config.schema` and `config.photo_size`.
+        index: Labels, label names and ids of all records.
+        content: Content of the data: `pretraining`, `recognition` or `retrieval`.
         photo_size: Width and height of the photos, in pixels.
     """
 
@@ -39,7 +39,7 @@ class OriginalRecords(SplitRecords):
         return self.index.columns["photo_id"].tolist() if "photo_id" in self.index.columns else [""] * len(self)
 
     def examples(self, indices: np.ndarray) -> Examples:
-        """Reads the numbers of some records, in any order, repetitions allowed; features float16."""
+        """Reads the arrays of some records, in any order and with repetitions; features are float16."""
         try:
             return self._layout.examples(self._read(np.asarray(indices)))
         except ValueError as error:

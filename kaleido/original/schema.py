@@ -1,4 +1,4 @@
-"""Describes the columns of the original release's text files: `input_schema` strings, `name:type:length` by commas."""
+"""Describes the columns of the original release's text files by schema strings, `name:type:length,...`."""
 
 import re
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ CAMOUFLAGE_POSITIONS = "img_loc_position_camouflage"
 Content = Literal["pretraining", "recognition", "retrieval"]
 
 Columns = dict[str, np.ndarray]
-"""Columns of B lines by name: int32 or float32 [B, length], or texts [B]."""
+"""Columns of B lines by name, int32 or float32 [B, length], or texts [B]."""
 
 _COLUMN = re.compile(r"(\w+):(int|float|str):([1-9][0-9]{0,6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `length` numbers joined by commas, or one text."""
+    """A column with `length` numbers separated by commas, or with one text."""
 
     name: str
     type: Literal["int", "float", "str"]
@@ -42,14 +42,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of a file, in their order.
+    """The columns of a file, in order.
 
     Attributes:
-        columns: At least those of one of the three published schemas; others are read and not used.
+        columns: Columns, including those of one of the three published schemas; further columns are not used.
         content: `pretraining`, `recognition` of category and sub-category (CAT/SUB), or `retrieval` (ITR/TIR).
         feature_size: Length D of a patch feature.
-        text_length: Text positions T.
-        predictions: Slots M for masked words; 0 but for pre-training.
+        text_length: Number of text positions T.
+        predictions: Largest number of masked tokens M per text; 0 for recognition and retrieval.
     """
 
     columns: tuple[Column, ...]
@@ -60,35 +60,37 @@ class Schema:
 
     @classmethod
     def parse(cls, text: str) -> "Schema":
-        """Reads a schema string.
+        """Parses a schema string.
 
-        The published one gives the camouflage positions 35 numbers where the data has 9 patches x 5 = 45, and with 35
-        the original's own reshape fails: that column is always one of 45.
+        The published schema has 35 numbers for the camouflage positions, but the data has 9 patches x 5 = 45, and with
+        35 the original's reshape fails; the column always gets the length 45.
 
         Raises:
-            UserError: for a column that is malformed, doubled or missing, or whose length does not fit the others'.
+            UserError: if a column is malformed, duplicated or missing, or its length does not fit the other columns.
         """
         columns = []
         for part in text.strip().split(","):
             found = _COLUMN.fullmatch(part.strip())
             if not found:
                 raise UserError(
-                    f"a schema is a list of name:type:length with type int, float or str, joined by commas. "
+                    f"a schema is a list of name:type:length with type int, float or str, separated by commas. "
                     f"Received: {part[:100]!r}"
                 )
             name, type_, length = found.groups()
             if type_ == "str" and length != "1":
-                raise UserError(f"schema column {name}: a column of type str holds one text. Received: {part.strip()}")
+                raise UserError(
+                    f"schema column {name}: a column of type str must have length 1. Received: {part.strip()}"
+                )
             columns.append(Column(name, type_, 45 if name == CAMOUFLAGE_POSITIONS else int(length)))
         return cls.of(columns)
 
     @classmethod
     def of(cls, columns: list[Column]) -> "Schema":
-        """Makes the schema of some columns; raises a UserError like `parse`."""
+        """Makes the schema of some columns; raises a `UserError` like `parse`."""
         by_name = {column.name: column for column in columns}
         if len(by_name) < len(columns):
             doubled = next(c.name for n, c in enumerate(columns) if c.name in {other.name for other in columns[:n]})
-            raise UserError(f"schema column {doubled} occurs twice; give every column once")
+            raise UserError(f"schema column {doubled} occurs twice; name every column once")
 
         def length(name: str) -> int:
             return by_name[name].length if name in by_name else 1
@@ -114,15 +116,15 @@ class Schema:
     def published(
         cls, content: Content, feature_size: int = 2048, text_length: int = 64, predictions: int = 10
     ) -> "Schema":
-        """Makes one of the original's three schemas, the camouflage positions corrected to 45."""
+        """Makes one of the original's three schemas, with the camouflage positions corrected to 45 numbers."""
         return cls.of(list(_columns(content, feature_size, text_length, predictions)))
 
     @classmethod
     def of_line(cls, line: bytes) -> "Schema":
-        """Finds the published schema with as many columns as a line, and makes it with the line's feature size.
+        """Makes the published schema with as many columns as a line, and with the feature size of the line.
 
         Raises:
-            UserError: if there is none.
+            UserError: if no published schema has as many columns.
         """
         columns = line.split(b"\t")
         for content in PUBLISHED:
@@ -137,7 +139,7 @@ class Schema:
 
 
 def _columns(content: Content, feature_size: int, text_length: int, predictions: int) -> Iterator[Column]:
-    """Lists the published columns, in the published order."""
+    """Yields the columns of a published schema, in order."""
     text = [Column(name, "int", text_length) for name in ("input_ids", "input_mask", "segment_ids")]
     features = [Column(name, "float", n * feature_size) for name, n in zip(FEATURES, PATCH_COUNTS)]
     photo = [*features, Column("image_mask", "int", PATCHES)]
@@ -164,4 +166,4 @@ def _columns(content: Content, feature_size: int, text_length: int, predictions:
 
 
 PUBLISHED = {content: Schema.published(content) for content in ("pretraining", "recognition", "retrieval")}
-"""The original's own schemas, for features of 2048 numbers."""
+"""The original's schemas by content, for features of length 2048."""

@@ -1,4 +1,4 @@
-"""Reads the original release's text files: one example a line, columns joined by tabs, numbers by commas."""
+"""Reads the original release's text files: one example per line, tabs between columns, commas between numbers."""
 
 import glob
 import hashlib
@@ -25,7 +25,7 @@ _FINGERPRINT_BYTES = 2**16
 
 
 class Span(NamedTuple):
-    """The lines of a file that begin in a range of its bytes."""
+    """The lines of a file that begin in the byte range `start`..`end`."""
 
     file: Path
     start: int
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line, with its end, and the byte of its file at which it begins."""
+    """One line with its line end, and the byte of the file at which it begins."""
 
     file: Path
     start: int
@@ -41,16 +41,16 @@ class Line(NamedTuple):
 
 
 class TextFiles:
-    """A reader of some files' examples, in order.
+    """Reads the examples of some files, in order.
 
     Args:
-        files: At least one file.
-        schema: Schema of their columns; None for the published one that the first line fits.
-        vocab_size: Token ids are below it; None if it is not known.
-        photo_size: Width and height of the photos, in pixels; None if it is not known.
+        files: Data files, at least one.
+        schema: Schema of the lines; None for the published schema that fits the first line.
+        vocab_size: Size of the vocabulary, which token ids must be below; None if unknown.
+        photo_size: Width and height of the photos, in pixels; None if unknown.
 
     Raises:
-        UserError: if a file is missing or empty, or the first line fits no schema.
+        UserError: if a file is missing or empty, or no published schema fits the first line.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class TextFiles:
 
     @classmethod
     def find(cls, source: str, schema: Schema | None = None, **limits: int | None) -> "TextFiles":
-        """Opens the files that a user names.
+        """Opens the files that a user specifies.
 
         Args:
-            source: A list of data files, one a line, as the original takes it; a pattern such as `data/*.txt`, whose
-                files are taken by name; or a data file, known by the tabs of its first line. The names in a list are
-                looked for beside the list, and then in the working directory.
-            schema: As for the class.
-            **limits: As for the class.
+            source: A list file with one data file per line, as in the original; a pattern such as `data/*.txt`, whose
+                files are read in the order of their names; or a data file, recognised by tabs in its first line. Names
+                in a list file are relative to the list file, or else to the working directory.
+            schema: See the class.
+            **limits: `vocab_size` and `photo_size`; see the class.
         """
         return cls(find_files(source), schema, **limits)
 
@@ -90,7 +90,7 @@ class TextFiles:
 
     @property
     def fingerprint(self) -> str:
-        """Checksum of the sizes, beginnings and ends of the files; it does not depend on where they are."""
+        """Checksum of the sizes, beginnings and ends of the files, independent of their location."""
         digest = hashlib.sha256()
         for file, size in zip(self.files, self._sizes):
             with open(file, "rb") as stream:
@@ -100,7 +100,7 @@ class TextFiles:
         return digest.hexdigest()
 
     def spans(self, most_bytes: int) -> list[Span]:
-        """Cuts the files into about even parts of at most so many bytes."""
+        """Divides the files into parts of about equal size, at most `most_bytes` each."""
         spans = []
         for file, size in zip(self.files, self._sizes):
             parts = math.ceil(size / most_bytes)
@@ -112,9 +112,9 @@ class TextFiles:
         """Reads the columns of the examples.
 
         Args:
-            batch_size: Examples B of a batch; the last one may have fewer.
-            workers: Threads that read numbers; the result does not depend on them.
-            spans: Spans to read; all if not given.
+            batch_size: Examples B per batch; the last batch can be smaller.
+            workers: Number of threads that parse lines; it does not change the result.
+            spans: Spans to read; None reads all files.
 
         Yields:
             Columns by name: int32 or float32 [B, length], views of one array; texts [B].
@@ -160,7 +160,7 @@ class TextFiles:
         return columns
 
     def _read(self, line: Line, ints: np.ndarray, floats: np.ndarray) -> list[str]:
-        """Fills the numbers of a line in; returns its texts."""
+        """Parses a line into `ints` and `floats`; returns its texts."""
         text = line.text
         size = len(text) - text.endswith(b"\n") - text.endswith(b"\r\n")
         try:
@@ -187,7 +187,7 @@ class TextFiles:
 
 @dataclass(slots=True)
 class _Batch:
-    """Arrays that lines are read into, and the texts of the lines to come."""
+    """Arrays that lines are parsed into, and the pending texts of the lines."""
 
     ints: np.ndarray
     floats: np.ndarray
@@ -195,16 +195,16 @@ class _Batch:
 
 
 def find_files(source: str) -> list[Path]:
-    """Finds the data files that a user names; see `TextFiles.find`.
+    """Finds the data files that a user specifies; see `TextFiles.find`.
 
     Raises:
-        UserError: if there are none, or a list names one that is not there.
+        UserError: if there are none, or a list file names a missing file.
     """
     path = Path(source)
     if not path.exists() and glob.has_magic(source):
         files = [Path(name) for name in sorted(glob.glob(source, recursive=True)) if Path(name).is_file()]
         if not files:
-            raise UserError(f"no file fits the pattern. Received: {source}")
+            raise UserError(f"no file matches the pattern. Received: {source}")
         return files
     _size(path)
     first = _first_line(path)
@@ -215,7 +215,7 @@ def find_files(source: str) -> list[Path]:
     except UnicodeDecodeError:
         names = []
     if not any(map(str.strip, names)):
-        raise UserError(f"{path}: neither a data file, whose columns are joined by tabs, nor a list of data files")
+        raise UserError(f"{path}: neither a data file, with tabs between columns, nor a list of data files")
     return [_listed(path, number, name.strip()) for number, name in enumerate(names, 1) if name.strip()]
 
 
@@ -234,7 +234,7 @@ def _size(file: Path) -> int:
         raise UserError(f"{file}: no such file; name a list of data files, a pattern in quotes, or a data file")
     size = file.stat().st_size
     if not size:
-        raise UserError(f"{file}: empty; every data file holds one example a line at least")
+        raise UserError(f"{file}: empty; a data file needs at least one line")
     return size
 
 
@@ -254,16 +254,16 @@ def _lines(span: Span) -> Iterator[Line]:
     with open(span.file, "rb", buffering=_BUFFER_BYTES) as stream:
         at = span.start
         if at:
-            # The line that the byte before belongs to began earlier.
+            # Skips the rest of the line that began before the span.
             stream.seek(at - 1)
             at += len(stream.readline(_MAX_LINE_BYTES)) - 1
         while at < span.end:
             text = stream.readline(_MAX_LINE_BYTES)
             if len(text) == _MAX_LINE_BYTES:
                 number = _count_lines(span.file, at) + 1
-                raise UserError(f"{span.file}, line {number}: longer than {_MAX_LINE_BYTES:,} bytes; not such data")
+                raise UserError(f"{span.file}, line {number}: longer than {_MAX_LINE_BYTES:,} bytes; not a data file")
             if not text:
-                raise UserError(f"{span.file}: became shorter while it was read; run the same command again")
+                raise UserError(f"{span.file}: became shorter while it was being read; run the same command again")
             yield Line(span.file, at, text)
             at += len(text)
 

@@ -1,1 +1,1 @@
-"""Text-to-image and image-to-text retrieval: galleries, candidate lists, protocols, scorers, ranks."""
+"""Text-to-image and image-to-text retrieval: galleries, candidate lists, protocols, scorers and ranks."""

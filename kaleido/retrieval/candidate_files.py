@@ -1,11 +1,11 @@
-"""Candidate lists as a file: JSON lines, one list each, by ids that hold for any records of the same products.
+"""Reads and writes candidate lists as JSON lines, by ids, so that they fit any records of the same products.
 
-The first line is `{"format": "kaleido candidates 1"}`, with `settings` and the `sha256` of all other lines where this
-program wrote it; every other one such as
+The first line is `{"format": "kaleido candidates 1"}`; `write_lists` adds `settings` and the `sha256` of all other
+lines. Every other line is one list, for example
 
     {"direction": "i2t", "query": "PHOTO", "candidates": ["PRODUCT", "PRODUCT"], "labels": [0, 1]}
 
-with a `repeat` if queries were drawn several times; for `t2i` the query is a product and the candidates are photos.
+with a `repeat` if queries were drawn several times. For `t2i` the query is a product and the candidates are photos.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ FORMAT = "kaleido candidates 1"
 
 
 def gallery_identity(gallery: Gallery) -> dict[str, Any]:
-    """What tells a gallery from another: the same for records of the same split, however their photos were encoded."""
+    """Identifies the products and photos of a gallery, independently of how the photos were encoded, in JSON types."""
     digest = hashlib.sha256("\n".join([*gallery.text_ids, "", *gallery.photo_ids]).encode())
     digest.update(gallery.text_of_photo.astype("<i8").tobytes())
     return {
@@ -38,13 +38,13 @@ def gallery_identity(gallery: Gallery) -> dict[str, Any]:
 
 
 def write_lists(path: Path, gallery: Gallery, lists: Mapping[str, CandidateLists], settings: Mapping[str, Any]) -> None:
-    """Writes lists.
+    """Writes candidate lists to a file.
 
     Args:
-        path: Where.
-        gallery: Whose items they are of.
-        lists: By direction.
-        settings: How they were made, in JSON types.
+        path: Path of the file to write.
+        gallery: Gallery that the queries and candidates belong to.
+        lists: Candidate lists by direction.
+        settings: Settings that the lists were drawn with, in JSON types.
     """
     lines = []
     for direction, of_direction in lists.items():
@@ -72,19 +72,19 @@ def write_lists(path: Path, gallery: Gallery, lists: Mapping[str, CandidateLists
 
 
 def read_lists(path: Path, gallery: Gallery, settings: Mapping[str, Any] | None = None) -> dict[str, CandidateLists]:
-    """Reads lists that `write_lists` wrote, or anybody.
+    """Reads candidate lists, from `write_lists` or from any other program.
 
     Args:
-        path: Of the file.
-        gallery: That has the items.
-        settings: How the lists must have been made, None for lists of any origin.
+        path: Path of the file.
+        gallery: Gallery that the queries and candidates belong to.
+        settings: Settings that the lists must have been drawn with; None accepts any.
 
     Returns:
-        By direction, those in the file.
+        Candidate lists by direction, for the directions that the file has.
 
     Raises:
-        UserError: if the file is missing or damaged, of other settings, or a line is wrong: an item that the gallery
-            does not have, or no or several positives.
+        UserError: if the file is missing or damaged, was drawn with other settings or for another gallery, names an
+            item that the gallery does not have, or has a query without exactly one positive.
     """
     try:
         first, _, body = path.read_bytes().partition(b"\n")
@@ -94,18 +94,20 @@ def read_lists(path: Path, gallery: Gallery, settings: Mapping[str, Any] | None 
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(f'{path}: no candidate lists; the first line must be {{"format": "{FORMAT}"}}') from None
+        raise UserError(
+            f'{path}: not a file of candidate lists; the first line must be {{"format": "{FORMAT}"}}'
+        ) from None
     if header.get("sha256", hashlib.sha256(body).hexdigest()) != hashlib.sha256(body).hexdigest():
-        raise UserError(f"{path}: damaged: its lists do not fit its checksum; remove the file to draw them again")
+        raise UserError(f"{path}: damaged: its lists do not match its checksum; remove the file to draw them again")
     if settings is not None and (header.get("settings") != settings or header["gallery"] != gallery_identity(gallery)):
-        raise UserError(f"{path}: lists that were drawn otherwise or of other products; name another file or remove it")
+        raise UserError(f"{path}: drawn with other settings or for other products; name another file or remove it")
     found: dict[str, list] = {direction: [] for direction in DIRECTIONS}
     places = {direction: [_places(ids) for ids in _ids(gallery, direction)] for direction in DIRECTIONS}
     for number, line in enumerate(body.splitlines(), 2):
         direction, *values = _read_line(f"{path}, line {number}", line, places)
         found[direction].append(values)
     if not any(found.values()):
-        raise UserError(f"{path}: holds no list")
+        raise UserError(f"{path}: contains no candidate list")
     notes = header.get("notes", {})
     return {
         direction: _joined(direction, lists, notes.get(direction, {})) for direction, lists in found.items() if lists
@@ -113,7 +115,7 @@ def read_lists(path: Path, gallery: Gallery, settings: Mapping[str, Any] | None 
 
 
 def _ids(gallery: Gallery, direction: str) -> tuple[list[str], list[str]]:
-    """The ids of queries and of candidates."""
+    """Returns the ids of the items that are queries, and of those that are candidates."""
     ids = gallery.photo_ids, gallery.text_ids
     return ids if direction == "i2t" else ids[::-1]
 
@@ -132,10 +134,12 @@ def _read_line(where: str, line: bytes, places: Mapping) -> tuple[str, int, int,
             raise ValueError
         items = [query_places.get(query, -1), *(candidate_places.get(candidate, -1) for candidate in candidates)]
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
-        raise UserError(f"{where}: needs a direction, a query, candidates, and as many labels, each 0 or 1") from None
+        raise UserError(
+            f"{where}: needs a direction, a query, candidates, and one label, 0 or 1, for each candidate"
+        ) from None
     if -1 in items:
         unknown = [query, *candidates][items.index(-1)]
-        raise UserError(f"{where}: no such item among the records. Received: {unknown}")
+        raise UserError(f"{where}: the records have no such product or photo. Received: {unknown}")
     if labels.sum() != 1:
         raise UserError(f"{where}: the query {query} needs exactly one positive. Received: {labels.sum()}")
     return direction, repeat, items[0], np.array(items[1:]), labels.astype(bool)

@@ -1,4 +1,4 @@
-"""Who competes with whom in retrieval: the candidates of every query (paper section 4.2, ITR and TIR)."""
+"""Draws the candidates of every retrieval query (the paper's tasks ITR and TIR)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from kaleido.retrieval.gallery import Gallery
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateLists:
-    """The candidates of Q queries of one direction, list after list.
+    """Candidates of Q queries of one direction, concatenated list by list.
 
     Attributes:
-        direction: Queries are photos and candidates texts (`i2t`), or the other way round.
-        repeats: int [Q], in which repeat each query was drawn.
-        queries: int [Q], items of the gallery.
-        candidates: int [pairs].
-        labels: bool [pairs], True on each list's one positive.
+        direction: `i2t`, queries are photos and candidates are texts; or `t2i`, the other way round.
+        repeats: int [Q], number of the repeat that each query was drawn in.
+        queries: int [Q], numbers of photos or texts in the gallery.
+        candidates: int [pairs], numbers of texts or photos in the gallery.
+        labels: bool [pairs], True for the positive, of which each list has one.
         offsets: int [Q + 1]; the list of query i is `offsets[i]:offsets[i + 1]`.
-        notes: What became of the protocol's wishes, in JSON types.
+        notes: Facts for the report, for example the number of queries that were filled up, in JSON types.
     """
 
     direction: Direction
@@ -38,47 +38,48 @@ class CandidateLists:
 
     @property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """The text and the photo of each pair: int [pairs] twice."""
+        """Returns the text and the photo of each pair: int [pairs] twice."""
         queries = np.repeat(self.queries, np.diff(self.offsets))
         return (self.candidates, queries) if self.direction == "i2t" else (queries, self.candidates)
 
     def products(self, gallery: Gallery) -> np.ndarray:
-        """The product of each query, by the number of its text: int [Q]."""
+        """Returns the product of each query, as the number of its text: int [Q]."""
         return gallery.text_of_photo[self.queries] if self.direction == "i2t" else self.queries
 
 
 def draw_lists(
     gallery: Gallery, labels: np.ndarray, categories: np.ndarray, config: CandidatesConfig
 ) -> dict[str, CandidateLists]:
-    """The lists of `random100`, of both directions: the same products compete in either.
+    """Draws the lists of `random100`; both directions have the same queries and negatives.
 
     Args:
         gallery: Texts and photos.
-        labels: int [T], what negatives share, of each text's product; -1 where unlabelled.
-        categories: int [T], what missing negatives are taken from.
-        config: How to draw.
+        labels: int [T], label of each text's product, which its negatives share; -1 where unlabelled.
+        categories: int [T], category of each text's product, from which lists are filled up; -1 where unlabelled.
+        config: Settings of the draw.
 
     Returns:
-        By direction; each list has its positive last.
+        Candidate lists by direction; the positive is the last candidate of each list.
 
     Raises:
-        UserError: if queries have too few candidates, and the configuration does not say what to do then.
+        UserError: if a query has too few candidates even in its category, or `drop` leaves no query.
     """
     size, photos = config.negatives, gallery.text_of_photo
-    # What is drawn, each with its product: one item a product, or one a photo.
+    # Product of each item that can be drawn; items are products or photos.
     products = np.arange(len(gallery.text_ids)) if config.level == "product" else photos
-    lacking = _rivals(products, labels)[products] < size
+    lacking = _candidate_counts(products, labels)[products] < size
     eligible = np.flatnonzero(~lacking) if config.small == "drop" else np.arange(len(products))
     if not len(eligible):
         raise UserError(
-            f"{gallery.records.directory}: no {gallery.records.split} product has {size} others of its {config.label}, "
-            f"{_rivals(products, labels).max()} at most; set candidates_config.small to fill or ask for fewer negatives"
+            f"{gallery.records.directory}: no {gallery.records.split} product shares its {config.label} with {size} "
+            f"others, at most with {_candidate_counts(products, labels).max()}; set candidates_config.small to fill "
+            "or ask for fewer negatives"
         )
     by_photo = np.argsort(photos, kind="stable")
     first, last = (np.searchsorted(photos[by_photo], np.arange(len(labels)), side) for side in ("left", "right"))
 
     def one_photo(random: np.random.Generator, chosen: np.ndarray) -> np.ndarray:
-        """A photo of each chosen product, or the chosen photo itself."""
+        """Draws a photo of each chosen product, or returns the chosen photos themselves."""
         if config.level == "photo":
             return chosen
         return by_photo[random.integers(first[chosen], last[chosen])]
@@ -117,8 +118,8 @@ def draw_lists(
     return {direction: _stacked(direction, lists, notes) for direction, lists in found.items()}
 
 
-def _rivals(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """How many items of other products share each product's label: int [T]."""
+def _candidate_counts(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts the items of other products that share each product's label: int [T]."""
     own = np.bincount(products, minlength=len(labels))
     sharing = np.bincount(labels[products] + 1, minlength=labels.max() + 2)[labels + 1]
     return np.where(labels >= 0, sharing - own, 0)
@@ -135,9 +136,9 @@ def _stacked(direction: Direction, lists: list, notes: Mapping[str, Any]) -> Can
 
 
 def full_lists(gallery: Gallery, direction: Direction, seed: int = 0) -> CandidateLists:
-    """Every photo against every text, or every text against every photo.
+    """Lists all texts as candidates of every photo, or all photos as candidates of every text.
 
-    A text's positive is one of its product's photos, drawn by the seed, and the others do not compete.
+    The positive of a text is one photo of its product, drawn by the seed; the product's other photos are left out.
     """
     texts, photos = len(gallery.text_ids), len(gallery.photo_ids)
     if direction == "i2t":

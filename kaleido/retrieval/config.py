@@ -1,4 +1,4 @@
-"""The configuration of retrieval."""
+"""Configuration of retrieval."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,23 +11,23 @@ TextField = Literal["both", "title", "description"]
 
 Direction = Literal["i2t", "t2i"]
 DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i")
-"""From a photo to its text (ITR), and from a text to its photo (TIR)."""
+"""Image to text (ITR: photo queries, text candidates) and text to image (TIR: text queries, photo candidates)."""
 
 
 @dataclass(frozen=True)
 class CandidatesConfig:
-    """How queries and negatives are drawn (`random100`).
+    """Configuration of the draw of queries and negatives in protocol `random100`.
 
     Args:
-        queries: How many a repeat; all there are if fewer.
-        negatives: Of each query.
-        repeats: How often queries and negatives are drawn.
-        level: `product` draws other products, each at most once in a list; `photo` draws their photos, so that one with
-            many is drawn more often and a text may come twice.
-        label: What negatives share with their query: `subcategory`, `category`, or a column of the catalogue.
-        small: What happens where too few products share it: `fill` takes the rest from the category, `drop` leaves out
-            the query.
-        seed: Of the draws.
+        queries: Number of queries in each repeat, at most; all queries if there are fewer.
+        negatives: Number of negatives per query.
+        repeats: Number of times that queries and negatives are drawn.
+        level: `product` draws products, each at most once per list; `photo` draws photos, so that products with more
+            photos are drawn more often and a list can contain a text several times.
+        label: Label that negatives share with their query: `subcategory`, `category`, or a column of the catalogue.
+        small: Treatment of queries with too few products of the same label: `fill` takes the remaining negatives from
+            the category, `drop` leaves the query out.
+        seed: Seed of the draws.
     """
 
     queries: int = 1000
@@ -47,22 +47,23 @@ class CandidatesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolConfig:
-    """A retrieval protocol: which queries are ranked against which candidates (paper section 4.2, ITR and TIR).
+    """Configuration of a retrieval protocol: queries and their candidates (the paper's tasks ITR and TIR).
 
     Args:
         records: Folder that `prepare` wrote.
         out: Folder for the metrics and the scores.
-        protocol: `random100` draws negatives of the same sub-category; `fixed` reads lists from a file, or takes those
-            of the original's retrieval files where the records are made of them; `full` ranks all against all.
-        direction: `i2t`, from a photo to its text; `t2i`, from a text to its photo; or `both`.
-        split: `test`, `validation` or `train`.
-        lists: File of candidate lists: `fixed` reads it, `random100` draws it once and then reuses it. Null is a file
-            beside the records.
+        protocol: `random100` draws negatives of the same sub-category; `fixed` reads candidate lists from a file, or
+            uses the lists of the original's retrieval files if the records were made from them; `full` ranks all
+            candidates for every query.
+        direction: `i2t`, photo queries and text candidates; `t2i`, text queries and photo candidates; or `both`.
+        split: Split to evaluate: `test`, `validation` or `train`.
+        lists: File of candidate lists: `fixed` reads it, `random100` writes it once and then reuses it. Null is a file
+            in the records' folder.
         text: Text of a product: `title`, `description`, or `both` as in the records.
-        catalog: Folder of the catalogue that the records were made of, where it is not beside them; for texts and
+        catalog: Folder of the catalogue that the records were made from, if it is not beside them; provides texts and
             labels that the records lack.
-        resamples: Number of bootstrap draws behind the intervals.
-        candidates_config: How `random100` draws.
+        resamples: Number of bootstrap resamples for the confidence intervals.
+        candidates_config: Settings of the draw of `random100`.
     """
 
     records: str
@@ -82,16 +83,16 @@ class ProtocolConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RetrieveConfig(ProtocolConfig):
-    """Retrieval by a saved model (paper section 4.2, ITR and TIR); the model knows its text length.
+    """Configuration of retrieval by a saved model (the paper's tasks ITR and TIR).
 
     Args:
         model: Saved model, the `model` folder of a run.
-        batch_size: Pairs a step.
-        precision: `float32`, or `mixed_bfloat16`, which is faster where the processor has it and may move ranks.
-        shortlist: Number of candidates of a query that the model scores in protocol `full`, those that
-            `shortlist_model` ranks first; null scores all.
-        shortlist_model: Saved two-tower model, of `baseline retrieval` or `finetune --task contrastive`; null is the
-            one within the model.
+        batch_size: Pairs per step.
+        precision: `float32`, or `mixed_bfloat16`, which is faster on processors that support it and can change ranks.
+        shortlist: Number of candidates per query that the model scores in protocol `full`: those that
+            `shortlist_model` ranks highest. Null scores all candidates.
+        shortlist_model: Saved two-tower model, from `baseline retrieval` or `finetune --task contrastive`; null is the
+            two-tower model inside `model`.
     """
 
     model: str
@@ -106,6 +107,6 @@ class RetrieveConfig(ProtocolConfig):
         check("[1, 1_000_000]", "batch_size", "shortlist")
         if (self.shortlist_model and not self.shortlist) or (self.shortlist and self.protocol != "full"):
             raise UserError(
-                "a shortlist needs protocol full, and its length in shortlist. "
+                "a shortlist needs protocol full and its size in shortlist. "
                 f"Received: {self.protocol} and {self.shortlist}"
             )

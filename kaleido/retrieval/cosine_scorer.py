@@ -1,4 +1,4 @@
-"""Scores of (text, photo) pairs by the cosine of their embeddings, each computed once."""
+"""Scores (text, photo) pairs by the cosine similarity of their embeddings."""
 
 import time
 from collections.abc import Callable
@@ -9,21 +9,22 @@ from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery
 
 _PAIRS = 2**16
-"""That are multiplied at once."""
+"""Number of pairs that are multiplied at once."""
 
 
 class CosineScorer:
-    """Scores pairs of a gallery.
+    """Scores pairs of a gallery by cosine similarity; every text and photo is embedded once.
 
     Args:
-        gallery: Whose texts and photos.
-        texts: Gives the directions of some texts, float32 [n, E] of length 1.
-        photos: The same of photos.
-        batch_size: Texts or photos that these are asked for.
+        gallery: Gallery that provides texts and photos.
+        texts: Computes the embeddings of some texts: float32 [n, E], of length 1.
+        photos: Computes the embeddings of some photos: float32 [n, E], of length 1.
+        batch_size: Number of texts or photos that are embedded at once.
 
     Attributes:
-        texts: Their directions, float32 [T, E].
-        photos: Theirs, float32 [P, E].
+        threshold: Always None, because scores only order the candidates.
+        texts: Text embeddings, float32 [T, E].
+        photos: Image embeddings, float32 [P, E].
     """
 
     threshold: float | None = None
@@ -39,7 +40,7 @@ class CosineScorer:
         self.photos = _embeddings("embed photos", photos, len(gallery.photo_ids), batch_size)
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """float32 [n], the cosine of each pair's angle."""
+        """Computes the cosine similarity of each pair: float32 [n]."""
         found = np.empty(len(texts), np.float32)
         for start in range(0, len(texts), _PAIRS):
             rows = slice(start, start + _PAIRS)
@@ -47,7 +48,7 @@ class CosineScorer:
         return found
 
     def rate(self) -> float:
-        """Pairs a second, now that all directions are known."""
+        """Measures the pairs scored per second, without the time for embedding."""
         begun = time.perf_counter()
         self.scores(*np.resize(np.arange(min(len(self.texts), len(self.photos))), (2, _PAIRS)))
         return _PAIRS / (time.perf_counter() - begun)
@@ -56,7 +57,7 @@ class CosineScorer:
 def _embeddings(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int, batch_size: int) -> np.ndarray:
     found = []
     for start in tqdm(range(0, count, batch_size), what, leave=False, unit="batch"):
-        # Always as many, so that there is one shape to compile.
+        # Always a full batch, so that only one shape is compiled.
         items = np.arange(start, min(start + batch_size, count))
         found.append(embed(np.resize(items, batch_size))[: len(items)])
     return np.concatenate(found)

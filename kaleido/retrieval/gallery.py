@@ -1,4 +1,4 @@
-"""The texts and the photos of a split, each once: what retrieval searches."""
+"""Gallery of a split: the distinct texts and photos that retrieval searches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -21,18 +21,18 @@ TextField = Literal["both", "title", "description"]
 
 
 class Gallery(ABC):
-    """Texts, one a product, and photos, one or more a product.
+    """Texts, one per product, and photos, one or more per product.
 
     Args:
         records: Records of one split.
-        text_ids: Ids of the products of the T texts.
+        text_ids: Product ids of the T texts.
         photo_ids: Ids of the P photos.
-        text_of_photo: int64 [P], the text of each photo's product, -1 where it is not among the texts.
-        tokens: Token ids of each text with [CLS] and [SEP], int32.
-        raw_positions: Whether positions are in pixels.
+        text_of_photo: int64 [P], number of the text of each photo's product; -1 if it is not among the texts.
+        tokens: Token ids of each text, int32, including [CLS] and [SEP].
+        raw_positions: Whether patch positions are in pixels.
 
     Raises:
-        UserError: if there are fewer than two texts or photos to choose from.
+        UserError: if there are fewer than two texts or fewer than two photos.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Gallery(ABC):
     ):
         if min(len(text_ids), len(photo_ids)) < 2:
             raise UserError(
-                f"{records.directory}: retrieval needs two products at least; name another split. "
+                f"{records.directory}: retrieval needs at least two products; name another split. "
                 f"Received: {records.split} with texts {len(text_ids)}, photos {len(photo_ids)}"
             )
         self.records = records
@@ -57,7 +57,7 @@ class Gallery(ABC):
         self._raw_positions = raw_positions
 
     def texts(self, items: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
-        """Makes `token_ids` and `token_mask` of some texts, padded to the longest or to a width."""
+        """Makes `token_ids` and `token_mask` int32 [n, W] of some texts, padded to the longest or to `width`."""
         lengths = self.text_lengths[items]
         mask = np.arange(max(width, lengths.max()))[None] < lengths[:, None]
         ids = np.zeros(mask.shape, np.int32)
@@ -69,24 +69,27 @@ class Gallery(ABC):
         """Reads `level1` to `level5` and `positions` of some photos."""
 
     def own_lists(self, direction: str) -> "CandidateLists":
-        """Gives the candidate lists that the records hold themselves.
+        """Returns the candidate lists that the records contain.
 
         Raises:
-            UserError: if they hold none, or not of this direction.
+            UserError: if they contain none, or none of this direction.
         """
-        raise UserError("protocol fixed needs a file of candidate lists in lists")
+        raise UserError("protocol fixed needs a file of candidate lists; name it in lists")
 
 
 class PhotoGallery(Gallery):
-    """The texts and photos of records of photos.
+    """Gallery of photo records.
 
     Args:
         records: Records of one split.
         tokenizer: Tokenizer of their texts.
-        max_text_length: Text positions at most, [CLS] and [SEP] included.
-        raw_positions: Whether positions are in pixels.
-        text: Text of a product; what is not in the records is read from their catalogue.
-        catalog: Folder of the catalogue, where it is not beside the records.
+        max_text_length: Largest number of text positions, including [CLS] and [SEP].
+        raw_positions: Whether patch positions are in pixels.
+        text: Text of a product; `title` and `description` are read from the catalogue.
+        catalog: Folder of the catalogue, if it is not beside the records.
+
+    Attributes:
+        first_photos: int64 [T], first record of each product.
     """
 
     def __init__(
@@ -128,11 +131,11 @@ _GALLERIES: dict[str, Callable[..., Gallery]] = {}
 
 
 def register_gallery(kind: str, create: Callable[..., Gallery]) -> None:
-    """Registers how the gallery of a kind of records is made.
+    """Registers the function that makes the gallery of a kind of records.
 
     Args:
         kind: `KIND` of the records.
-        create: Function with the arguments of `open_gallery`.
+        create: Function with the parameters of `open_gallery`.
     """
     _GALLERIES[kind] = create
 
@@ -144,17 +147,17 @@ def open_gallery(
     text: TextField = "both",
     catalog: str | Path | None = None,
 ) -> Gallery:
-    """Makes the gallery of some records, of whatever kind.
+    """Makes the gallery of records of any kind.
 
     Args:
         records: Records of one split.
-        text_length: Text positions at most, [CLS] and [SEP] included.
-        raw_positions: Whether positions are in pixels.
-        text: Text of a product.
-        catalog: Folder of the catalogue, where it is not beside the records.
+        text_length: Largest number of text positions, including [CLS] and [SEP].
+        raw_positions: Whether patch positions are in pixels.
+        text: Text of a product: `title`, `description`, or `both`.
+        catalog: Folder of the catalogue, if it is not beside the records.
 
     Raises:
-        UserError: if the records do not have such texts, or too few products.
+        UserError: if the records do not have such texts, or have too few products.
     """
     if records.KIND not in _GALLERIES:
         load_plugins(RECORDS)

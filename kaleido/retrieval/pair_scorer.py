@@ -1,4 +1,4 @@
-"""Scores of many (text, photo) pairs by image-text matching (paper section 4.2, ITR and TIR)."""
+"""Scores many (text, photo) pairs by image-text matching (the paper's tasks ITR and TIR)."""
 
 import time
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery
 
 _BLOCK_BYTES = 2**28
-"""Of embedded photos that are kept at once; every photo is read and embedded once."""
+"""Memory for the embedded photos that are kept at once."""
 
 
 class PairScorer:
-    """Scores pairs with a model's matching head.
+    """Scores pairs with a model's image-text matching head.
 
-    What does not depend on the pair is done once: a text and a photo are read, embedded and given their queries, keys
-    and values of the first layer once each, a pair that is asked for again is not computed again, and of the last layer
-    [CLS] alone is computed. Pairs with texts of one length meet in a batch, which is padded to its longest text (on
-    JAX, which compiles for every shape, to the next multiple of 8).
+    Work that does not depend on the pair is done once per text or photo: reading, embedding, and the queries, keys and
+    values of the first layer. Duplicate pairs are scored once, and the last layer is computed for [CLS] only. Pairs
+    are batched by text length, and a batch is padded to its longest text (on JAX, which compiles for every shape, to
+    the next multiple of 8).
 
     Args:
-        model: With the head `itm`.
-        gallery: Whose texts and photos.
-        batch_size: Pairs a step.
+        model: Model with the head `itm`.
+        gallery: Gallery that provides texts and photos.
+        batch_size: Pairs per step.
 
     Attributes:
-        threshold: Scores above it say that text and photo belong together.
+        threshold: Score above which text and photo are predicted to match.
     """
 
     threshold: float | None = 0.0
@@ -50,14 +50,14 @@ class PairScorer:
         self._block = max(batch_size, _BLOCK_BYTES // (16 * PATCHES * model.config.hidden_size))
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """How much better each pair fits than not: the difference of the two logits.
+        """Computes the logit of a match minus the logit of a mismatch for each pair.
 
         Args:
-            texts: int [n], items of the gallery.
-            photos: int [n].
+            texts: int [n], numbers of texts in the gallery.
+            photos: int [n], numbers of photos in the gallery.
 
         Returns:
-            float32 [n].
+            float32 [n], higher for better matches.
         """
         count = len(self._gallery.text_ids)
         pairs, places = np.unique(photos.astype(np.int64) * count + texts, return_inverse=True)
@@ -75,9 +75,9 @@ class PairScorer:
         return found[places]
 
     def rate(self) -> float:
-        """Pairs a second, of one batch of typical texts, timed the second time."""
+        """Measures the pairs scored per second on a batch of texts of median length, after one run to warm up."""
         photos = np.arange(self._batch_size) % len(self._gallery.photo_ids)
-        # As in scoring, the texts of a batch are of about one length.
+        # As in scoring, the texts of a batch have about the same length.
         middle = np.argsort(self._gallery.text_lengths, kind="stable")[len(self._gallery.text_ids) // 2]
         texts = np.full(self._batch_size, middle)
         seconds = 0.0
@@ -103,7 +103,7 @@ class PairScorer:
         return self._match(text, mask, patches)[: len(texts)]
 
     def _embedded_texts(self, items: np.ndarray) -> dict[int, np.ndarray]:
-        """Each text as `read_text` gives it, [length, 4 H]."""
+        """Computes the output of `read_text` for each text: [length, 4 H]."""
         found = {}
         lengths = self._gallery.text_lengths[items]
         width = int(lengths.max())
@@ -114,7 +114,7 @@ class PairScorer:
         return found
 
     def _photo_blocks(self, items: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Photos in order, and each as `read_patches` gives it, [55, 4 H]; as many at once as may be kept."""
+        """Yields blocks of photos within the memory limit: their numbers, and their `read_patches` [n, 55, 4 H]."""
         for start in range(0, len(items), self._block):
             block = items[start : start + self._block]
             parts = [
@@ -127,5 +127,5 @@ class PairScorer:
             yield items[start : start + self._batch_size]
 
     def _filled(self, items: np.ndarray) -> np.ndarray:
-        """As many items as a batch has, so that there is one shape."""
+        """Repeats items to a full batch, so that only one shape is compiled."""
         return np.resize(items, self._batch_size)

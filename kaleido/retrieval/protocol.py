@@ -1,4 +1,4 @@
-"""Retrieval: the protocols, and what a scorer makes of them (paper section 4.2, ITR and TIR)."""
+"""Runs the retrieval protocols with a scorer (the paper's tasks ITR and TIR)."""
 
 import hashlib
 import json
@@ -20,28 +20,28 @@ from kaleido.retrieval.ranks import ScoredLists
 
 
 class Scorer(Protocol):
-    """What tells how well texts and photos of a gallery fit.
+    """Interface of scorers of (text, photo) pairs of a gallery.
 
     Attributes:
-        threshold: Scores above it say that they belong together; None where scores only order.
+        threshold: Score above which text and photo are predicted to match; None if scores only order candidates.
     """
 
     threshold: float | None
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """float32 [n], higher the better text and photo fit, of pairs int [n] of a gallery's items."""
+        """Scores pairs of texts int [n] and photos int [n] of the gallery: float32 [n], higher for better matches."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranked:
-    """Lists with what a scorer made of them.
+    """Candidate lists with scores and ranks.
 
     Attributes:
-        lists: The candidates that were scored: all, or a shortlist, which may lack the positive.
+        lists: Candidates that were scored: all, or a shortlist, which can lack the positive.
         scores: float32 [pairs].
-        ranks: int64 [Q], the place of each query's positive, from 1, among all its candidates.
-        products: int64 [Q].
-        scored: The lists with their scores; None of a shortlist.
+        ranks: int64 [Q], rank of each query's positive among all its candidates, from 1.
+        products: int64 [Q], product of each query.
+        scored: Lists with their scores; None for shortlists.
     """
 
     lists: CandidateLists
@@ -52,20 +52,20 @@ class Ranked:
 
 
 class Retrieval:
-    """A protocol on the records of a split.
+    """A retrieval protocol on the records of a split.
 
     Args:
         config: Protocol.
-        text_length: Text positions at most, [CLS] and [SEP] included.
-        raw_positions: Whether the model reads positions in pixels.
+        text_length: Largest number of text positions, including [CLS] and [SEP].
+        raw_positions: Whether the model reads patch positions in pixels.
 
     Attributes:
         gallery: Texts and photos.
-        lists: Candidates by direction.
-        lists_path: Where they are kept, None where they are not.
+        lists: Candidate lists by direction.
+        lists_path: File of the candidate lists; None if they are not in a file.
 
     Raises:
-        UserError: if there are no such records, too few products, or lists that do not fit.
+        UserError: if there are no such records, too few products, or the candidate lists do not fit them.
     """
 
     def __init__(self, config: ProtocolConfig, text_length: int, raw_positions: bool = False):
@@ -77,15 +77,15 @@ class Retrieval:
         directions = DIRECTIONS if config.direction == "both" else (config.direction,)
         self.lists = {direction: lists[direction] for direction in directions if direction in lists}
         if not self.lists:
-            raise UserError(f"{config.lists}: holds no lists of {config.direction}, only of {', '.join(lists)}")
+            raise UserError(f"{config.lists}: has no lists for {config.direction}, only for {', '.join(lists)}")
 
     def rank(self, scorer: Scorer) -> dict[str, Ranked]:
-        """Scores all candidates."""
+        """Scores and ranks all candidates."""
         scores = _scores(scorer, self.lists)
         return {direction: self._ranked(lists, scores[direction]) for direction, lists in self.lists.items()}
 
     def rank_shortlists(self, first: Scorer, scorer: Scorer, size: int) -> dict[str, Ranked]:
-        """Scores the best of every list, as the first scorer has them; what is not among them stays behind."""
+        """Ranks the `size` best candidates of the first scorer by the second; all others keep their ranks."""
         stage = self.rank(first)
         lists = {direction: _shortlist(before, size) for direction, before in stage.items()}
         scores = _scores(scorer, lists)
@@ -95,7 +95,7 @@ class Retrieval:
         }
 
     def pairs_to_score(self, shortlist: int = 0) -> int:
-        """Different pairs in all lists; at most, of shortlists."""
+        """Counts the distinct pairs of all lists; with shortlists, an upper bound."""
         if shortlist:
             return sum(int(np.minimum(np.diff(lists.offsets), shortlist).sum()) for lists in self.lists.values())
         pairs = (lists.pairs for lists in self.lists.values())
@@ -117,7 +117,7 @@ class Retrieval:
             return self._fixed_lists()
         if not isinstance(gallery, PhotoGallery):
             raise UserError(
-                f"{config.records}: the original's files hold their own lists; use protocol fixed. "
+                f"{config.records}: the original's files have their own candidate lists; use protocol fixed. "
                 f"Received: {config.protocol}"
             )
         settings = asdict(config.candidates_config)
@@ -148,14 +148,14 @@ class Retrieval:
 
 
 def _scores(scorer: Scorer, lists: Mapping[str, CandidateLists]) -> dict[str, np.ndarray]:
-    """The scores of all directions, asked for at once: they share pairs."""
+    """Scores all directions in one call, because they share pairs."""
     texts, photos = (np.concatenate(side) for side in zip(*(of_direction.pairs for of_direction in lists.values())))
     ends = np.cumsum([len(of_direction.labels) for of_direction in lists.values()])
     return dict(zip(lists, np.split(scorer.scores(texts, photos), ends[:-1])))
 
 
 def _shortlist(before: Ranked, size: int) -> CandidateLists:
-    """The best of every list; among equals the positive comes last."""
+    """Selects the best candidates of every list; among equal scores the positive comes last."""
     lists = before.lists
     lengths = np.diff(lists.offsets)
     query = np.repeat(np.arange(len(lists)), lengths)
@@ -174,7 +174,7 @@ def _shortlist(before: Ranked, size: int) -> CandidateLists:
 
 
 def _ranked_shortlist(before: Ranked, lists: CandidateLists, scores: np.ndarray) -> Ranked:
-    """A positive on the shortlist has its place there; one that is not keeps its place behind."""
+    """Ranks positives on the shortlist by the new scores; a positive that is not on it keeps its first-stage rank."""
     present = np.add.reduceat(lists.labels, lists.offsets[:-1], dtype=int) == 1
     lengths = np.diff(lists.offsets)
     pairs = np.repeat(present, lengths)

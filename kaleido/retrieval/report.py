@@ -1,4 +1,4 @@
-"""What retrieval found: figures with intervals as JSON and Markdown, and every score."""
+"""Report of retrieval: metrics with intervals as JSON and Markdown, and every score."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import numpy as np
 from kaleido.app.result import Result
 from kaleido.retrieval.candidate_files import gallery_identity
 from kaleido.retrieval.protocol import Ranked, Retrieval
-from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, pair_figures, rank_figures, sum_figure
+from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, pair_metrics, rank_metrics, sum_recall
 
 NAMES = {"i2t": "image to text", "t2i": "text to image"}
 
@@ -23,14 +23,14 @@ def retrieval_result(
 ) -> Result:
     """Computes the metrics of a protocol with their intervals.
 
-    The files are `retrieval-PROTOCOL-SPLIT.json`, `.md` and `-scores.npz`; `metrics` are shares in 0..1 by
-    `DIRECTION/NAME`, and SumR in percent.
+    The files are `retrieval-PROTOCOL-SPLIT.json`, `.md` and `-scores.npz`. `metrics` has the names `DIRECTION/NAME` and
+    `SumR`; SumR is in percent, ranks are from 1, all others are shares in 0..1.
 
     Args:
         retrieval: Protocol.
         found: Ranked lists by direction.
-        threshold: Threshold of the scorer.
-        about: What else the metrics depend on, in JSON types: the model, ...
+        threshold: Threshold of the scorer, or None.
+        about: Further facts for the report, in JSON types, for example the model.
     """
     config, gallery = retrieval.config, retrieval.gallery
     resampling = Resampling(np.concatenate([ranked.products for ranked in found.values()]), config.resamples)
@@ -56,7 +56,7 @@ def retrieval_result(
     }
     if len(found) > 1:
         queries = [(ranked.ranks, ranked.products) for ranked in found.values()]
-        results["SumR"] = asdict(sum_figure(queries, resampling))
+        results["SumR"] = asdict(sum_recall(queries, resampling))
         metrics["SumR"] = results["SumR"]["value"]
     table, name = retrieval_table(results), f"retrieval-{config.protocol}-{config.split}"
     files = {
@@ -68,15 +68,15 @@ def retrieval_result(
 
 
 def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) -> dict[str, Any]:
-    figures = rank_figures(ranked.ranks, ranked.products, resampling)
+    metrics = rank_metrics(ranked.ranks, ranked.products, resampling)
     if ranked.scored:
-        figures |= pair_figures(ranked.scored, resampling, threshold)
+        metrics |= pair_metrics(ranked.scored, resampling, threshold)
     lengths = np.diff(ranked.lists.offsets)
     content = {
         "queries": len(ranked.lists),
         "candidates": [int(lengths.min()), int(lengths.max())],
         **ranked.lists.notes,
-        **{name: asdict(figure) for name, figure in figures.items()},
+        **{name: asdict(metric) for name, metric in metrics.items()},
     }
     repeats = np.unique(ranked.lists.repeats)
     if len(repeats) > 1:
@@ -87,7 +87,7 @@ def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) 
 
 
 def _scores(retrieval: Retrieval, found: Mapping[str, Ranked]) -> bytes:
-    """Packs every list with its scores and ranks as `.npz`."""
+    """Packs every list with its scores and ranks into an `.npz`."""
     arrays = {"text_ids": np.array(retrieval.gallery.text_ids), "photo_ids": np.array(retrieval.gallery.photo_ids)}
     for direction, ranked in found.items():
         lists = ranked.lists
@@ -100,7 +100,10 @@ def _scores(retrieval: Retrieval, found: Mapping[str, Ranked]) -> bytes:
 
 
 def retrieval_table(results: Mapping[str, Any]) -> str:
-    """The figures in Markdown: percent but for the mean rank, 95 % intervals in brackets, deviations over repeats."""
+    """Formats the metrics as a Markdown table, with 95 % intervals in brackets and deviations over repeats.
+
+    All metrics but the mean rank are in percent.
+    """
     rows = [f"| {' | '.join(_HEADER)} |", f"|---|{'---:|' * (len(_HEADER) - 1)}"]
     for direction, content in results["directions"].items():
         low, high = content["candidates"]
@@ -110,12 +113,12 @@ def retrieval_table(results: Mapping[str, Any]) -> str:
         rows.append(f"| {' | '.join(cells)} |")
     if "SumR" in results:
         rows += ["", f"SumR {_cell(results['SumR'], 1)}"]
-    rows += ["", _told(results)]
+    rows += ["", _description(results)]
     return "\n".join(rows)
 
 
-def _told(results: Mapping[str, Any]) -> str:
-    """What the figures depend on, in a sentence."""
+def _description(results: Mapping[str, Any]) -> str:
+    """Describes the protocol and its settings in a sentence."""
     parts = [f"Protocol {results['protocol']} on the {results['records']['split']} products"]
     if drawn := results["candidates"]:
         parts.append(
@@ -131,10 +134,10 @@ def _told(results: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def _percent(figure: Mapping[str, float] | None) -> str:
-    return "" if figure is None else _cell({name: 100 * value for name, value in figure.items()}, 2)
+def _percent(metric: Mapping[str, float] | None) -> str:
+    return "" if metric is None else _cell({name: 100 * value for name, value in metric.items()}, 2)
 
 
-def _cell(figure: Mapping[str, float], digits: int) -> str:
-    deviation = f" ± {figure['deviation']:.{digits}f}" if "deviation" in figure else ""
-    return f"{figure['value']:.{digits}f}{deviation} [{figure['low']:.{digits}f}, {figure['high']:.{digits}f}]"
+def _cell(metric: Mapping[str, float], digits: int) -> str:
+    deviation = f" ± {metric['deviation']:.{digits}f}" if "deviation" in metric else ""
+    return f"{metric['value']:.{digits}f}{deviation} [{metric['low']:.{digits}f}, {metric['high']:.{digits}f}]"

@@ -1,4 +1,4 @@
-"""Retrieval by a saved model, from records to metrics."""
+"""Runs retrieval by a saved model, from records to metrics."""
 
 import time
 from pathlib import Path
@@ -14,10 +14,10 @@ from kaleido.retrieval.report import retrieval_result
 
 
 def retrieve(config: RetrieveConfig) -> Result:
-    """Ranks the candidates of a protocol by a saved model.
+    """Ranks the candidates of a protocol with a saved model.
 
     Raises:
-        UserError: if the model cannot match texts and photos, or is of another backbone or vocabulary than the records.
+        UserError: if the model cannot match texts and photos, or its backbone or vocabulary is not that of the records.
     """
     keras.config.set_dtype_policy(config.precision)
     saved = load_model(Path(config.model))

@@ -1,1 +1,1 @@
-"""The training tasks, one folder each; each registers itself by name."""
+"""Training tasks, one folder per task; each registers itself by name."""

@@ -1,4 +1,4 @@
-"""The 74 pictures of a photo that are encoded: the 55 patches, level 1 rotated, and level 4 also in grey.
+"""Cuts a photo's box into the 74 crops to encode: the 55 patches, level 1 also rotated, level 4 also in grey.
 
 Encoding these variants once lets every corruption of the pre-training tasks be drawn anew at each epoch.
 """
@@ -10,7 +10,7 @@ from kaleido.constants import LEVEL_SLICES
 from kaleido.vision.patches import Grid, cells
 
 ROTATIONS = slice(0, 4)
-"""Level 1 turned by 0, 90, 180 and 270 degrees counter-clockwise."""
+"""Level 1 rotated by 0, 90, 180 and 270 degrees counter-clockwise."""
 
 LEVEL2 = slice(4, 8)
 LEVEL3 = slice(8, 17)
@@ -24,7 +24,7 @@ LEVEL5 = slice(49, 74)
 FEATURES = 74
 
 LEVEL_ROWS = (ROTATIONS, LEVEL2, LEVEL3, slice(COLOUR.start, GREY.stop), LEVEL5)
-"""The rows of each level among the 74."""
+"""Rows of each level among the 74."""
 
 # The filter of EfficientNet-Lite's own preprocessing. Pillow widens it when it shrinks a picture, which is the
 # antialiasing; where it enlarges (cells of small photos are of 12x16 pixels), bicubic keeps edges that bilinear smears,
@@ -44,7 +44,7 @@ def cut(
         photo: uint8 [H, W, 3].
         box: (x1, y1, x2, y2) of the product in pixels, at least `MIN_SIDES` a side.
         crop_sizes: Side of the square crops of each level, in pixels.
-        grid: Grid that cuts the box.
+        grid: Grid that the box is cut by.
 
     Returns:
         uint8 [n, s, s, 3] for each level, with n = 4, 4, 9, 32, 25: one after another, the 74 rows of `LEVEL_ROWS`.

@@ -1,4 +1,4 @@
-"""Extraction of features from photos: decoding and cropping in parallel, encoding in full batches across photos."""
+"""Computes the features of photos: decodes and crops in parallel, encodes in full batches across photos."""
 
 import os
 from collections import deque
@@ -17,20 +17,20 @@ from kaleido.vision.product import cell_mask, encode_product
 from kaleido.vision.saliency import Saliency, box_of
 
 Item = tuple[str, Callable[[], bytes | np.ndarray]]
-"""A photo's key, and the function that reads it: an encoded picture or uint8 [H, W, 3]."""
+"""Key of a photo, and a function that reads it: an encoded picture or uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFeatures:
-    """The features of a photo, and where its product was found.
+    """Features and geometry of an encoded photo.
 
     Attributes:
         key: Key of the item.
         features: float16 [74, D], in the layout of `kaleido.vision.crops`.
         positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
         box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
-        product: Content of the box, as `encode_product` gives it.
-        cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` gives it.
+        product: Picture of the product, as `encode_product` returns it.
+        cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` returns it.
         width: Width of the photo in pixels.
         height: Height of the photo in pixels.
     """
@@ -55,7 +55,7 @@ class PhotoFailure:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A photo that is being encoded; complete once `missing` is 0."""
+    """A photo in progress; complete when `missing`, the number of missing features, is 0."""
 
     result: PhotoFeatures | PhotoFailure
     crops: tuple[np.ndarray, ...] = ()
@@ -64,7 +64,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Batch:
-    """Crops of one size that wait until there are enough, and the rows of features that they will fill."""
+    """Crops of one size, collected until the batch is full, and the rows of features that they will fill."""
 
     crops: np.ndarray
     rows: list[tuple[_Waiting, int]] = field(default_factory=list)
@@ -73,19 +73,19 @@ class _Batch:
 class FeatureExtractor:
     """Extracts the features of a stream of photos.
 
-    The network always gets full batches of crops of one size, the last one filled up: thereby a photo's features depend
-    on its own pixels alone, and not on the photos before and after it. On some processors TensorFlow has been seen to
-    round a crop's sums by its place in the batch. The same photos in the same order give the same bits. All batches
-    have about the same number of pixels: a batch has a cost of its own, which few small crops would not repay.
+    The network always gets full batches of crops of one size, the last one padded, so that a photo's features depend on
+    its own pixels alone, and not on the photos before and after it. On some processors TensorFlow rounds a crop's sums
+    depending on its place in the batch; the same photos in the same order give the same bits. All batches have about
+    the same number of pixels, since every batch has a fixed cost, which is too high for few small crops.
 
     Args:
-        backbone: Network that encodes the crops.
-        saliency: Detector of the product.
+        backbone: Backbone that encodes the crops.
+        saliency: Method that finds the product.
         crop_sizes: Sides of the crops of levels 1 to 5, in pixels.
-        workers: Threads that decode and crop; -1 for one a processor.
+        workers: Threads that decode and crop; -1 for as many as there are processors.
         batch_size: Crops of the largest size that the network encodes at once; of smaller ones it takes as many more as
             have the same number of pixels.
-        grid: Grid that cuts the box.
+        grid: Grid that the box is cut by.
     """
 
     AHEAD = 32
@@ -148,7 +148,7 @@ class FeatureExtractor:
         batch.rows.clear()
 
     def _crop(self, items: Iterable[Item]) -> Iterator[_Waiting]:
-        """Decodes and crops photos in threads, some photos ahead of what is asked for."""
+        """Decodes and crops photos in threads, some photos ahead of those requested."""
         with ThreadPoolExecutor(os.cpu_count() if self.workers == -1 else self.workers) as threads:
             try:
                 ahead: deque[Future[_Waiting]] = deque()

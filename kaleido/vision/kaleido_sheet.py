@@ -1,4 +1,4 @@
-"""A picture of the Kaleido Patch Generator at work: the product's box and its five grids."""
+"""Draws what the Kaleido Patch Generator makes of a photo: the product's box and its five grids."""
 
 from collections.abc import Sequence
 
@@ -50,7 +50,7 @@ def kaleido_sheet(photo: np.ndarray, mask: np.ndarray, box: tuple[int, int, int,
 
 
 def kaleido_sheets(sheets: Sequence[Image.Image]) -> Image.Image:
-    """Stacks the sheets of several products, parted by a thin line."""
+    """Stacks the sheets of several products, separated by a thin line."""
     height = sum(sheet.height for sheet in sheets)
     stack = Image.new("RGB", (max(sheet.width for sheet in sheets), height), PAPER)
     draw = ImageDraw.Draw(stack)
@@ -69,14 +69,14 @@ def _photo_panel(photo: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, 
     scale = PANEL / max(height, width)
     panel = _enlarge(Image.fromarray(faded), round(width * scale), round(height * scale))
     x1, y1, x2, y2 = (edge * scale for edge in box)
-    # Of a photo a thousand times as wide as high, the panel has but one row of pixels.
+    # The panel of a photo that is a thousand times as wide as high has only one row of pixels.
     right, bottom = max(x1, min(x2, panel.width) - 1), max(y1, min(y2, panel.height) - 1)
     ImageDraw.Draw(panel).rectangle((x1, y1, right, bottom), outline=ACCENT, width=3)
     return panel
 
 
 def _grid_panel(photo: np.ndarray, grid: np.ndarray, level: int) -> Image.Image:
-    """Draws the cells at one scale with gaps between them."""
+    """Draws the cells at one scale, moved apart by a gap."""
     left, top = grid[:, :2].min(axis=0)
     right, bottom = grid[:, 2:].max(axis=0)
     # All levels share the scale at which the 5x5 grid with its gaps fits.

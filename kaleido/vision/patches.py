@@ -1,4 +1,4 @@
-"""The kaleido grids: the 55 cells of a box and their positions (Kaleido Patch Generator; paper, section 1.1)."""
+"""Kaleido grids: the 55 cells of a box and their positions (Kaleido Patch Generator, paper section 3.1)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,16 +8,16 @@ import numpy as np
 from kaleido.constants import LEVEL_SLICES, LEVELS
 
 Grid = Literal["kaleido", "fixed"]
-"""`kaleido`: five grids, from 1x1 to 5x5. `fixed`: one grid of 8 rows and 7 columns for all 55 patches, to compare
-with (paper, table 4)."""
+"""`kaleido`: five grids, from 1x1 to 5x5. `fixed`: one grid of 8 rows and 7 columns for all 55 patches, for comparison
+(paper, table 4)."""
 
 FIXED_ROWS, FIXED_COLUMNS = 8, 7
 MIN_SIDES = {"kaleido": LEVELS[-1], "fixed": max(FIXED_ROWS, FIXED_COLUMNS)}
-"""Smallest side of a box in pixels, so that every cell has one."""
+"""Minimum side of a box in pixels, so that every cell has a pixel."""
 
 
 def places(grid: Grid = "kaleido") -> list[tuple[int, int, int, int]]:
-    """Lists the row, the column, and the numbers of rows and columns of the grid for each of the 55 patches.
+    """Lists row and column of each of the 55 patches, and the numbers of rows and columns of its grid.
 
     The cells of `fixed` go from the middle of the box outwards to levels 1 to 5, row by row within a level, so that the
     questions of the first levels are about the product; the last of the 56, a corner, is left out.
@@ -39,7 +39,7 @@ def cells(box: Sequence[int] | np.ndarray, grid: Grid = "kaleido") -> np.ndarray
 
     Args:
         box: (x1, y1, x2, y2) in pixels, at least `MIN_SIDES` a side.
-        grid: Grid that cuts it.
+        grid: Grid that the box is cut by.
 
     Returns:
         int32 [55, 4], each [x1, y1, x2, y2]: level by level, row by row.
@@ -67,7 +67,7 @@ def positions(cells: np.ndarray, width: int, height: int, raw: bool = False) -> 
         cells: int32 [n, 4], each [x1, y1, x2, y2] in pixels.
         width: Width of the photo in pixels.
         height: Height of the photo in pixels.
-        raw: Leave pixels as they are, as the original release does; its position projection then outweighs all others.
+        raw: Whether to keep pixels, as the original release does; the position projection then outweighs all others.
 
     Returns:
         float32 [n, 5], each [x1, x2, y1, y2, w*h]; in 0..1 unless `raw`.

@@ -1,4 +1,4 @@
-"""Decoding of photo files of all kinds to RGB pixels."""
+"""Decodes photo files of all kinds to RGB pixels."""
 
 import io
 import threading
@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 from kaleido.errors import UserError
 
 MIN_SIDE = 5
-"""Pixels a side: the finest grid has five cells a side, and every cell needs a pixel."""
+"""Minimum side in pixels: the finest grid has five cells a side, and every cell needs a pixel."""
 
 MAX_PIXELS = 64_000_000
-"""A larger photo is refused before its pixels are unpacked: a file of some kilobytes can claim gigabytes."""
+"""Maximum number of pixels; larger photos are rejected before they are decoded: some kilobytes can claim gigabytes."""
 
 # Pillow knows more formats; some of those start other programs (EPS) or are no photos at all.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
@@ -21,7 +21,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 _LOADING = threading.Lock()
 """Held while pixels of an opened picture are unpacked, which Pillow does for one thread at a time."""
 
-# Pillow warns between its own limit and twice that; such photos are refused here in any case.
+# Pillow warns between its own limit and twice that; such photos are rejected here in any case.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -38,7 +38,7 @@ def decode(data: bytes | np.ndarray | Image.Image) -> np.ndarray:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        UserError: if the photo cannot be decoded, is truncated, too small or too large. The caller adds which photo.
+        UserError: if the photo cannot be decoded, is truncated, too small or too large. The caller names the photo.
     """
     if isinstance(data, np.ndarray):
         if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3:

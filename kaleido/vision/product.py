@@ -1,4 +1,4 @@
-"""The product of a photo as alignment sees it: the content of its box, and the cells of a map that show it."""
+"""Picture and cell mask of a photo's product, as alignment reads them."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 SIDE, CELL = 224, 16
-"""Pixels of a product and of a cell of its feature map."""
+"""Sides in pixels of a product's picture and of a cell of its feature map."""
 
 GRID = SIDE // CELL
 CELLS = GRID**2
@@ -17,7 +17,7 @@ _JPEG_QUALITY = 90
 
 
 def encode_product(photo: np.ndarray, box: tuple[int, int, int, int]) -> bytes:
-    """Encodes what is in a box as JPEG, shrunk to 224 pixels along sides that are longer.
+    """Encodes the content of a box as JPEG; sides longer than 224 pixels are shrunk to 224.
 
     Args:
         photo: uint8 [H, W, 3].
@@ -31,7 +31,7 @@ def encode_product(photo: np.ndarray, box: tuple[int, int, int, int]) -> bytes:
 
 
 def decode_product(data: bytes) -> np.ndarray:
-    """Decodes what `encode_product` gave, in the size of a map's input: uint8 [224, 224, 3].
+    """Decodes the result of `encode_product` in the size of a map's input: uint8 [224, 224, 3].
 
     Raises:
         OSError: if it is damaged.

@@ -4,7 +4,7 @@
 #
 # KALEIDO_DATA_URL is a mirror that you have access to: http(s)://..., s3://bucket/prefix (signed as AWS tools do, or
 # anonymously) or the full path of a folder. The files lie there in retrieve/ and land here in dataset/retrieve/.
-# What is there already is not fetched again, and what was interrupted is taken up. If the mirror has SHA256SUMS at its
+# Files that are there are not fetched again, and interrupted downloads are resumed. If the mirror has SHA256SUMS at its
 # top, as `sha256sum */*` writes it, all files are checked against it.
 set -eu
 cd "$(dirname "$0")/../.."

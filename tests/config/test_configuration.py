@@ -197,7 +197,7 @@ def test_values_of_every_kind_on_a_command_line():
         (["a", "--step", "3"], r"did you mean --steps\?"),
         (["a", "--train_config.learning_rate=1"], r"did you mean --train_config.optimizer_config.learning_rate\?"),
         (["a", "--train_config", "3"], "--train_config is a section; give its keys"),
-        (["a", "--model", ""], "model must be text or null; none is written null"),
+        (["a", "--model", ""], "model must be text or null; write null for none"),
         (["a", "--model"], "--model needs a value"),
         (["a", "--columns", "id"], "--columns takes FIELD=COLUMN"),
         (["a", "--overwrite=yes"], "overwrite must be true or false. Received: yes"),

@@ -151,6 +151,23 @@ def test_failed_and_unfinished_stages_are_told_apart(tmp_path):
     assert cells["Bleu-4"]["B"].missing == "no run"
 
 
+def test_tasks_that_the_paper_does_not_have_are_listed(runs, tmp_path):
+    plan = json.loads((runs / "experiments.json").read_text())
+    for run, error in zip(plan["runs"][:2], (2.0, 4.0)):
+        run["stages"]["price"] = f"stages/price-{run['seed']}"
+        folder = runs / run["stages"]["price"]
+        (folder / "run").mkdir(parents=True)
+        metrics = {"error": error, "currency": "euro"}
+        (folder / "run" / "price-test.json").write_text(json.dumps({"metrics": metrics}))
+        results = ["run/predictions-test.csv", "run/price-test.json"]
+        (folder / "done.json").write_text(json.dumps({"kind": "price", "seconds": 1.0, "results": results}))
+    (runs / "experiments.json").write_text(json.dumps(plan))
+    assert main(["report", str(runs), "--out", str(tmp_path)]) == 0
+    others = json.loads((tmp_path / "report.json").read_text())["others"]
+    assert others == [{"experiment": "random", "task": "price", "metric": "error", "ours": "3 ± 1.414"}]
+    assert "| random | price | error | 3 ± 1.414 |" in (tmp_path / "report.md").read_text()
+
+
 def test_nothing_has_been_run(tmp_path, capsys):
     runs = write_runs(tmp_path / "runs", [run("b", "B", 0)])
     assert main(["report", str(runs), "--out", str(tmp_path / "out")]) == 0

@@ -96,7 +96,7 @@ def test_every_stage_is_made_once(finished, capsys):
     assert stages == sorted([*once, "pretrain", "pretrain", "category", "category"])
     stamps = {path: path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*")}
     assert main(command) == 0
-    assert "9 of 9 stages are there" in capsys.readouterr().out
+    assert "9 of 9 stages are done" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs" / "stages").rglob("*")} == stamps
     # What nobody needs any more is gone; what cells are computed from is not.
     assert not list((folder / "runs").rglob("checkpoints"))

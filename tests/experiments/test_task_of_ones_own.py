@@ -1,6 +1,5 @@
-"""A task from outside the package is a stage like the others: planned, run by the worker, and reported."""
+"""A task from outside the package is planned as a stage like the others; `tests/tasks` runs one."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 import yaml
 from PIL import Image
 
-from kaleido.__main__ import main
 from kaleido.catalog.catalog import Catalog
 from kaleido.experiments.experiment import read_experiments
 from kaleido.experiments.kinds import task_modules
@@ -65,15 +63,3 @@ def test_its_stage_is_planned_from_the_registry(folder):
     sections = {key.partition(".")[0] for key in stage.about["settings"]}
     assert "price_config" in sections and not sections & {"caption_config", "recognition_config", "retrieval_config"}
     assert any(not module.startswith("kaleido.") for module in task_modules("price"))
-
-
-@pytest.mark.slow
-def test_it_runs_and_is_reported(folder, capsys):
-    runs, report = folder / "runs", folder / "report"
-    options = ["--out", str(runs), "--experiments", str(folder / "experiments")]
-    assert main(["--import", str(FOLDER), "experiments", str(folder / "tried.yaml"), *options]) == 0
-    assert "all 3 stages are in" in capsys.readouterr().out
-    assert main(["--import", str(FOLDER), "report", str(runs), "--out", str(report)]) == 0
-    others = json.loads((report / "report.json").read_text())["others"]
-    assert others and {(row["experiment"], row["task"]) for row in others} == {("prices", "price")}
-    assert "Tasks that the paper does not have" in (report / "report.md").read_text()

@@ -83,7 +83,7 @@ def fill(preset: Path, folder: Path, capsys) -> dict:
     assert main(command) == 0
     assert "all 8 stages are in" in capsys.readouterr().out
     assert main(command) == 0
-    assert "8 of 8 stages are there" in capsys.readouterr().out
+    assert "8 of 8 stages are done" in capsys.readouterr().out
     assert main(["report", str(runs), "--out", str(folder / "report")]) == 0
     data = json.loads((folder / "report" / "report.json").read_text())
     for table, rows in (("table2", ("SumR", "ITR R@1", "TIR R@10")), ("table3", ("SumCLS", "CR ACC", "SUB macro-F"))):

@@ -161,7 +161,7 @@ def test_tasks_that_the_data_has_nothing_for(tmp_path):
     write_data(tmp_path, "retrieval")
     records = open_records(convert(tmp_path), "train")
     assert "itm_label" in create_pipeline(records, CONFIG, None, 2, tasks=("itm",)).batch(0)
-    with pytest.raises(UserError, match="retrieval, which has nothing for the tasks mlm, rotation, jigsaw"):
+    with pytest.raises(UserError, match="retrieval, without labels for the tasks mlm, rotation, jigsaw"):
         create_pipeline(records, CONFIG, None, 2)
 
 

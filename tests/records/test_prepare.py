@@ -263,7 +263,5 @@ def test_a_library_call_takes_a_folder_and_options(tmp_path, catalog, monkeypatc
     assert (tmp_path / "records" / "patches.png").exists()
     again = prepare(catalog, tmp_path / "records", config=PrepareConfig(**options | {"workers": 2}))
     assert "there already" in str(again.summary)
-    with pytest.raises(
-        UserError, match=r"backbonne; did you mean prepare_config\.backbone"
-    ):
+    with pytest.raises(UserError, match=r"backbonne; did you mean prepare_config\.backbone"):
         prepare(catalog, tmp_path / "records", backbonne="random")

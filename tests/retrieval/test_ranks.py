@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from kaleido.retrieval.ranks import Resampling, ScoredLists, pair_figures, rank_figures, sum_figure
+from kaleido.retrieval.ranks import Resampling, ScoredLists, pair_metrics, rank_metrics, sum_recall
 
 # Few distinct scores, so that ties are common.
 LISTS = st.lists(
@@ -35,11 +35,11 @@ def test_ranks_and_figures_by_plain_python(lists):
         ranks.append(order.index(place) + 1)
     np.testing.assert_array_equal(found.ranks(), ranks)
     resampling = Resampling(found.groups, 20)
-    figures = rank_figures(found.ranks(), found.groups, resampling)
+    metrics = rank_metrics(found.ranks(), found.groups, resampling)
     for k in (1, 5, 10):
-        assert figures[f"R@{k}"].value == pytest.approx(sum(rank <= k for rank in ranks) / len(ranks))
-    assert figures["mean_rank"].value == pytest.approx(sum(ranks) / len(ranks))
-    pairs = pair_figures(found, resampling, threshold=0.5)
+        assert metrics[f"R@{k}"].value == pytest.approx(sum(rank <= k for rank in ranks) / len(ranks))
+    assert metrics["mean_rank"].value == pytest.approx(sum(ranks) / len(ranks))
+    pairs = pair_metrics(found, resampling, threshold=0.5)
     shares = [
         sum((score > 0.5) == (at == place) for at, score in enumerate(scores)) / len(scores) for scores, place in lists
     ]
@@ -81,9 +81,9 @@ def test_resampled_figures_by_repeating_queries(lists, seed):
 def test_intervals_hold_the_figure_and_depend_on_the_seed_alone():
     random = np.random.default_rng(1)
     ranks, groups = random.integers(1, 30, 400), np.arange(400)
-    first = rank_figures(ranks, groups, Resampling(groups, seed=4))
-    assert first == rank_figures(ranks, groups, Resampling(groups, seed=4))
-    assert first != rank_figures(ranks, groups, Resampling(groups, seed=5))
+    first = rank_metrics(ranks, groups, Resampling(groups, seed=4))
+    assert first == rank_metrics(ranks, groups, Resampling(groups, seed=4))
+    assert first != rank_metrics(ranks, groups, Resampling(groups, seed=5))
     recall = first["R@10"]
     spread = 1.96 * np.sqrt(recall.value * (1 - recall.value) / 400)
     assert (recall.value - recall.low, recall.high - recall.value) == pytest.approx((spread, spread), rel=0.15)
@@ -91,17 +91,17 @@ def test_intervals_hold_the_figure_and_depend_on_the_seed_alone():
 
 def test_queries_of_one_product_are_resampled_together():
     ranks = np.repeat(np.random.default_rng(2).integers(1, 30, 100), 4)
-    alone = rank_figures(ranks, np.arange(400), Resampling(np.arange(400)))["R@10"]
+    alone = rank_metrics(ranks, np.arange(400), Resampling(np.arange(400)))["R@10"]
     groups = np.repeat(np.arange(100), 4)
-    together = rank_figures(ranks, groups, Resampling(groups))["R@10"]
+    together = rank_metrics(ranks, groups, Resampling(groups))["R@10"]
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
 
 def test_sum_of_both_directions():
     ranks, groups = np.array([1, 4, 20, 1]), np.arange(4)
-    figure = sum_figure([(ranks, groups), (ranks, groups)], Resampling(groups))
-    assert figure.value == pytest.approx(2 * (50 + 75 + 75))
-    assert figure.low < figure.value < figure.high
+    metric = sum_recall([(ranks, groups), (ranks, groups)], Resampling(groups))
+    assert metric.value == pytest.approx(2 * (50 + 75 + 75))
+    assert metric.low < metric.value < metric.high
 
 
 @pytest.mark.parametrize("labels", [[0, 0, 1, 0], [1, 1, 1, 0]])
@@ -111,5 +111,5 @@ def test_one_positive_a_query(labels):
 
 
 def test_a_score_that_is_no_number():
-    with pytest.raises(ValueError, match="no number"):
+    with pytest.raises(ValueError, match="not finite"):
         ScoredLists(np.array([1.0, np.nan]), np.array([True, False]), np.array([0, 2]), np.arange(1))

@@ -309,7 +309,7 @@ def test_matching_learns_from_hard_negatives(finetuning, catalogue, tmp_path):
 def test_two_tower_models_that_cannot_be(finetuning, model, catalogue):
     with pytest.raises(UserError, match="starts from scratch"):
         Contrastive(replace(finetuning, task="contrastive", model=str(model)))
-    with pytest.raises(UserError, match="no two-tower model"):
+    with pytest.raises(UserError, match="not a two-tower model"):
         Matching(replace(finetuning, retrieval_config=RetrievalConfig(two_tower_model=str(model))))
 
 

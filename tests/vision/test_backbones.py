@@ -166,7 +166,7 @@ def test_resnet50_from_a_file(tmp_path):
     np.testing.assert_allclose(backbone.encode(crops), expected, rtol=1e-4, atol=1e-5)
 
     path.write_bytes(b"not HDF5")
-    with pytest.raises(UserError, match="has not the weights of resnet50"):
+    with pytest.raises(UserError, match="does not hold the weights of resnet50"):
         create_backbone("resnet50", str(path))
 
 

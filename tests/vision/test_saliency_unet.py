@@ -139,7 +139,7 @@ def other_class(folder):
         (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b""), "damaged"),
         (lambda folder: (folder / CONFIG_FILE).write_bytes(b"\xff" * 64), "damaged"),
         (cut_off, "damaged"),
-        (other_arrays, "of another network"),
+        (other_arrays, "belongs to another network"),
         (other_class, "not a saliency network"),
         (not_finite, "not finite"),
     ],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriceConfig:
-    """Where the task `price` finds the prices.
+    """Configuration of the task `price`.
 
     Args:
         column: Numeric column of the catalogue; products without a number in it do not count.
@@ -113,5 +113,5 @@ class PriceRegression(Finetuning):
 
 
 def _known(batch: Mapping) -> Any:
-    """1 for products with a price and 0 for others, float32 [B]."""
+    """Returns 1 for products with a price and 0 for others, float32 [B]."""
     return ops.cast(ops.logical_not(ops.isnan(batch["price_label"])), "float32")

@@ -15,7 +15,7 @@ class PriceModel(keras.Model):
     Args:
         config: Architecture.
         mean: Mean of the training prices.
-        deviation: Their standard deviation.
+        deviation: Standard deviation of the training prices.
     """
 
     tasks = ("price",)

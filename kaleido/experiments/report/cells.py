@@ -28,10 +28,10 @@ class Cell:
         paper: The paper's value, in its unit; None where it has none.
         values: Our values in the same unit, by seed.
         sources: Files that each value is computed from, within the folder of runs, by seed.
-        missing: Reason why there is none of ours; empty where there is one.
-        planned: Whether some run is to fill it; other authors' models have none.
-        relative: Change of our mean against the column's baseline, a share; None for a baseline.
-        paper_relative: Change of the paper's value, likewise.
+        missing: Reason why there is no value of ours; empty if there is one.
+        planned: Whether a run is planned for it; other authors' models have none.
+        relative: Relative change of our mean against the column's baseline; None for a baseline.
+        paper_relative: Relative change of the paper's value, likewise.
     """
 
     paper: float | None

@@ -1,4 +1,4 @@
-"""Compares the conditions of the runs with the paper's, so that nobody takes one's metrics for the other's."""
+"""Compares the conditions of the runs with the paper's, so that their metrics are not confused."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FULL = (("table2", "Kaleido-BERT"), ("figure6", "all"))
 
 
 def differences(ledger: Ledger, filled: Filled) -> list[tuple[str, str, str]]:
-    """Lists conditions: name, the paper's, and that of our full model."""
+    """Lists conditions: name, the paper's value, and that of our full model."""
     source = paper().source
     run, outcome = _full_model(filled)
     seeds = {other.seed for other, found in filled.outcomes if found.values}
@@ -40,7 +40,7 @@ def differences(ledger: Ledger, filled: Filled) -> list[tuple[str, str, str]]:
 
 
 def warning(ledger: Ledger, filled: Filled) -> str:
-    """Writes one line that says what these metrics are not."""
+    """Writes one line that says that the runs are no reproduction, and how they differ."""
     told = {what: ours for what, _, ours in differences(ledger, filled)}
     parts = [told[name] for name in ("data", "backbone", "model", "pre-training") if told[name]]
     seeds = sum(bool(found.values) for _, found in filled.outcomes)

@@ -70,7 +70,7 @@ class Finding:
 
 
 def findings(filled: Filled) -> list[Finding]:
-    """Measures all claims by all sums."""
+    """Tests all claims by all sums."""
     table, found = paper().tables[TABLE], []
     for claim in CLAIMS:
         for measure in SUMS:
@@ -99,4 +99,4 @@ def _judged(claim: Claim, differences: Mapping[int, float]) -> tuple[str, str]:
             return HOLDS, ""
         if low > 0:
             return DOES_NOT, ""
-    return UNKNOWN, "the interval reaches to both sides of 0"
+    return UNKNOWN, "the interval contains 0"

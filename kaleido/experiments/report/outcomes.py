@@ -1,4 +1,4 @@
-"""Reads the outcome of a run: values of the paper's rows, training curves, and what they depend on."""
+"""Reads the outcome of a run: values of the paper's rows, training curves, and their sources."""
 
 import json
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ class Outcome:
         missing: Reason why there is no value, by row.
         others: Metrics of the tasks that the paper does not have, by task.
         points: Points of pre-training, as in `metrics.jsonl`.
-        stages: For each stage that is done, what it depends on (`stage.json`) and what it took (`done.json`).
+        stages: Content of `stage.json` and of `done.json` of each finished stage, by its name.
     """
 
     values: dict[str, float] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def outcome_of(run: PlannedRun, runs: Path) -> Outcome:
-    """Reads what a run's stages wrote.
+    """Reads the results of a run's stages.
 
     Args:
         run: Planned run.

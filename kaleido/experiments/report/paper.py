@@ -43,11 +43,11 @@ class Table:
     groups: Mapping[str, tuple[str, ...]]
 
     def value(self, row: str, column: str) -> float | None:
-        """Gives one value."""
+        """Returns one value."""
         return self.rows[row][self.columns.index(column)]
 
     def baseline(self, column: str) -> str | None:
-        """Gives the baseline of a column; None for a baseline itself and outside groups."""
+        """Returns the baseline of a column; None for a baseline itself and outside groups."""
         for columns in self.groups.values():
             if column in columns[1:]:
                 return columns[0]

@@ -91,7 +91,7 @@ def report_blocks(ledger: Ledger, filled: Filled, found: list[Finding]) -> list[
         Picture("figure6.png", figure6(filled), "Validation loss of the five kaleido tasks and the total over steps"),
         Heading("Figure 7: accuracy and divergence"),
         Picture("figure7.png", figure7(filled), "Accuracy and divergence of single-task runs and of all tasks"),
-        Paragraph("Dotted: what the paper's last panel ends with, read off its figure."),
+        Paragraph("Dotted lines: the final values of the paper's last panel, read off its figure."),
         _final_rows(filled),
     ]
     if others := _other_rows(filled):
@@ -103,7 +103,7 @@ def report_blocks(ledger: Ledger, filled: Filled, found: list[Finding]) -> list[
 
 
 def report_data(ledger: Ledger, filled: Filled, found: list[Finding]) -> dict[str, Any]:
-    """Gives everything in JSON types: every cell with its values by seed and the files that they come from."""
+    """Converts everything to JSON types: every cell with its values by seed and the files that they come from."""
     return {
         "format": FORMAT,
         "preset": dict(ledger.preset),

@@ -1,1 +1,1 @@
-"""Baselines: a two-tower model and logistic regression on the features of whole photos."""
+"""Baselines on whole-photo features: a two-tower model for retrieval, logistic regression for recognition."""

@@ -1,4 +1,4 @@
-"""The configuration of the baselines."""
+"""Configuration of the baselines."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -10,14 +10,14 @@ from kaleido.retrieval.config import ProtocolConfig
 
 @dataclass(frozen=True, kw_only=True)
 class RetrievalBaselineConfig(ProtocolConfig):
-    """Retrieval by a two-tower model on the features of whole photos, trained on the train split alone.
+    """Configuration of the retrieval baseline: a two-tower model on whole-photo features, trained on the train split.
 
     Args:
-        text_length: Text positions at most, [CLS] and [SEP] included.
-        epochs: Passes over the training products; a model that was trained in the same way is taken as it is.
-        batch_size: Pairs that compete in the contrastive loss.
-        learning_rate: Learning rate at the start; it falls to 0 along a cosine.
-        seed: Seed of weights, order and dropout.
+        text_length: Largest number of text positions, including [CLS] and [SEP].
+        epochs: Passes over the training photos; a saved model that was trained with the same settings is reused.
+        batch_size: Pairs per batch of the contrastive loss.
+        learning_rate: Initial learning rate; it decays to 0 along a cosine.
+        seed: Seed of initial weights, order and dropout.
     """
 
     text_length: int = 64
@@ -38,16 +38,16 @@ class RetrievalBaselineConfig(ProtocolConfig):
 
 @dataclass(frozen=True)
 class RecognitionBaselineConfig:
-    """Recognition by logistic regression on the features of whole photos, trained on the train split alone.
+    """Configuration of the recognition baseline: logistic regression on whole-photo features of the train split.
 
     Args:
         records: Folder that `prepare` wrote.
         out: Folder for the metrics and the predictions.
-        label: What is recognised: `category`, `subcategory`, or a further column of the catalogue.
-        split: Split to report on: `test`, `validation` or `train`.
-        catalog: Folder of the catalogue that the records were made of, where it is not beside them.
+        label: Label to predict: `category`, `subcategory`, or another column of the catalogue.
+        split: Split to evaluate: `test`, `validation` or `train`.
+        catalog: Folder of the catalogue that the records were made from, if it is not beside them.
         strength: Inverse weight of the regularisation (scikit-learn's C).
-        iterations: Iterations of the optimizer at most.
+        iterations: Largest number of iterations of the optimizer.
     """
 
     records: str

@@ -1,4 +1,4 @@
-"""The baseline of recognition: logistic regression on the features of whole photos."""
+"""Recognition baseline: logistic regression on whole-photo features."""
 
 import json
 from dataclasses import asdict
@@ -21,21 +21,23 @@ from kaleido.tasks.classification.metrics import recognition
 
 
 def recognition_baseline(config: RecognitionBaselineConfig) -> Result:
-    """Trains on the train split and recognises the products of another.
+    """Trains logistic regression on the train split and evaluates it on another split.
 
     The files are `recognition-LABEL-SPLIT.json` and `predictions-LABEL-SPLIT.csv`.
 
     Raises:
-        UserError: if there are no such records or labels, or fewer than two classes.
+        UserError: if there are no such records or labels, or the training products have fewer than two classes.
     """
     train, held_out = (open_records(Path(config.records), split) for split in ("train", config.split))
     if not isinstance(train, PhotoRecords):
-        raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
+        raise UserError(
+            f"{config.records}: the baseline is trained on photo records; name records made from a catalogue"
+        )
     names, labels = column_labels(train, config.label, config.catalog)
     _, true = column_labels(held_out, config.label, config.catalog)
     known, labelled = labels >= 0, true >= 0
     if len(np.unique(labels[known])) < 2:
-        raise UserError(f"{config.records}: recognising {config.label} takes training products of two classes at least")
+        raise UserError(f"{config.records}: recognising {config.label} needs training products of at least two classes")
     if not labelled.any():
         raise UserError(f"{config.records}: no {config.split} product has a {config.label}; name another split")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=config.strength, max_iter=config.iterations))

@@ -1,4 +1,4 @@
-"""The baseline of retrieval: a two-tower model on bags of words and whole photos."""
+"""Retrieval baseline: a two-tower model on bags of tokens and whole-photo features."""
 
 import json
 from dataclasses import asdict
@@ -20,18 +20,18 @@ from kaleido.tasks.baselines.config import RetrievalBaselineConfig
 from kaleido.text import load_tokenizer
 
 LEVELS = (1,)
-"""The baseline sees the whole photo alone."""
+"""Levels that the baseline reads: the whole photo only."""
 
 _TRAINING_KEYS = ("epochs", "batch_size", "learning_rate", "seed", "text", "text_length")
 
 
 def retrieval_baseline(config: RetrievalBaselineConfig) -> Result:
-    """Trains the baseline, or takes the equal one that is there, and ranks the candidates of a protocol by it.
+    """Trains the baseline and ranks the candidates of a protocol with it.
 
-    The model is saved in `model` in the folder `out`.
+    The model is saved in the subfolder `model` of `out`, and reused if it was trained with the same settings.
 
     Raises:
-        UserError: if the records are not of photos.
+        UserError: if the records are not photo records.
     """
     saved = _trained(config)
     retrieval = Retrieval(config, config.text_length)
@@ -46,7 +46,9 @@ def _trained(config: RetrievalBaselineConfig) -> SavedModel:
     train = open_records(Path(config.records), "train")
     gallery = open_gallery(train, config.text_length, text=config.text, catalog=config.catalog)
     if not isinstance(gallery, PhotoGallery):
-        raise UserError(f"{config.records}: the baseline is trained on records of photos; name those of a catalogue")
+        raise UserError(
+            f"{config.records}: the baseline is trained on photo records; name records made from a catalogue"
+        )
     records, directory = gallery.records, Path(config.out) / "model"
     training = {key: value for key, value in asdict(config).items() if key in _TRAINING_KEYS}
     made = json.loads(json.dumps(training)) | {"records": records.fingerprint}

@@ -1,1 +1,1 @@
-"""Fashion captioning (paper section 4.2, FC)."""
+"""Fashion captioning (the paper's task FC)."""

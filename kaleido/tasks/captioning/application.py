@@ -1,4 +1,4 @@
-"""Fashion captioning: the text of a product from its photo (paper section 4.2, FC)."""
+"""Fashion captioning: generates the text of a product from its photo (the paper's task FC)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -30,14 +30,14 @@ TASK = "caption"
 
 @register_task(TASK, "to describe a photo")
 class Captioning(Finetuning):
-    """Captioning of a product from its photo alone.
+    """Fine-tunes captioning of a product from its photo alone.
 
     Args:
         config: Configuration of `finetune`.
         saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
-        UserError: if texts are too long, or their words are masked in the records.
+        UserError: if training texts are too long, or are masked in the records.
     """
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
@@ -52,7 +52,7 @@ class Captioning(Finetuning):
         longest = self.architecture.max_position_embeddings
         if self.length > longest:
             raise UserError(
-                f"preprocess_config.max_text_length must be at most {longest}, the positions that the model knows. "
+                f"preprocess_config.max_text_length must be at most {longest}, the text positions of the model. "
                 f"Received: {self.length}"
             )
         if not saved:
@@ -90,7 +90,7 @@ class Captioning(Finetuning):
             self.model.bert.heads["mlm"].set_weights(start.heads["mlm"].get_weights())
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Computes the logits [B, T - 1, V] of every token but [CLS]."""
+        """Computes the logits of every token but [CLS]: [B, T - 1, V]."""
         if self.model.decoder == "causal":
             return {TASK: self.model(features, training=mode == TRAIN)[TASK][:, :-1]}
         hidden = self._hidden(features, mode == TRAIN and self.config.caption_config.rounds > 1)
@@ -109,11 +109,11 @@ class Captioning(Finetuning):
         }
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """Gives the likeliest token at each place [B, T - 1]; a causal decoder sees the true ones before it."""
+        """Predicts the most probable token at each position, [B, T - 1], with a causal decoder from the true tokens."""
         return {TASK: ops.argmax(output[TASK], axis=-1)}
 
     def run_caption(self, split: str) -> Iterator[Caption]:
-        """Generates the saved model's captions of a split's photos, in the order of the records."""
+        """Generates captions for the photos of a split with the saved model, in the order of the records."""
         options = asdict(self.config.caption_config)
         captioner = PhotoCaptioner(load_model(self.model_directory), self.config.evaluate_config.batch_size, **options)
         batches = self.batches(split)
@@ -128,9 +128,10 @@ class Captioning(Finetuning):
         return caption_result(records, list(self.run_caption(split)), asdict(self.config.caption_config))
 
     def _hidden(self, features, in_part):
-        """Hides the text as `mask_predict` needs it: [MASK] at every place but the first, however long the text is.
+        """Masks the text for `mask_predict`: [MASK] at all `length` positions but the first, whatever the text length.
 
-        With `in_part`, half of the texts show some of their tokens and where they end, as in later rounds.
+        With `in_part`, half of the texts keep a random share of their tokens, and [SEP] and padding, as in later
+        rounds of decoding.
         """
         tokens, seen = features["token_ids"], features["token_mask"]
         missing = self.length - ops.shape(tokens)[1]
@@ -153,7 +154,7 @@ class Captioning(Finetuning):
             if records.content != "recognition":
                 raise UserError(
                     f"{records.directory}: holds the original's data for {records.content}, whose texts are masked or "
-                    "of other products; name records of its data for recognition"
+                    "belong to other products; name records of its data for recognition"
                 )
             return
         if self.config.caption_config.long_texts == "cut":
@@ -168,11 +169,11 @@ class Captioning(Finetuning):
 
 
 def _counted(batch):
-    """1 on the tokens of a text and on [SEP], 0 on padding: float32 [B, T - 1]."""
+    """Weights the tokens of a text and [SEP] by 1 and padding by 0: float32 [B, T - 1]."""
     return ops.cast(batch["token_mask"], "float32")[:, 1:]
 
 
 def _losses(logits, batch):
-    """Cross-entropy of each token in nats, 0 on padding: float32 [B, T - 1]."""
+    """Computes the cross-entropy of each token in nats, 0 for padding: float32 [B, T - 1]."""
     tokens, logits = batch["token_ids"][:, 1:], ops.cast(logits[TASK], "float32")
     return ops.sparse_categorical_crossentropy(tokens, logits, from_logits=True) * _counted(batch)

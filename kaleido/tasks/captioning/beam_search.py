@@ -1,4 +1,4 @@
-"""Beam search for the likeliest caption, inside the backend's compiler."""
+"""Searches for the most probable caption by beam search, compiled by the backend."""
 
 from keras import ops, tree
 
@@ -14,27 +14,27 @@ def beam_search(
     length_penalty: float = 1.0,
     no_repeat_ngram: int = 0,
 ) -> Captions:
-    """Searches for the likeliest captions; a finished one is kept until better ones replace it.
+    """Searches for the most probable captions; a finished caption is kept until better ones replace it.
 
     Captions are ranked by log-probability / tokens ** length_penalty, [SEP] counted as a token. A caption has at least
     one token. With one beam this is greedy decoding.
 
     Args:
-        reader: Gives the logits of the next token.
+        reader: Reader that computes the logits of the next token.
         special: Special tokens of the vocabulary.
-        length: Positions T of a caption, [CLS] and [SEP] included.
-        beams: Captions K kept of each photo.
-        length_penalty: 0 favours short captions, larger values longer ones.
-        no_repeat_ngram: Length of the token sequences that never occur twice in a caption; 0 allows it.
+        length: Number of positions T of a caption, including [CLS] and [SEP].
+        beams: Number of beams K per photo.
+        length_penalty: Exponent of the caption length; 0 favours short captions, larger values longer ones.
+        no_repeat_ngram: Length of n-grams that never occur twice in a caption; 0 allows repetition.
     """
     photos = reader.photos
     shape = (photos, beams)
     first = ops.broadcast_to(ops.arange(length) == 0, (*shape, length))
     tokens = ops.where(first, special.begin, special.pad)
-    # All beams are alike at first, and the second best of them would be the best one again.
+    # All beams start equal, so only the first may be extended in the first step; the others would duplicate it.
     scores = ops.broadcast_to(ops.where(ops.arange(beams) == 0, 0.0, IMPOSSIBLE), shape)
     forbidden = special.forbidden()
-    # Whatever the rules forbid, the best of the allowed tokens are among so many of a beam's likeliest ones.
+    # The `beams` best allowed tokens are among the `kept` most probable ones, however many n-grams are forbidden.
     starts = max(length - no_repeat_ngram, 0) if no_repeat_ngram else 0
     kept = min(special.count, beams + starts + 1)
 
@@ -69,20 +69,20 @@ def beam_search(
     none = ops.zeros(shape, "int32")
     start = (ops.convert_to_tensor(0, "int32"), tokens, scores, none, none > 0, reader.begin(beams, length))
     _, tokens, scores, *_ = ops.while_loop(unfinished, advance, start, maximum_iterations=length - 1)
-    # `top_k` sorts, so the best is the first.
+    # `top_k` sorts, so the first beam is the best.
     return Captions(tokens[:, 0], scores[:, 0])
 
 
 def _of_parents(values, parents):
-    """Takes [B, K, ...] from the beams int32 [B, K] that were gone on from."""
+    """Selects from values [B, K, ...] the beams that were extended, int32 [B, K]."""
     index = ops.reshape(parents, (*parents.shape, *[1] * (len(values.shape) - 2)))
     return ops.take_along_axis(values, index, axis=1)
 
 
 def _repeating(tokens, place, size, candidates):
-    """Which candidates int32 [B, K, M] would end an n-gram that is in the caption already: bool [B, K, M].
+    """Finds the candidates int32 [B, K, M] that would complete an n-gram already in the caption: bool [B, K, M].
 
-    `place` is that of the last token of tokens [B, K, T], T > size; [CLS] is part of no n-gram.
+    `place` is the position of the last token in tokens [B, K, T], T > size. [CLS] is not part of any n-gram.
     """
     starts = tokens.shape[2] - size
     same = ops.ones((*tokens.shape[:2], starts), bool)
@@ -90,6 +90,6 @@ def _repeating(tokens, place, size, candidates):
         last = ops.take(tokens, ops.maximum(place - size + 2 + offset, 0), axis=2)
         same = same & (tokens[:, :, 1 + offset : 1 + offset + starts] == last[:, :, None])
     ends = ops.arange(starts) + size
-    # Nothing is known yet that follows the last n - 1 tokens.
+    # Only complete n-grams are compared, and only once n - 1 tokens exist.
     same = same & (ends <= place) & (place >= size - 1)
     return ops.any(same[:, :, None, :] & (candidates[:, :, :, None] == tokens[:, :, None, size:]), axis=-1)

@@ -1,4 +1,4 @@
-"""Captions read token by token, with the keys and values of earlier tokens kept in memory."""
+"""Reads captions token by token, with a cache of the keys and values of earlier tokens."""
 
 from typing import Any, Protocol
 
@@ -8,11 +8,11 @@ from kaleido.model.encoder import MASKED_SCORE, EncoderLayer
 from kaleido.tasks.captioning.model import Captioner
 
 State = list
-"""Arrays, or lists and tuples of them, whose first two axes are photos B and captions a photo K."""
+"""Arrays, or lists and tuples of arrays, whose first two axes are photos B and captions per photo K."""
 
 
 class Reader(Protocol):
-    """What a search needs of a captioning model.
+    """Interface of a captioning model for beam search.
 
     Attributes:
         photos: Number of photos B.
@@ -21,20 +21,20 @@ class Reader(Protocol):
     photos: int
 
     def begin(self, captions: int, length: int) -> State:
-        """Makes the state before the first token of K captions a photo, of `length` positions at most."""
+        """Makes the state before the first token, for K captions per photo of at most `length` positions."""
 
     def read(self, state: State, tokens: Any, place: Any) -> tuple[Any, State]:
-        """Reads the tokens int32 [B, K] at a position; gives the logits [B, K, V] of the next, and the state after."""
+        """Reads the tokens int32 [B, K] at a position: the logits [B, K, V] of the next token, and the new state."""
 
 
 class CachedReader:
-    """Computes each token once: the photo's keys and values at the start, those of a token when it is read.
+    """Reader that caches keys and values: those of the patches at the start, those of a token when it is read.
 
-    Patches attend to patches alone, so theirs do not depend on the caption, and all captions of a photo share them.
+    Patches attend to patches only, so that their keys and values are shared by all captions of a photo.
 
     Args:
         captioner: Model with a causal decoder.
-        batch: Photos; texts are not read.
+        batch: Batch of photos; its texts are not read.
     """
 
     def __init__(self, captioner: Captioner, batch):
@@ -65,7 +65,7 @@ class CachedReader:
 
 
 def _read(block: EncoderLayer, values, patches, text, place):
-    """Computes one layer for the tokens [B, K, H] at one position: the outputs, and the text's memory with them."""
+    """Computes one layer for the tokens [B, K, H] at one position: the outputs, and the updated text cache."""
     attention = block.attention
     length = text[0].shape[3]
     photos, captions, size = values.shape
@@ -91,11 +91,11 @@ def _read(block: EncoderLayer, values, patches, text, place):
 
 
 class RecomputingReader:
-    """Encodes photo and caption anew for every token: the reference that `CachedReader` must agree with.
+    """Reader that encodes photo and caption again for every token; the reference for `CachedReader`.
 
     Args:
         captioner: Model with a causal decoder.
-        batch: Photos; texts are not read.
+        batch: Batch of photos; its texts are not read.
     """
 
     def __init__(self, captioner: Captioner, batch):

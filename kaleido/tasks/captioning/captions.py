@@ -1,4 +1,4 @@
-"""Types that all decoders of captions share."""
+"""Types shared by all caption decoders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 IMPOSSIBLE = -1e9
-"""Log-probability of forbidden tokens; an infinite one would make sums not a number."""
+"""Log-probability of forbidden tokens; finite, because sums with infinite values can become NaN."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """The special tokens of a vocabulary.
+    """Special tokens of a vocabulary.
 
     Attributes:
-        begin: Token before a caption, [CLS].
-        end: Token after it, [SEP].
-        pad: Padding after that.
-        mask: Token in place of tokens that are not known yet.
-        never: Tokens that no caption may have.
+        begin: Id of the token before a caption, [CLS].
+        end: Id of the token after a caption, [SEP].
+        pad: Id of the padding token.
+        mask: Id of the token in place of unknown tokens, [MASK].
+        never: Ids of the tokens that never occur in a caption.
         count: Size V of the vocabulary.
     """
 
@@ -31,16 +31,16 @@ class SpecialTokens:
     count: int
 
     def forbidden(self) -> np.ndarray:
-        """Makes what is added to log-probabilities so that forbidden tokens are never chosen: float32 [V]."""
+        """Makes the term that, added to log-probabilities, excludes the forbidden tokens: float32 [V]."""
         return np.where(np.isin(np.arange(self.count), self.never), IMPOSSIBLE, 0.0).astype(np.float32)
 
 
 class Captions(NamedTuple):
-    """One caption a photo.
+    """One caption per photo.
 
     Attributes:
-        tokens: int32 [B, T]; [CLS], the caption, [SEP] where it ended within T positions, anything after that.
-        scores: float32 [B], the sum of its tokens' log-probabilities, in nats.
+        tokens: int32 [B, T]: [CLS], the caption, and [SEP] if it ended within T positions; later tokens are undefined.
+        scores: float32 [B], sum of the log-probabilities of the caption's tokens, in nats.
     """
 
     tokens: Any

@@ -1,4 +1,4 @@
-"""The configuration section of captioning."""
+"""Configuration section of captioning."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,17 +8,19 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class CaptionConfig:
-    """How captions are learned and generated, by the task `caption`.
+    """Configuration of the task `caption`: training texts and decoding.
 
     Args:
-        decoder: `causal` generates token by token from left to right; `mask_predict`, the paper's, predicts all tokens
-            at once where the text is [MASK].
-        long_texts: What happens where a text is longer than `preprocess_config.max_text_length`: `refuse` to train, or
-            `cut` the text.
-        rounds: Predictions of `mask_predict`, 1 in the paper; with more, training also shows parts of texts.
-        beams: Captions that `causal` keeps at a time; 1 is greedy decoding.
-        length_penalty: `causal` ranks captions by log-probability / tokens ** length_penalty.
-        no_repeat_ngram: Length of token sequences that `causal` never repeats within a caption; 0 allows repetition.
+        decoder: `causal` generates token by token from left to right; `mask_predict`, as in the paper, predicts all
+            tokens at once at [MASK] positions.
+        long_texts: Treatment of texts longer than `preprocess_config.max_text_length`: `refuse` stops before training,
+            `cut` shortens them.
+        rounds: Number of prediction rounds of `mask_predict`, 1 in the paper; with more, training also shows parts of
+            texts.
+        beams: Number of beams of `causal`; 1 is greedy decoding.
+        length_penalty: Exponent of the caption length: `causal` ranks captions by log-probability / tokens **
+            length_penalty.
+        no_repeat_ngram: Length of n-grams that `causal` never repeats within a caption; 0 allows repetition.
     """
 
     decoder: Literal["causal", "mask_predict"] = "causal"

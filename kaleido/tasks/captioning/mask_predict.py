@@ -1,4 +1,4 @@
-"""Captions predicted all at once: every text position is [MASK], and the least certain tokens are predicted again."""
+"""Generates captions by Mask-Predict: predicts all tokens at once, then the least certain ones again."""
 
 from keras import ops
 
@@ -7,17 +7,17 @@ from kaleido.tasks.captioning.model import Captioner
 
 
 def mask_predict(captioner: Captioner, batch, special: SpecialTokens, length: int, rounds: int = 1) -> Captions:
-    """Predicts every token from the photo; then, each time fewer of them, the least certain ones from the others too.
+    """Predicts all tokens from the photo, then predicts fewer and fewer of the least certain tokens again.
 
-    The first round, the only one in the paper's captioning, also decides where the caption ends. The others are those
-    of Mask-Predict (Ghazvininejad et al., 2019). A caption has at least one token.
+    The first round, the only one in the paper, also decides the length of the caption. Later rounds, which see the
+    tokens that are kept, follow Mask-Predict (Ghazvininejad et al., 2019). A caption has at least one token.
 
     Args:
         captioner: Model with the decoder `mask_predict`.
-        batch: Photos; texts are not read.
+        batch: Batch of photos; its texts are not read.
         special: Special tokens of the vocabulary.
-        length: Positions T of a caption, [CLS] and [SEP] included.
-        rounds: Number of predictions.
+        length: Number of positions T of a caption, including [CLS] and [SEP].
+        rounds: Number of prediction rounds.
     """
     place = ops.arange(length)
     photos = batch["positions"].shape[0]
@@ -43,5 +43,5 @@ def mask_predict(captioner: Captioner, batch, special: SpecialTokens, length: in
         again = open_to_change & (ops.cast(order, "int32") < count)
         found, surer = predict(ops.where(again, special.mask, tokens), seen, forbidden + at_end)
         tokens, sure = ops.where(again, found, tokens), ops.where(again, surer, sure)
-    said = (place > 0) & (place <= end)
-    return Captions(tokens, ops.sum(ops.where(said, sure, 0.0), axis=1))
+    counted = (place > 0) & (place <= end)
+    return Captions(tokens, ops.sum(ops.where(counted, sure, 0.0), axis=1))

@@ -1,7 +1,7 @@
-"""Bleu, METEOR, ROUGE-L and CIDEr (paper section 4.2, FC), by `pycocoevalcap`.
+"""Computes Bleu, METEOR, ROUGE-L and CIDEr with `pycocoevalcap` (the paper's task FC).
 
-Its tokenizer and its METEOR are Java programs. Without a Java runtime a plain tokenizer of ours stands in for the
-first, and there is no METEOR.
+The PTB tokenizer and METEOR are Java programs. Without a Java runtime a plain tokenizer replaces the PTB tokenizer, and
+METEOR is not computed.
 """
 
 import re
@@ -21,21 +21,22 @@ from pycocoevalcap.tokenizer import ptbtokenizer
 PTB, PLAIN = "PTB", "plain"
 
 _JAVA = ["java", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US"]
-"""METEOR writes numbers as the locale has them and cannot read a decimal comma itself."""
+"""The locale is fixed, because METEOR writes numbers in the system's locale and cannot read a decimal comma."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionScores:
-    """How close captions are to their references; shares, CIDEr in 0..10.
+    """Similarity of captions to their references; in 0..1, CIDEr in 0..10.
 
     Attributes:
-        bleu: Bleu-1 to Bleu-4, of the corpus.
-        meteor: Of the corpus; None without a Java runtime that runs it.
-        rouge_l: Mean over the captions.
-        cider: Mean over the captions; words count by how rare they are among the references, so with one photo it is 0.
-        tokenizer: `PTB` or `plain`.
+        bleu: Bleu-1 to Bleu-4 of the corpus.
+        meteor: METEOR of the corpus; None without a working Java runtime.
+        rouge_l: Mean ROUGE-L over the captions.
+        cider: Mean CIDEr over the captions; words are weighted by their rarity among the references, so that it is 0
+            for a single photo.
+        tokenizer: Tokenizer of the texts, `PTB` or `plain`.
     """
 
     bleu: tuple[float, float, float, float]
@@ -46,19 +47,21 @@ class CaptionScores:
 
     @property
     def sum_cap(self) -> float | None:
-        """The paper's SumCAP: Bleu-4, METEOR, ROUGE-L and CIDEr in percent, added; None without METEOR."""
+        """Returns SumCAP, the sum of Bleu-4, METEOR, ROUGE-L and CIDEr in percent; None without METEOR."""
         return None if self.meteor is None else 100 * (self.bleu[3] + self.meteor + self.rouge_l + self.cider)
 
 
 def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]]) -> CaptionScores:
-    """Compares captions with what was written by people.
+    """Scores captions against their references.
 
     Args:
-        captions: One a photo, at least one.
-        references: Of each at least one.
+        captions: Captions, one per photo; at least one.
+        references: References of each caption; at least one per caption.
     """
     if not len(captions) or len(captions) != len(references):
-        raise ValueError(f"one list of references a caption, and at least one. Received: {len(captions)}")
+        raise ValueError(
+            f"needs at least one caption, and one list of references per caption. Received: {len(captions)}"
+        )
     counts = [len(of_photo) for of_photo in references]
     texts, tokenizer = tokenize([*captions, *(text for of_photo in references for text in of_photo)])
     words = iter(texts[len(captions) :])
@@ -75,22 +78,22 @@ def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]])
 
 
 def tokenize(texts: Sequence[str]) -> tuple[list[str], str]:
-    """Lower-cased words joined by blanks, without punctuation; and the tokenizer: `PTB`, or `plain` without Java."""
+    """Tokenizes texts to lower-case words joined by blanks, and names the tokenizer: `PTB`, or `plain` without Java."""
     lines = [" ".join(text.split()) for text in texts]
     if shutil.which("java"):
         try:
             return [_without_punctuation(line.split()) for line in _ptb(lines)], PTB
-        except subprocess.CalledProcessError:  # a Java that does not run
+        except subprocess.CalledProcessError:  # Java is installed but does not work
             pass
     return [" ".join(_WORD.findall(line.lower())) for line in lines], PLAIN
 
 
 def _ptb(lines: list[str]) -> list[str]:
-    """Tokenizes as `pycocoevalcap` does, which would write into its own folder, in the locale's character set."""
+    """Runs the PTB tokenizer of `pycocoevalcap`, without its files in the package folder and with UTF-8 texts."""
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
     command = [*_JAVA, "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
     command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
-    # A last word keeps the lines before it from being empty at the end, where they would be lost.
+    # The tokenizer drops empty lines at the end of its input, so a word is appended.
     done = subprocess.run(command, input="\n".join([*lines, "end"]).encode(), capture_output=True, check=True)
     tokenized = done.stdout.decode().split("\n")
     return tokenized[: len(lines)]
@@ -101,7 +104,7 @@ def _without_punctuation(words: list[str]) -> str:
 
 
 class _Meteor(meteor.Meteor):
-    """In the locale that it needs, its complaints thrown away: nobody reads them, and a full pipe would stop it."""
+    """METEOR in a fixed locale, with stderr discarded, because a full pipe would block the program."""
 
     def __init__(self):
         jar = Path(meteor.__file__).with_name(meteor.METEOR_JAR)
@@ -115,9 +118,9 @@ def _meteor(references: dict[int, list[str]], captions: dict[int, list[str]]) ->
     program = _Meteor()
     try:
         return float(program.compute_score(references, captions)[0])
-    except (OSError, ValueError):  # it did not start, or died: too little memory, a Java that is too old
+    except (OSError, ValueError):  # Java did not start or exited: too little memory, or too old a version
         return None
     finally:
-        # Left locked by an error, it would wait for itself for ever when it is thrown away.
+        # The destructor acquires the lock: after an error it would wait forever.
         if program.lock.locked():
             program.lock.release()

@@ -1,4 +1,4 @@
-"""Kaleido-BERT for fashion captioning (paper section 4.2, FC)."""
+"""Kaleido-BERT for fashion captioning (the paper's task FC)."""
 
 import keras
 from keras import ops
@@ -8,24 +8,24 @@ from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert, attended
 
 DECODERS = ("causal", "mask_predict")
-"""Token by token from left to right, or all at once where the text is [MASK]."""
+"""Decoders: token by token from left to right, or all tokens at once at [MASK] positions."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class Captioner(keras.Model):
     """Generates the text of a photo with the pre-trained MLM head.
 
-    Reads a batch (`docs/design.md`) whose text is what the decoder may see, and gives `{"caption": logits [B, T, V]}`.
-    A causal decoder's logits are of the token after each position; there patches attend to patches, and text to
-    patches and leftwards to text. Those of `mask_predict` are of the token at each position, and everything attends to
-    everything. The text keeps the positions that it had in pre-training, [CLS] at 0.
+    Reads a batch (`docs/design.md`) and returns `{"caption": logits [B, T, V]}`; the text of the batch is what the
+    decoder can see. The logits of the causal decoder predict the token after each position; patches attend to patches
+    only, text attends to patches and to earlier text. The logits of `mask_predict` predict the token at each position;
+    attention is not restricted. Text positions are those of pre-training, with [CLS] at 0.
 
     Args:
-        config: The architecture.
+        config: Architecture.
         decoder: One of `DECODERS`.
 
     Attributes:
-        generator: Draws what a text shows in training.
+        generator: Random generator for the masking of texts in training.
     """
 
     def __init__(self, config: ModelConfig, decoder: str, name: str = "captioner", **kwargs):
@@ -44,14 +44,17 @@ class Captioner(keras.Model):
         return {"caption": self.logits(self.encode(text, patches, batch["token_mask"], training=training))}
 
     def encode(self, text, patches, token_mask, training=None):
-        """Outputs [B, T, H] of a text [B, T, H] before patches [B, 55, H]; a causal decoder needs no mask."""
+        """Encodes a text [B, T, H] followed by patches [B, 55, H]: the text's outputs [B, T, H].
+
+        The causal decoder does not use `token_mask`.
+        """
         length = ops.shape(text)[1]
         mask = causal_mask(length) if self.decoder == "causal" else attended(token_mask)
         sequence = ops.concatenate([text, patches], axis=1)
         return self.bert.encoder(sequence, mask, training=training, queries=length)
 
     def logits(self, outputs):
-        """Logits of tokens: [..., H] -> [..., V]."""
+        """Computes the logits of tokens: [..., H] -> [..., V]."""
         return self.bert.heads["mlm"](outputs, self.bert.text_embedding.token.embeddings)
 
     @property
@@ -68,9 +71,9 @@ class Captioner(keras.Model):
 
 
 def causal_mask(length):
-    """Who attends to whom in text before patches: float32 [1, length + 55, length + 55].
+    """Makes the attention mask of text followed by patches, 1 where attended: float32 [1, length + 55, length + 55].
 
-    Padding needs no mask of its own: it follows the text, which never looks there.
+    Padding needs no mask, because it follows the text, and text attends to earlier positions only.
     """
     place = ops.arange(length + PATCHES)
     is_patch = place >= length

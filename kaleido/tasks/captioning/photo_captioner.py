@@ -1,4 +1,4 @@
-"""A trained captioning model in use."""
+"""Generates captions with a trained captioning model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ class Caption:
 
     Attributes:
         text: Caption in lower case.
-        log_probability: Log-probability of its tokens, in nats; those of `mask_predict` are taken as independent.
-        complete: Whether it ended by itself, not at the greatest length.
+        log_probability: Sum of the log-probabilities of its tokens, in nats; `mask_predict` treats tokens as
+            independent.
+        complete: Whether it ended with [SEP]; false if it was cut off at the maximum length.
     """
 
     text: str
@@ -36,14 +37,14 @@ class PhotoCaptioner(Predictor):
 
     Args:
         saved: Model of the task `caption`.
-        batch_size: Photos at once; fewer are filled up.
-        options: Fields of `CaptionConfig` instead of those that the model was trained with; None keeps one.
+        batch_size: Photos per batch; smaller batches are filled up.
+        options: Fields of `CaptionConfig` that replace those of training; None keeps the trained value.
     """
 
     reads_text = False
 
     def __init__(self, saved: SavedModel, batch_size: int, **options: Any):
-        # Here: the model's modules import Keras.
+        # Imported here, because these modules import Keras.
         from kaleido.tasks.captioning.beam_search import beam_search
         from kaleido.tasks.captioning.caption_reader import CachedReader
         from kaleido.tasks.captioning.mask_predict import mask_predict
@@ -53,7 +54,7 @@ class PhotoCaptioner(Predictor):
         self.config = configuration.build(CaptionConfig, {**trained, **chosen})
         if self.config.decoder != trained["decoder"]:
             raise UserError(
-                f"{saved.directory}: was trained with the decoder {trained['decoder']}, and has no other. "
+                f"{saved.directory}: was trained with the decoder {trained['decoder']} and supports no other. "
                 f"Received: {self.config.decoder}"
             )
         self.length = saved.text_length
@@ -74,7 +75,7 @@ class PhotoCaptioner(Predictor):
         """Generates the captions of at most `batch_size` photos.
 
         Args:
-            photos: `level1` to `level5` and `positions` (`docs/design.md`).
+            photos: Arrays `level1` to `level5` and `positions` (`docs/design.md`).
         """
         rows = len(photos["positions"])
         filled = {name: np.resize(photos[name], (self.batch_size, *photos[name].shape[1:])) for name in PHOTO}
@@ -94,7 +95,7 @@ class PhotoCaptioner(Predictor):
 
 
 def special_tokens(tokenizer: Tokenizer):
-    """The special tokens of a vocabulary, as the decoders take them."""
+    """Returns the special tokens of a vocabulary for the decoders."""
     from kaleido.tasks.captioning.captions import SpecialTokens
 
     never = [token for token in tokenizer.special_ids if token != tokenizer.sep_id]

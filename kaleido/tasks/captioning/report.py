@@ -1,4 +1,4 @@
-"""The result of captioning: metrics, every caption beside its references, and a page with the photos."""
+"""Report of captioning: metrics, every caption with its references, and a page with the photos."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 def caption_result(records: SplitRecords, captions: Sequence[Caption], caption_config: Mapping[str, Any]) -> Result:
     """Scores captions against the texts of their products.
 
-    The files are `captions-SPLIT.jsonl`, `.json`, `.md` and, where the photos are at hand, `.html`.
+    The files are `captions-SPLIT.jsonl`, `.json`, `.md` and, if the catalogue is available, `.html` with the photos.
 
     Args:
         records: Records of one split.
-        captions: One caption a record, in their order.
-        caption_config: How the captions were generated.
+        captions: Captions, one per record, in the order of the records.
+        caption_config: Settings that the captions were generated with.
     """
     split, rows = records.split, _described(records)
     for row, caption in zip(rows, captions, strict=True):
@@ -52,7 +52,7 @@ def caption_result(records: SplitRecords, captions: Sequence[Caption], caption_c
 
 
 def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) -> str:
-    """Shows the metrics in percent as in the paper's table 3, in Markdown."""
+    """Formats the metrics in percent, as in the paper's Table 3, as a Markdown table."""
     columns = {
         "photos": f"{photos:,}",
         **{f"Bleu-{n}": f"{100 * value:.1f}" for n, value in enumerate(scores.bleu, 1)},
@@ -62,7 +62,7 @@ def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) 
         "SumCAP": "" if scores.sum_cap is None else f"{scores.sum_cap:.1f}",
         "tokenizer": scores.tokenizer,
     }
-    missing = "\n\nMETEOR and the PTB tokenizer need a Java runtime (`java`), which did not run here."
+    missing = "\n\nMETEOR and the PTB tokenizer need a working Java runtime (`java`), which is missing here."
     return (
         f"| {decoder}, {split} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
         f"| | {' | '.join(columns.values())} |{missing if scores.tokenizer == PLAIN else ''}"
@@ -70,14 +70,14 @@ def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) 
 
 
 def _metrics(scores: CaptionScores) -> dict[str, Any]:
-    """Metrics as they are computed, in 0..1; CIDEr in 0..10."""
+    """Returns the metrics by name, in 0..1; CIDEr is in 0..10 and SumCAP in percent."""
     metrics = {f"Bleu-{n}": value for n, value in enumerate(scores.bleu, 1)}
     metrics |= {"METEOR": scores.meteor, "ROUGE-L": scores.rouge_l, "CIDEr": scores.cider}
     return {**metrics, "SumCAP": scores.sum_cap, "tokenizer": scores.tokenizer}
 
 
 def _described(records: SplitRecords) -> list[dict]:
-    """Photo, product and all texts of the product, for each record."""
+    """Returns the photo, the product and all texts of the product for each record."""
     rows, texts = [], {}
     for number in range(len(records)):
         example = records.example(number)

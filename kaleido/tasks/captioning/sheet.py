@@ -1,4 +1,4 @@
-"""Photos and what was said of them, as one HTML page that needs no other file."""
+"""Renders photos and captions as one self-contained HTML page."""
 
 import base64
 import html
@@ -13,10 +13,10 @@ from kaleido.errors import UserError
 from kaleido.vision.photo import decode
 
 SIDE = 240
-"""Pixels of a thumbnail's longer side."""
+"""Length of a thumbnail's longer side, in pixels."""
 
-MOST = 1000
-"""Photos on a sheet, 10 MB; of more, so many at even distances."""
+LIMIT = 1000
+"""Largest number of photos on a page, about 10 MB; of more, an evenly spaced selection is shown."""
 
 _STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; color: #343a46; background: #fff }
@@ -28,13 +28,13 @@ figcaption strong { display: block; font-weight: 600 } small { display: block; c
 
 @dataclass(frozen=True, slots=True)
 class SheetItem:
-    """One photo of the sheet.
+    """One photo of the page.
 
     Attributes:
-        name: Of the photo.
-        read: Gives it, encoded or uint8 [H, W, 3].
-        caption: What was said of it.
-        references: What people wrote.
+        name: Name of the photo.
+        read: Function that reads the photo, encoded or as uint8 [H, W, 3].
+        caption: Generated caption.
+        references: Texts of the product.
     """
 
     name: str
@@ -44,8 +44,8 @@ class SheetItem:
 
 
 def caption_sheet(title: str, items: list[SheetItem]) -> str:
-    """The page; photos that cannot be read any more are left blank."""
-    shown = items if len(items) <= MOST else [items[place * len(items) // MOST] for place in range(MOST)]
+    """Renders the page; photos that can no longer be read are left blank."""
+    shown = items if len(items) <= LIMIT else [items[place * len(items) // LIMIT] for place in range(LIMIT)]
     count = f"{len(items):,} photos" if shown is items else f"{len(shown):,} of {len(items):,} photos"
     figures = "\n".join(map(_figure, shown))
     return (

@@ -1,1 +1,1 @@
-"""Category, sub-category and attribute recognition (paper section 4.2, CR and SUB)."""
+"""Category, sub-category and attribute recognition (the paper's tasks CR and SUB)."""

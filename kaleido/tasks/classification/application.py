@@ -1,4 +1,4 @@
-"""Recognition of categories and attributes from photo and text, or photo alone (paper section 4.2, CR and SUB)."""
+"""Recognition of categories and attributes from photo and text, or photo alone (the paper's tasks CR and SUB)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from kaleido.tasks.classification.model import Classifier
 
 BEST = ("label", "second", "third")
-"""Columns of the likeliest classes in `predict`."""
+"""Columns of the most probable classes in `predict`, in order."""
 
 
 @register_task("category", "to recognise the category of a product")
 @register_task("subcategory", "to recognise the sub-category of a product")
 class Recognition(Finetuning):
-    """Recognition of the category or the sub-category of a product.
+    """Fine-tunes recognition of the category or the sub-category of a product.
 
-    Products without the label are read and do not count.
+    Products without the label count neither in the loss nor in the metrics.
 
     Args:
         config: Configuration of `finetune`.
@@ -39,11 +39,11 @@ class Recognition(Finetuning):
 
     Attributes:
         names: Names of the classes.
-        unseen: Number of photos of the evaluated split whose class was not trained; they count as unlabelled.
+        unseen: Number of photos of the evaluated split whose class has no training product; they count as unlabelled.
 
     Raises:
-        UserError: if the records have fewer than two classes, or the evaluated split has one that was not trained and
-            the configuration does not say to ignore it.
+        UserError: if the records have fewer than two classes, or the evaluated split has a class without training
+            products and `recognition_config.unseen` is `refuse`.
     """
 
     sections: ClassVar[Mapping[str, type]] = {"recognition_config": RecognitionConfig}
@@ -64,7 +64,7 @@ class Recognition(Finetuning):
     def check_config(cls, config: FinetuneConfig) -> None:
         if config.recognition_config.column:
             raise UserError(
-                "recognition_config.column names a column for the task attribute, and for no other. "
+                "recognition_config.column is for the task attribute only; leave it null. "
                 f"Received: {config.recognition_config.column} for {config.task}"
             )
 
@@ -101,7 +101,7 @@ class Recognition(Finetuning):
         return self.config.recognition_config.text
 
     def read_classes(self, records: SplitRecords) -> tuple[list[str], np.ndarray]:
-        """Reads the names of the classes, the same in every split, and int32 [n], that of every record (-1: none)."""
+        """Reads the class names, and the class of every record as int32 [n], -1 if it has none."""
         return label_classes(records, self.task)
 
     def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:
@@ -147,20 +147,20 @@ class Recognition(Finetuning):
         records = self.open_records("train")
         if not (self.shows_text or isinstance(records, PhotoRecords)):
             raise UserError(
-                f"{self.config.records}: the original's data shows all photos with their texts; set "
-                "recognition_config.text true"
+                f"{self.config.records}: the original's data always has texts with the photos; set "
+                "recognition_config.text to true"
             )
         self.names, trained = self.read_classes(records)
         if len(self.names) < 2:
             raise UserError(
-                f"{self.config.records}: recognising the {self.task} takes two classes at least; give the catalogue a "
+                f"{self.config.records}: recognising the {self.task} needs at least two classes; give the catalogue a "
                 f"column for it. Received: {', '.join(self.names) or 'none'}"
             )
         self._trained = np.unique(trained)
         self._class_weights = class_weights(trained, len(self.names), self.config.recognition_config.balance)
 
     def _classes(self, records: SplitRecords) -> np.ndarray:
-        """The class of every record among `names`; numbers from `len(names)` on are classes that are not among them."""
+        """Reads the class of every record by its number in `names`; unknown classes are numbered from `len(names)`."""
         names, classes = self.read_classes(records)
         places = {name: number for number, name in enumerate(self.names)}
         mapped = np.array([*(places.get(name, len(places) + n) for n, name in enumerate(names)), UNLABELLED], np.int32)
@@ -175,7 +175,7 @@ class Recognition(Finetuning):
             more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
             raise UserError(
                 f"{records.directory}: {records.split} products have a {self.task} that no training product has: "
-                f"{', '.join(names)}{more}; give such products to train on, or leave them out of the metrics with "
+                f"{', '.join(names)}{more}; add training products of them, or leave them out of the metrics with "
                 f"recognition_config.unseen ignore. Received: {counts.sum()} of {len(classes)} photos"
             )
         return int(counts.sum())
@@ -192,9 +192,9 @@ class Recognition(Finetuning):
         return losses * self._labelled(batch)
 
 
-@register_task("attribute", "to recognise a further column of the catalogue")
+@register_task("attribute", "to recognise the value of another column of the catalogue")
 class AttributeRecognition(Recognition):
-    """Recognition of the value that a product has in a further column: gender, colour, article type.
+    """Fine-tunes recognition of the value of another catalogue column, for example gender, colour or article type.
 
     Args:
         config: Configuration of `finetune`, with `recognition_config.column`.
@@ -216,12 +216,12 @@ class AttributeRecognition(Recognition):
 
 
 def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarray:
-    """Weighs classes by n ** -balance for n products, scaled to a mean of 1 over the labelled products.
+    """Computes class weights n ** -balance for n products, scaled to a mean of 1 over the labelled products.
 
     Args:
-        labels: int [products], class of each product, -1 where it has none.
-        classes: Number of classes; one without products gets the weight of one with a single product.
-        balance: From 0, all products count alike, to 1, all classes do.
+        labels: int [products], class of each product; -1 if it has none.
+        classes: Number of classes; a class without products gets the weight of a class with one product.
+        balance: Exponent in 0..1; 0 weights all products equally, 1 all classes.
 
     Returns:
         float32 [classes].
@@ -232,15 +232,15 @@ def class_weights(labels: np.ndarray, classes: int, balance: float) -> np.ndarra
 
 
 def label_classes(records: SplitRecords, task: str) -> tuple[list[str], np.ndarray]:
-    """Reads the names of `category` or `subcategory` by number, and int32 [n], the number of every record."""
+    """Reads the class names of `category` or `subcategory`, and the class of every record: int32 [n]."""
     if isinstance(records, PhotoRecords):
         return column_labels(records, task)
-    # The original's data has a number and a name on each line.
+    # Each line of the original's data has the number and the name of its class.
     columns = records.index.columns
     if f"{task}_label" not in columns:
         raise UserError(
-            f"{records.directory}: holds data for {records.content}, without labels of {task}; name records of data "
-            "for recognition"
+            f"{records.directory}: the original's data for {records.content} has no labels of {task}; name records "
+            "of its data for recognition"
         )
     numbers, first = np.unique(columns[f"{task}_label"], return_index=True)
     named = dict(zip(numbers.tolist(), columns[task][first].tolist()))

@@ -1,4 +1,4 @@
-"""The configuration section of recognition."""
+"""Configuration section of recognition."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,15 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class RecognitionConfig:
-    """What is recognised, by the tasks `category`, `subcategory` and `attribute`.
+    """Configuration of the tasks `category`, `subcategory` and `attribute`.
 
     Args:
-        column: Column of the catalogue, for the task `attribute`.
-        text: Whether texts are read; otherwise products are recognised from the photo alone.
-        unseen: What happens where an evaluated product has a class that no training product has: `refuse` to begin, or
-            `ignore` the product, as if it had no label.
+        column: Column of the catalogue that the task `attribute` predicts.
+        text: Whether texts are read; if not, products are recognised from the photo alone.
+        unseen: Treatment of evaluated products whose class has no training product: `refuse` stops before training,
+            `ignore` treats them as unlabelled.
         balance: Weight of rare classes in training: the loss of a product whose class has n products is weighted by
-            n ** -balance. 0, as in the paper, weights all products alike; 1 weights all classes alike.
+            n ** -balance. 0, as in the paper, weights all products equally; 1 weights all classes equally.
     """
 
     column: str | None = None

@@ -1,4 +1,4 @@
-"""Accuracy and macro-F1 of category and sub-category recognition (paper section 4.2), by scikit-learn."""
+"""Computes accuracy and macro-F1 of recognition with scikit-learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,16 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """How well classes were told apart.
+    """Metrics of recognition.
 
     Attributes:
-        accuracy: Share of the examples whose likeliest class is theirs.
-        macro_f1: Mean F1 over the classes that some example is of or was taken for, each counting alike.
-        support, precision, recall, f1: Of each class [C]; 0 where there is nothing to divide by.
-        confusion: int [C, C], rows the true class, columns the likeliest.
+        accuracy: Share of the examples whose predicted class is the true class.
+        macro_f1: Unweighted mean F1 over the classes that occur among the labels or the predictions.
+        support: int [C], number of examples of each class.
+        precision: float [C], precision of each class; 0 if it was never predicted.
+        recall: float [C], recall of each class; 0 if it has no examples.
+        f1: float [C], F1 of each class; 0 if it is undefined.
+        confusion: int [C, C], numbers of examples by true class (rows) and predicted class (columns).
     """
 
     accuracy: float
@@ -28,12 +31,12 @@ class Recognized:
 
 
 def recognition(labels: Sequence[int], predicted: Sequence[int], classes: int) -> Recognized:
-    """Compares classes.
+    """Computes the metrics of predicted classes.
 
     Args:
-        labels: int [n], at least one.
-        predicted: int [n].
-        classes: How many classes C there are.
+        labels: int [n], true class of each example; n is at least 1.
+        predicted: int [n], predicted class of each example.
+        classes: Number of classes C.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
     if not len(labels):

@@ -1,4 +1,4 @@
-"""Kaleido-BERT for category and sub-category recognition (paper section 4.2, CR and SUB)."""
+"""Kaleido-BERT for category and sub-category recognition (the paper's tasks CR and SUB)."""
 
 import keras
 
@@ -9,13 +9,13 @@ from kaleido.model.kaleido_bert import KaleidoBert
 
 @keras.saving.register_keras_serializable("kaleido")
 class Classifier(keras.Model):
-    """Dropout and one dense layer on the pooled [CLS].
+    """Kaleido-BERT with dropout and one dense layer on the pooled [CLS].
 
-    Reads a batch (`docs/design.md`) that is neither masked nor corrupted and gives `{task: logits [B, classes]}`.
+    Reads a batch (`docs/design.md`) without masking and corruption and returns `{task: logits [B, classes]}`.
 
     Args:
-        config: The architecture.
-        task: Name of what is recognised.
+        config: Architecture.
+        task: Name of the task, the key of the logits.
         classes: Number of classes.
     """
 

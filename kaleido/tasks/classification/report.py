@@ -1,4 +1,4 @@
-"""The result of recognition: metrics, a table of the classes, a confusion picture, and every photo's prediction."""
+"""Report of recognition: metrics, metrics by class, a confusion matrix, and the prediction for every photo."""
 
 import io
 import json
@@ -20,18 +20,18 @@ def recognition_result(
     probabilities: np.ndarray,
     unseen: int = 0,
 ) -> Result:
-    """Compares predictions with the labels.
+    """Computes the metrics of predicted probabilities and makes the files of the report.
 
     The files are `recognition-SPLIT.json`, `classes-SPLIT.csv`, `predictions-SPLIT.csv` and `confusion.png`.
 
     Args:
-        task: Name of what is recognised.
+        task: Name of the task.
         split: Split of the records.
         names: Names of the C classes.
         photos: Ids of the n photos.
-        labels: int [n], -1 where unlabelled; at least one is not.
-        probabilities: float [n, C].
-        unseen: Number of photos of classes that were not trained.
+        labels: int [n], true classes; -1 where unlabelled. At least one photo is labelled.
+        probabilities: float [n, C], predicted probabilities.
+        unseen: Number of photos of classes without training products.
     """
     predicted, known = probabilities.argmax(axis=1), labels >= 0
     found = recognition(labels[known], predicted[known], len(names))
@@ -69,8 +69,8 @@ def _prediction_rows(names: Sequence[str], photos: Sequence[str], labels, predic
 
 
 def _confusion(names: Sequence[str], confusion: np.ndarray) -> bytes:
-    """Draws the confusion matrix of the classes that occur as a PNG."""
-    # The Agg canvas needs no screen, and pyplot's global state is left alone.
+    """Draws the confusion matrix, of the classes that occur, as a PNG."""
+    # The Agg canvas needs no display, and pyplot's global state is not touched.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Fine-tuning for retrieval: a photo's own text against those of other products of its sub-category."""
+"""Fine-tuning for retrieval: matching photos with texts, with negatives of the same sub-category."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
 TASK = "itm"
 
 
-@register_task("retrieval", "to tell a photo's text from those of other products")
+@register_task("retrieval", "to tell a photo's own text from the texts of other products")
 class Matching(PretrainingTasks, Finetuning):
-    """Image-text matching alone, on whole texts and photos, with hard negatives.
+    """Fine-tunes image-text matching on texts and photos without masking, with hard negatives.
 
-    The saved model has the head `itm`, like a pre-trained one, and a two-tower model where the configuration names one.
+    The saved model has the head `itm`, like a pre-trained model, and a two-tower model if the configuration names one.
 
     Args:
         config: Configuration of `finetune`.
         saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
-        UserError: if the two-tower model is none, or of another backbone or vocabulary than the records.
+        UserError: if the named model is not a two-tower model, or has another backbone or vocabulary than the records.
     """
 
     pipeline_tasks = (TASK,)
@@ -124,7 +124,7 @@ class Matching(PretrainingTasks, Finetuning):
             return None
         if not isinstance(records, PhotoRecords):
             raise UserError(
-                f"{records.directory}: the original's data has its pairs; leave retrieval_config.hard_negatives 0. "
+                f"{records.directory}: the original's data has fixed pairs; set retrieval_config.hard_negatives to 0. "
                 f"Received: {count}"
             )
         from kaleido.tasks.matching.hard_negatives import hardest_texts
@@ -139,8 +139,8 @@ class Matching(PretrainingTasks, Finetuning):
     def evaluate(self) -> Result:
         split, negatives = self.config.evaluate_config.split, self.config.retrieval_config.negatives
         metrics = self._known_metrics() or self.run_evaluate()
-        after = f"`kaleido retrieve --model {self.model_directory} ...` ranks by it"
-        return pair_result(metrics, f"matching, {split}", "negatives a positive", negatives, TASK, after)
+        after = f"`kaleido retrieve --model {self.model_directory} ...` ranks with this model"
+        return pair_result(metrics, f"matching, {split}", "negatives per positive", negatives, TASK, after)
 
     @classmethod
     def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ class Matching(PretrainingTasks, Finetuning):
         saved = load_model(Path(directory))
         if not issubclass(saved.application, Contrastive):
             raise UserError(
-                f"{directory}: no two-tower model; name the `model` folder of `finetune --task contrastive`. "
+                f"{directory}: not a two-tower model; name the `model` folder of `finetune --task contrastive`. "
                 f"Received: a model of the task {saved.content['task']}"
             )
         self.check_prepared(self.open_records("train"), saved.content, Path(directory))

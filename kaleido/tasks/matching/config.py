@@ -1,4 +1,4 @@
-"""The configuration section of fine-tuning for retrieval."""
+"""Configuration section of fine-tuning for retrieval."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class RetrievalConfig:
-    """What the task `retrieval` learns from.
+    """Configuration of the negatives and the two-tower model of the task `retrieval`.
 
     Args:
-        negatives: Number of photos with another product's text, of the same sub-category where there is one, for each
-            photo with its own.
-        two_tower_model: Saved model of the task `contrastive`. The matching head adds to its score, and it makes the
-            shortlist of `retrieve`; null, as in the paper, trains the head alone.
-        hard_negatives: Number of texts that the two-tower model finds most similar to the photo's own; negatives are
-            drawn from them instead of from the sub-category. 0 for none. Evaluation during training keeps to the
-            sub-category.
+        negatives: Number of negatives per positive: photos with the text of another product, of the same sub-category
+            if it has one.
+        two_tower_model: Saved model of the task `contrastive`. The logits of the matching head are added to its score,
+            and it makes the shortlist of `retrieve`. Null, as in the paper, trains the matching head alone.
+        hard_negatives: Number of texts of other products, most similar to the photo by the two-tower model, from which
+            negatives are drawn instead of from the sub-category. 0 draws from the sub-category. Evaluation during
+            training always draws from the sub-category.
     """
 
     negatives: int = 1

@@ -1,4 +1,4 @@
-"""Contrastive training of a two-tower model within a batch, an addition of ours (off in the paper)."""
+"""Contrastive training of a two-tower model with in-batch negatives; not part of the paper."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 TASK = "contrastive"
 
 
-@register_task(TASK, "to match texts and photos by a two-tower model without an encoder")
+@register_task(TASK, "to match texts and photos by a two-tower model without a cross-modal encoder")
 class Contrastive(Finetuning):
-    """A two-tower model, which `finetune --task retrieval` can go on from.
+    """Trains a two-tower model, which `finetune --task retrieval` can build on.
 
-    The larger the batch, the more texts compete: 512 at a learning rate of 2e-3 does well.
+    A larger batch has more negatives; a batch size of 512 with a learning rate of 2e-3 works well.
 
     Args:
         config: Configuration of `finetune`.
         saved: Folder of a saved model to evaluate, instead of the model of the run.
 
     Raises:
-        UserError: if a model to start from is given.
+        UserError: if the configuration names a model to start from.
     """
 
     description = "train the two-tower model"
@@ -67,7 +67,7 @@ class Contrastive(Finetuning):
     create_shortlist_scorer = create_scorer
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Computes the logits [B, B], photos in rows."""
+        """Computes the logits [B, B] of every text (column) for every photo (row)."""
         from kaleido.tasks.matching.two_tower import contrastive_logits
 
         found = self.model(features, training=mode == TRAIN)
@@ -84,16 +84,16 @@ class Contrastive(Finetuning):
         return {f"loss/{TASK}": (ops.sum(_losses(logits)), count), f"accuracy/{TASK}": (ops.sum(hits), count)}
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """Gives how likely each text of the batch is for each photo: float32 [B, B]."""
+        """Computes the probability of each text of the batch for each photo: float32 [B, B]."""
         return {TASK: ops.softmax(output[TASK])}
 
     def evaluate(self) -> Result:
         config = self.config.evaluate_config
         metrics = self._known_metrics() or self.run_evaluate()
         option = f"--retrieval_config.two_tower_model {self.model_directory}"
-        after = f"`kaleido finetune --task retrieval {option} ...` goes on from it"
+        after = f"`kaleido finetune --task retrieval {option} ...` builds on this model"
         title = f"two-tower model, {config.split}"
-        return pair_result(metrics, title, "texts to choose from", config.batch_size, TASK, after)
+        return pair_result(metrics, title, "texts per photo", config.batch_size, TASK, after)
 
     @classmethod
     def result_files(cls, config: FinetuneConfig) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ class Contrastive(Finetuning):
 
 
 def embedding_signatures(model: "TwoTower") -> dict[str, Signature]:
-    """The signatures of a two-tower model: `embedding` float32 [B, 256] of length 1, of texts and of photos."""
+    """Returns the signatures of a two-tower model: `embedding` float32 [B, 256] of length 1, of texts or of photos."""
     return {
         ENCODE_TEXT: Signature(lambda batch: {"embedding": model.text_embeddings(batch)}, TEXT),
         ENCODE_IMAGE: Signature(lambda batch: {"embedding": model.image_embeddings(batch)}, PHOTO),

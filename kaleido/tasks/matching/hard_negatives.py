@@ -1,4 +1,4 @@
-"""Hard negatives: the texts of other products that a two-tower model finds most similar to a photo."""
+"""Finds hard negatives: the texts of other products that are most similar to a photo by a two-tower model."""
 
 import numpy as np
 
@@ -14,17 +14,17 @@ _BATCH = 512
 def hardest_texts(
     model: TwoTower, records: PhotoRecords, tokenizer: Tokenizer, max_text_length: int, count: int
 ) -> np.ndarray:
-    """Finds the texts of other products that fit each photo best, without those that have the same tokens as its own.
+    """Finds the texts most similar to each photo, without texts that have the same tokens as the photo's own.
 
     Args:
-        model: Two-tower model of the records' backbone and vocabulary.
+        model: Two-tower model with the backbone and vocabulary of the records.
         records: Records of one split.
         tokenizer: Tokenizer of their texts.
-        max_text_length: Text positions at most, [CLS] and [SEP] included.
-        count: Number of texts K; fewer where there are not as many.
+        max_text_length: Largest number of text positions, including [CLS] and [SEP].
+        count: Number of texts K per photo; at most the number of products.
 
     Returns:
-        int64 [n, K], records that show these texts, in no order; -1 where a photo has fewer.
+        int64 [n, K], numbers of records that have these texts, unordered; -1 if a photo has fewer than K.
     """
     gallery = PhotoGallery(records, tokenizer, max_text_length)
     scorer = two_tower_scorer(model, gallery, _BATCH)

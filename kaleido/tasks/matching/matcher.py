@@ -1,4 +1,4 @@
-"""A matching head on top of a two-tower model, an addition of ours (off in the paper)."""
+"""Combines a matching head with a two-tower model; not part of the paper."""
 
 import keras
 from keras import ops
@@ -10,10 +10,10 @@ from kaleido.tasks.matching.two_tower import TwoTower
 
 @keras.saving.register_keras_serializable("kaleido")
 class Matcher(keras.Model):
-    """A Kaleido-BERT with the head `itm`, whose logits are added to the score of a two-tower model.
+    """Kaleido-BERT with the head `itm`, whose logits are added to the score of a two-tower model.
 
-    Reads a batch (`docs/design.md`) and gives `itm` [B, 2]. The encoder learns what the two-tower model cannot tell;
-    the latter is not trained.
+    Reads a batch (`docs/design.md`) and returns `itm`, logits float32 [B, 2]. The two-tower model is frozen, so that
+    the encoder learns a correction of its score.
 
     Args:
         config: Architecture.
@@ -39,8 +39,8 @@ class Matcher(keras.Model):
         return {"itm": logits + ops.stack([ops.zeros_like(cosines), self.margins(cosines)], axis=-1)}
 
     def margins(self, cosines):
-        """Computes what the two-tower model adds to the logit of a match, from the cosines float32 [B]."""
-        # It was trained for these products to differ by log-odds. Half a cosine is near where a match begins.
+        """Computes the two-tower model's part of the logit of a match, float32 [B], from cosines float32 [B]."""
+        # Contrastive training makes differences of scaled cosines log-odds. A cosine near 0.5 separates matches.
         return ops.exp(ops.cast(self.two_tower.scale, "float32")) * (cosines - 0.5)
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Scores of (text, photo) pairs by a two-tower model, alone or with a matching head on top."""
+"""Scores (text, photo) pairs by a two-tower model, alone or together with a matching head."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class MatcherScorer:
-    """Scores pairs with a matcher; each text and photo passes the two-tower model once.
+    """Scores pairs with a `Matcher`; each text and photo is embedded once by the two-tower model.
 
     Args:
-        model: Two-tower model and encoder.
-        gallery: Texts and photos.
-        batch_size: Pairs a step.
+        model: Matcher: a two-tower model and a cross-modal encoder.
+        gallery: Gallery that provides texts and photos.
+        batch_size: Pairs per step.
 
     Attributes:
-        threshold: Scores above it say that text and photo belong together.
+        threshold: Score above which text and photo are predicted to match.
     """
 
     threshold: float | None = 0.0
@@ -39,17 +39,17 @@ class MatcherScorer:
         return two_tower_scorer(self._model.two_tower, self._gallery, self._batch_size)
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """Computes the difference of the two logits of each pair; see `PairScorer.scores`."""
+        """Computes the logit of a match minus that of a mismatch for each pair; see `PairScorer.scores`."""
         margins = ops.convert_to_numpy(self._model.margins(self._cosines.scores(texts, photos)))
         return self._pairs.scores(texts, photos) + margins
 
     def rate(self) -> float:
-        """Pairs a second through the encoder."""
+        """Measures the pairs scored per second by the encoder."""
         return self._pairs.rate()
 
 
 def two_tower_scorer(model: "TwoTower", gallery: Gallery, batch_size: int) -> CosineScorer:
-    """Scores the pairs of a gallery by the cosine of their embeddings."""
+    """Makes a scorer of the pairs of a gallery by the cosine similarity of a two-tower model's embeddings."""
     width = int(gallery.text_lengths.max())
     embed_texts, embed_photos = compiled(model, model.text_embeddings), compiled(model, model.image_embeddings)
     return CosineScorer(

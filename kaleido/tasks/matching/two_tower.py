@@ -1,4 +1,4 @@
-"""A two-tower model: text and image embeddings that meet in a cosine, an addition of ours (off in the paper)."""
+"""Two-tower model: text and image embeddings compared by cosine similarity; not part of the paper."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,22 @@ from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
 
 SIZE, WIDTH, DROPOUT = 256, 1024, 0.2
-"""Length of the embeddings; width of the photo tower's hidden layer, and the dropout before and after it."""
+"""Embedding size; width of the photo tower's hidden layer, and dropout before and after that layer."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
 class TwoTower(keras.Model):
-    """Embeds texts as bags of words and photos by the mean patch of some levels, without an encoder.
+    """Embeds texts as bags of tokens and photos by the mean patch feature of some levels.
 
-    Reads a batch (`docs/design.md`) and gives `texts` and `photos`, embeddings [B, 256] of length 1 that are close to
-    each other where text and photo belong together.
+    Reads a batch (`docs/design.md`) and returns `texts` and `photos`, embeddings [B, 256] of length 1, trained so that
+    matching texts and photos have a high cosine similarity.
 
     Args:
-        config: Architecture, of which the vocabulary and the feature size count.
+        config: Architecture; only the vocabulary size and the feature size are used.
         levels: Levels of the patches that are read; level 1 alone is the whole photo, as in the baseline.
+
+    Attributes:
+        scale: Logarithm of the inverse temperature, trainable.
     """
 
     tasks = ("contrastive",)
@@ -45,7 +48,7 @@ class TwoTower(keras.Model):
             norm.build((None, size))
         self.hidden.build((None, len(self.levels) * size))
         self.projection.build((None, WIDTH))
-        # The logarithm of the inverse temperature; starts as CLIP's does.
+        # The logarithm of the inverse temperature, initialised as in CLIP.
         self.scale = self.add_weight((), keras.initializers.Constant(2.66), name="scale")
         self.built = True
 
@@ -53,13 +56,13 @@ class TwoTower(keras.Model):
         return {"texts": self.text_embeddings(batch), "photos": self.image_embeddings(batch, training=training)}
 
     def text_embeddings(self, batch):
-        """Embeds texts, [B, 256], from `token_ids` and `token_mask`."""
+        """Embeds texts from `token_ids` and `token_mask`: float32 [B, 256]."""
         words = self.words(batch["token_ids"])
         return _unit(ops.sum(words * ops.cast(batch["token_mask"], words.dtype)[..., None], axis=1))
 
     def image_embeddings(self, batch, training=None):
-        """Embeds photos, [B, 256], from the mean patch of each level."""
-        # Records hold float16, in which a mean would lose digits.
+        """Embeds photos from the mean patch of each level: float32 [B, 256]."""
+        # Records are float16; a mean in float16 would lose precision.
         means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in self.levels]
         normed = [norm(mean) for norm, mean in zip(self.norms, means)]
         features = self.dropout(ops.concatenate(normed, axis=-1), training=training)
@@ -79,9 +82,9 @@ class TwoTower(keras.Model):
 
 
 def contrastive_logits(texts, photos, scale, token_ids):
-    """Computes how well each photo of a batch fits each text: float32 [B, B], photos in rows.
+    """Computes the scaled cosine similarity of each photo (row) and text (column) of a batch: float32 [B, B].
 
-    Texts with equal tokens do not compete.
+    Other texts with the same tokens as a photo's own are not negatives: their logits are lowered by 10,000.
     """
     logits = ops.exp(ops.cast(scale, "float32")) * ops.matmul(photos, ops.transpose(texts))
     same = ops.cast(ops.all(ops.equal(token_ids[:, None], token_ids[None]), axis=-1), "float32")
@@ -94,7 +97,7 @@ def contrastive_losses(logits):
     """Computes the symmetric contrastive loss (InfoNCE) of each pair: float32 [B], in nats.
 
     Args:
-        logits: [B, B], photos in rows.
+        logits: [B, B], photos in rows and texts in columns.
     """
     rows = ops.arange(ops.shape(logits)[0])
     sides = (logits, ops.transpose(logits))

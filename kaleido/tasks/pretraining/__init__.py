@@ -1,1 +1,1 @@
-"""Pre-training on the seven tasks (paper sections 3.3 to 3.5)."""
+"""Pre-training with the seven tasks of the paper."""

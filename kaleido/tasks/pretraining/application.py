@@ -1,4 +1,4 @@
-"""Pre-training: seven tasks on photos and texts (paper sections 3.3 and 3.4)."""
+"""Pre-training with the seven tasks of the paper."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @register_task("pretraining", "to complete and match photos and texts by seven self-supervised tasks")
 class Pretraining(PretrainingTasks, RecordsApplication):
-    """Kaleido-BERT with its seven heads.
+    """Pre-trains Kaleido-BERT with its seven heads.
 
     Args:
         config: Configuration of `pretrain`.
@@ -85,7 +85,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
 
     def evaluate(self) -> Result:
         metrics = self._known_metrics() or self.run_evaluate()
-        # A run has its `metrics.json` already.
+        # A training run has already written its `metrics.json`.
         content = {"task": self.task, "split": self.config.evaluate_config.split, "metrics": metrics}
         files = {METRICS_FILE: json.dumps(content, indent=1).encode() + b"\n"} if self.saved else {}
         return Result(metrics, pretraining_table(metrics), files)

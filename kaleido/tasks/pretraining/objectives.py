@@ -1,4 +1,4 @@
-"""The seven pre-training tasks: losses and metrics (paper section 3.4)."""
+"""Losses and metrics of the seven pre-training tasks."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class PretrainingTasks(Application):
-    """Losses, metrics and predictions of Kaleido-BERT's heads, wherever the model and the batches come from.
+    """Losses, metrics and predictions of Kaleido-BERT's heads, for any model and source of batches.
 
     Args:
-        loss_config: Weight of each task; one of weight 0 is left out.
+        loss_config: Weight of each task; tasks of weight 0 are left out.
         compatibility: Quirks of the original release.
     """
 

@@ -1,4 +1,4 @@
-"""The table of the seven pre-training tasks."""
+"""Report of the seven pre-training tasks."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,10 @@ CHANCE = {task: 1 / classes for task, classes in CLASSES.items()}
 
 
 def pretraining_table(metrics: Mapping[str, float]) -> str:
-    """A Markdown table of loss and accuracy by task.
+    """Makes a Markdown table of loss and accuracy by task.
 
     Args:
-        metrics: By tag, `loss/TASK` and `accuracy/TASK`, as evaluation gives them.
+        metrics: Metrics by tag: `loss/total`, `loss/TASK` and `accuracy/TASK`.
     """
     rows = ["| task | accuracy | chance | loss |", "|---|---:|---:|---:|"]
     for task in TASKS:

@@ -1,1 +1,1 @@
-"""Training and evaluation of the saliency network on composited wardrobe scenes (paper section 1.1)."""
+"""Training and evaluation of the saliency network on composited scenes (for the paper's Kaleido Patch Generator)."""

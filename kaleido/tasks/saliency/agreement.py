@@ -1,4 +1,4 @@
-"""The agreement of a found mask or box with the true one."""
+"""Measures the overlap of predicted and true masks or boxes."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ Box = tuple[float, float, float, float]
 
 
 def mask_iou(found: np.ndarray, true: np.ndarray) -> float:
-    """Computes the intersection over union of two bool [H, W]; 1 if both are empty."""
+    """Computes the intersection over union of two masks bool [H, W]; 1 if both are empty."""
     either = np.count_nonzero(found | true)
     return np.count_nonzero(found & true) / either if either else 1.0
 
 
 def box_iou(found: Box, true: Box) -> float:
-    """Computes the intersection over union of two boxes [x1, y1, x2, y2] of some area."""
+    """Computes the intersection over union of two boxes [x1, y1, x2, y2], not both of area 0."""
     width = min(found[2], true[2]) - max(found[0], true[0])
     height = min(found[3], true[3]) - max(found[1], true[1])
     both = max(width, 0) * max(height, 0)

@@ -1,4 +1,4 @@
-"""Backgrounds of products: a studio, or a room with its floor, walls, covers and things."""
+"""Draws random backgrounds: a plain studio, or a room with surfaces and objects."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -7,7 +7,7 @@ from kaleido.tasks.saliency import textures
 
 
 def studio(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draws white, nearly white or another plain colour, possibly darker to one side: float32 [size, size, 3]."""
+    """Draws a studio: white or another plain colour, sometimes darker to one side: float32 [size, size, 3]."""
     kind = random.random()
     if kind < 0.5:
         base = np.full(3, 255, np.float32)
@@ -24,7 +24,7 @@ def studio(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def room(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draws one or two surfaces that meet at an edge, with things on them: float32 [size, size, 3]."""
+    """Draws a room: one or two surfaces that meet at an edge, with objects on them: float32 [size, size, 3]."""
     pixels = textures.surface(random, size)
     if random.random() < 0.4:
         along, _ = textures.plane(random, size)
@@ -32,12 +32,12 @@ def room(random: np.random.Generator, size: int) -> np.ndarray:
         beyond = along + bend > np.quantile(along, random.uniform(0.6, 0.95))
         pixels = np.where(beyond[..., None], textures.surface(random, size), pixels)
     for _ in range(int(random.integers(0, 6)) if random.random() < 0.6 else 0):
-        _lay_thing(pixels, random)
+        _draw_object(pixels, random)
     return pixels
 
 
-def _lay_thing(pixels: np.ndarray, random: np.random.Generator) -> None:
-    """Lays a polygon, an ellipse or a bar on the picture, most often near its border, in place."""
+def _draw_object(pixels: np.ndarray, random: np.random.Generator) -> None:
+    """Draws a polygon, an ellipse or a bar on the picture, mostly near its border, in place."""
     size = len(pixels)
     centre = random.random(2) if random.random() < 0.3 else np.where(random.random(2) < 0.5, -0.02, 1.02)
     if random.random() < 0.6:

@@ -1,4 +1,4 @@
-"""The effects of light and camera on a scene."""
+"""Simulates lighting and camera effects on a scene."""
 
 import io
 
@@ -8,8 +8,8 @@ from PIL import Image, ImageFilter
 from kaleido.tasks.saliency import textures
 
 
-def lit(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Adds uneven light, a lamp's tint and a hard shadow across the scene: float32 [size, size, 3] -> the same."""
+def add_lighting(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Adds uneven light, a colour cast and a hard shadow: float32 [size, size, 3], in and out."""
     size = len(pixels)
     if random.random() < 0.6:
         light = textures.noise(random, size, *random.integers(1, 4, 2))
@@ -28,8 +28,8 @@ def lit(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return pixels
 
 
-def photographed(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Adds exposure, blur, few pixels, grain and JPEG: float32 [size, size, 3] -> uint8 of the same shape."""
+def add_camera_effects(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Changes exposure, adds noise, blur, low resolution and JPEG artefacts: float32 [size, size, 3] to uint8."""
     size = len(pixels)
     if random.random() < 0.5:
         pixels = (pixels - 128) * np.float32(random.uniform(0.6, 1.3)) + np.float32(128 + random.normal(0, 15))

@@ -1,4 +1,4 @@
-"""The configurations of the saliency network's training and evaluation."""
+"""Configuration of training and evaluation of the saliency network."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True)
 class SaliencyConfig:
-    """Training of the saliency network on composited wardrobe products.
+    """Configuration of the training of the saliency network on composited wardrobe products.
 
     Args:
         out: Folder of the run: checkpoints, logs, and the trained network in `model`.
-        steps: Training steps.
-        batch_size: Scenes a step.
-        learning_rate: The highest, at the end of the warm-up.
-        products: Wardrobe products; each appears in another scene in every epoch.
+        steps: Number of training steps.
+        batch_size: Scenes per step.
+        learning_rate: Peak learning rate, at the end of the warm-up.
+        products: Number of wardrobe products; each appears in a new scene in every epoch.
         seed: Seed of the products, the scenes and the initial weights.
-        evaluate_every: Steps between two evaluations on held-out scenes.
-        save_every: Steps between two checkpoints.
-        workers: Threads that draw scenes.
+        evaluate_every: Steps between evaluations on held-out scenes.
+        save_every: Steps between checkpoints.
+        workers: Number of threads that draw scenes.
     """
 
     out: str
@@ -41,15 +41,15 @@ class SaliencyConfig:
 
 @dataclass(frozen=True)
 class SaliencyEvaluation:
-    """Measurement of `unet` beside `border` and `none`.
+    """Configuration of the evaluation of the saliencies `unet`, `border` and `none`.
 
     Args:
-        catalog: Folder of a catalogue whose photos are measured as well: against its own masks where it has these,
-            against what differs from the background where that is plain white.
-        photos: Largest number of the catalogue's photos, evenly chosen.
+        catalog: Folder of a catalogue to evaluate on as well: against its masks if it has any, otherwise, for photos
+            on plain white, against the pixels that differ from white.
+        photos: Largest number of the catalogue's photos, an evenly spaced selection.
         scenes: Number of held-out scenes.
         seed: Seed of the products in the scenes.
-        weights: Folder of a network that `train` wrote; null measures the one of the package.
+        weights: Weights of the network, written by its training; null uses the weights of the package.
         out: JSON file to write the metrics to.
     """
 

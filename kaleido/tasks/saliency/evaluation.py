@@ -1,4 +1,4 @@
-"""Evaluation of saliencies, on scenes whose masks are known and on the photos of a catalogue."""
+"""Evaluates saliencies on scenes with known masks and on the photos of a catalogue."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,14 +20,14 @@ from kaleido.vision.photo import decode
 from kaleido.vision.saliency import SALIENCIES, BorderSaliency, Saliency, box_of, create_saliency
 
 PLAIN = 240
-"""A border counts as white if half of its pixels are at least this bright in every channel."""
+"""Brightness of plain white: at least half of the border pixels have this value or more in every channel."""
 
 HALO = 30.0
-"""Differences from white that JPEG leaves around a product in a small photo stay below this; at the 12 of `border`, two
-pixels of them count as product on either side."""
+"""Difference from white above which a pixel counts as product. JPEG artefacts around a product stay below it; with the
+threshold 12 of `border`, they would widen the mask by two pixels on each side."""
 
 GOOD_IOU = 0.8
-"""Smallest intersection over union of a good box."""
+"""Smallest IoU of a box that counts as good."""
 
 Example = tuple[np.ndarray, np.ndarray]
 """A photo, uint8 [H, W, 3], and its true mask, bool [H, W]."""
@@ -35,12 +35,12 @@ Example = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Means over photos.
+    """Agreement of predicted and true masks, as means over photos.
 
     Attributes:
         photos: Number of photos.
-        mask_iou: Intersection over union of masks.
-        box_iou: Intersection over union of boxes.
+        mask_iou: Mean intersection over union of the masks.
+        box_iou: Mean intersection over union of the boxes.
         good_boxes: Share of the boxes whose IoU is at least `GOOD_IOU`.
     """
 
@@ -51,10 +51,10 @@ class Agreement:
 
 
 def evaluate_saliencies(config: SaliencyEvaluation) -> Result:
-    """Measures every saliency on held-out scenes and, if one is given, on the photos of a catalogue.
+    """Evaluates every saliency on held-out scenes and, if the configuration names one, on the photos of a catalogue.
 
     Raises:
-        UserError: if the catalogue or the weights cannot be read, or nothing can be measured.
+        UserError: if the catalogue or the weights cannot be read, or no photo can be evaluated.
     """
     catalog = Catalog.open(config.catalog) if config.catalog else None
     weights = {"unet": config.weights}
@@ -74,15 +74,18 @@ def evaluate_saliencies(config: SaliencyEvaluation) -> Result:
 
 
 def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], total: int) -> dict[str, Agreement]:
-    """Measures saliencies on some photos.
+    """Measures the agreement of saliencies with true masks.
 
     Args:
         saliencies: Saliencies by name.
         examples: Photos with their true masks.
-        total: Largest number of photos, for the progress bar.
+        total: Largest number of examples, for the progress bar.
+
+    Returns:
+        Agreement by name of the saliency.
 
     Raises:
-        UserError: if there is no example.
+        UserError: if there are no examples.
     """
     values = {name: [] for name in saliencies}
     for photo, true in tqdm(examples, total=total, desc="saliency", unit="photo", leave=False):
@@ -90,7 +93,7 @@ def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], tot
             found = saliency.mask(photo)
             values[name].append((mask_iou(found, true), box_iou(box_of(found), box_of(true))))
     if not all(values.values()):
-        raise UserError("not one photo has a known mask or stands before plain white; nothing can be measured")
+        raise UserError("no photo has a known mask or a plain white background; name a catalogue that has such photos")
     means = {}
     for name, rows in values.items():
         masks, boxes = np.array(rows).T
@@ -99,7 +102,7 @@ def measure(saliencies: Mapping[str, Saliency], examples: Iterable[Example], tot
 
 
 def held_out_scenes(count: int, seed: int) -> Iterator[Example]:
-    """Draws scenes of wardrobe products that no training of the network has seen."""
+    """Draws scenes of wardrobe products that are never used for training."""
     stream = SceneStream(
         WardrobeCutouts(HELD_OUT_SEED + 1 + seed, count), PipelineConfig(), batch_size=16, training=False
     )
@@ -108,10 +111,10 @@ def held_out_scenes(count: int, seed: int) -> Iterator[Example]:
 
 
 def catalog_photos(catalog: Catalog, most: int) -> Iterator[Example]:
-    """Reads photos of a catalogue, evenly chosen, with their true masks if it has these, as the wardrobe does.
+    """Reads an evenly spaced selection of a catalogue's photos with their masks.
 
-    Otherwise only photos on plain white are taken, and what differs from white counts as product; the others are
-    skipped, and so are photos that cannot be read.
+    A photo without a mask is used if its background is plain white; the pixels that differ from white are then its
+    mask. Other photos are skipped, as are photos that cannot be read.
     """
     photos = [photo for product in catalog.products for photo in product.photos]
     pseudo_truth = BorderSaliency(min_distance=HALO).mask

@@ -1,4 +1,4 @@
-"""Products composited on backgrounds of all kinds: photos whose masks are known to the pixel."""
+"""Composites products on random backgrounds, which gives photos with exact masks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from kaleido.tasks.saliency import backgrounds, camera, textures
-from kaleido.tasks.saliency.figure import UPPER, dress_figure
+from kaleido.tasks.saliency.wearer import UPPER, draw_wearer
 
 _MESH = 4
-"""Cells a side of the grid that bends a product."""
+"""Number of cells per side of the grid that deforms a product."""
 
 
 class Cutout(NamedTuple):
@@ -18,7 +18,7 @@ class Cutout(NamedTuple):
 
     Attributes:
         pixels: uint8 [s, s, 4], RGBA.
-        worn: Part of the body that it covers, one of `figure.WORN`; empty for products that are not worn on the body.
+        worn: Part of the body that it covers, one of `wearer.WORN`; empty for products that are not worn on the body.
     """
 
     pixels: np.ndarray
@@ -26,11 +26,11 @@ class Cutout(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A photo and its true mask.
+    """A photo with its true mask.
 
     Attributes:
         photo: uint8 [size, size, 3].
-        mask: uint8 [size, size], share of each pixel that is product (or its wearer, if there is one), of 255.
+        mask: uint8 [size, size], share of each pixel that the product and its wearer cover, times 255.
     """
 
     photo: np.ndarray
@@ -41,13 +41,13 @@ def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[
     """Draws a scene with one product.
 
     Args:
-        cutouts: Products; another of them can stick into the scene from its border.
-        index: Number of the scene's product.
-        size: Width and height, in pixels; products whose photos are not square appear squeezed, as for the network.
-        seed: Seed of every draw, for example (seed, epoch, index).
+        cutouts: Products; another one can be partly visible at the border of the scene.
+        index: Number of the scene's product in `cutouts`.
+        size: Width and height in pixels; photos that are not square are squeezed, as the network sees them.
+        seed: Seed of all draws, for example (seed, epoch, index).
 
     Returns:
-        A scene in which at least a part of the product is visible.
+        A scene in which at least part of the product is visible.
     """
     random = np.random.default_rng(seed)
     cutout = cutouts[index]
@@ -55,10 +55,10 @@ def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[
     at_home = random.random() < 0.5
     worn = bool(cutout.worn) and random.random() < (0.15 if at_home else 0.45)
     if worn:
-        product = dress_figure(product, cutout.worn, random)
+        product = draw_wearer(product, cutout.worn, random)
     pixels = (backgrounds.room if at_home else backgrounds.studio)(random, size)
     if at_home and random.random() < 0.15:
-        _peep_in(pixels, cutouts[int(random.integers(len(cutouts)))], random)
+        _draw_partial_product(pixels, cutouts[int(random.integers(len(cutouts)))], random)
     placed = np.asarray(_placed(product, size, random, upright=not at_home or worn, most=1.3 if worn else 1))
     alpha = placed[..., 3:].astype(np.float32) / 255
     if at_home and cutout.worn == UPPER and not worn and random.random() < 0.25:
@@ -67,19 +67,23 @@ def draw_scene(cutouts: Sequence[Cutout], index: int, size: int, seed: Sequence[
         pixels = pixels * (1 - _shadow(alpha[..., 0], random)[..., None])
     pixels += (placed[..., :3] - pixels) * alpha
     if at_home or random.random() < 0.3:
-        pixels = camera.lit(pixels, random)
-    return Scene(camera.photographed(pixels, random), placed[..., 3])
+        pixels = camera.add_lighting(pixels, random)
+    return Scene(camera.add_camera_effects(pixels, random), placed[..., 3])
 
 
 def _restyled(cutout: Cutout, random: np.random.Generator) -> np.ndarray:
-    """Changes colours and cloth, and adds wrinkles and a print, so that the look of the drawing is not learnt."""
+    """Changes colours, cloth, wrinkles and print of a product, so that the network does not learn the drawing style.
+
+    Returns:
+        uint8 [s, s, 4], RGBA.
+    """
     size = len(cutout.pixels)
     colours = cutout.pixels[..., :3].astype(np.float32)
     if random.random() < 0.5:
         gain = random.uniform(0.5, 1.3) * (1 + random.normal(0, 0.15, 3))
         colours = colours[..., random.permutation(3)] * gain.astype(np.float32)
     if random.random() < 0.35:
-        # The drawing's light, seams and contours stay.
+        # Keeps the shading, seams and contours of the drawing.
         light = colours.mean(axis=-1, keepdims=True)
         inside = cutout.pixels[..., 3:] > 127
         colours = textures.surface(random, size) * (light / max(1.0, light[inside].mean()))
@@ -91,7 +95,7 @@ def _restyled(cutout: Cutout, random: np.random.Generator) -> np.ndarray:
 
 
 def _print(size, random):
-    """Draws the place of a print on the product: bool [size, size]."""
+    """Draws the area of a print on the product: bool [size, size]."""
     x = (np.arange(size) + 0.5) / size
     far = np.square((x - random.uniform(0.4, 0.6)) / random.uniform(0.05, 0.25))
     down = np.square((x[:, None] - random.uniform(0.3, 0.6)) / random.uniform(0.05, 0.25))
@@ -101,7 +105,7 @@ def _print(size, random):
 def _placed(
     product: Image.Image, size: int, random: np.random.Generator, upright: bool, most: float = 1.0
 ) -> Image.Image:
-    """Rotates and bends the product and sets it into the frame, which can cut it off: RGBA [size, size]."""
+    """Rotates, deforms and places the product in the frame, sometimes partly outside: RGBA [size, size]."""
     left, top, right, bottom = product.getbbox() or (0, 0, *product.size)
     angle = random.normal(0, 0.05) if upright else random.normal(0, 0.2)
     if not upright and random.random() < 0.12:
@@ -137,15 +141,15 @@ def _placed(
 
 
 def _shadow(alpha: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draws the product's shadow on the background: the share of light that it takes."""
+    """Draws the shadow of the product on the background, as a share of the light: float32 [size, size]."""
     shift = random.integers(-len(alpha) // 16, len(alpha) // 16 + 1, 2)
     shade = Image.fromarray((alpha * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(random.uniform(1, 6)))
     moved = np.roll(np.asarray(shade, np.float32), shift, axis=(0, 1))
     return moved * np.float32(random.uniform(0.05, 0.6) / 255)
 
 
-def _peep_in(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) -> None:
-    """Adds another product half outside the frame, in place."""
+def _draw_partial_product(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) -> None:
+    """Draws another product, partly outside the frame, in place."""
     size = len(pixels)
     other = np.asarray(_placed(Image.fromarray(_restyled(cutout, random)), size, random, upright=False))
     away = int(size * random.uniform(0.55, 0.85)) * random.choice([-1, 1])
@@ -157,7 +161,7 @@ def _peep_in(pixels: np.ndarray, cutout: Cutout, random: np.random.Generator) ->
 
 
 def _kept(size, away, axis):
-    """Marks places that a roll by `away` has not wrapped around: uint8 [size, size, 1] by broadcasting."""
+    """Marks the pixels that a roll by `away` did not wrap around, as uint8 that broadcasts to [size, size, 1]."""
     place = np.arange(size)
     kept = (place >= away if away > 0 else place < size + away).astype(np.uint8)
     return kept[:, None, None] if axis == 0 else kept[None, :, None]

@@ -1,7 +1,7 @@
-"""Random surfaces that look like floors, walls, covers and cloth.
+"""Draws random textures that resemble floors, walls, covers and cloth.
 
-A field is float32 [size, size], about 0..1; a surface is float32 [size, size, 3] in 0..255. Each is drawn from the
-generator that it is given.
+A field is float32 [size, size], about 0..1; a surface is float32 [size, size, 3] in 0..255. All functions draw from the
+random generator that they receive.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _CHANNELS = np.arange(3, dtype=np.float32)
 
 
 def colour(random: np.random.Generator) -> np.ndarray:
-    """Draws a colour, float32 [3]: of wood or stone, a grey, or any."""
+    """Draws a colour of wood or stone, a greyish colour, or any colour: float32 [3]."""
     kind = random.random()
     if kind < 0.35:
         base = np.array(_WOOD_AND_STONE[random.integers(len(_WOOD_AND_STONE))], np.float32)
@@ -28,19 +28,19 @@ def colour(random: np.random.Generator) -> np.ndarray:
 
 
 def noise(random: np.random.Generator, size: int, rows: int, columns: int) -> np.ndarray:
-    """Draws a smooth field with so many hills from top to bottom and from left to right."""
+    """Draws a smooth field with `rows` x `columns` cells of noise."""
     grid = random.random((rows + 1, columns + 1), np.float32)
     return np.asarray(Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def fractal(random: np.random.Generator, size: int, hills: int, octaves: int) -> np.ndarray:
-    """Adds octaves of ever finer noise, from so many hills a side."""
+    """Draws fractal noise: the sum of `octaves` layers, the coarsest with `hills` cells per side."""
     layers = [noise(random, size, hills << octave, hills << octave) / (1 << octave) for octave in range(octaves)]
     return sum(layers) / (2 - 0.5 ** (octaves - 1))
 
 
 def plane(random: np.random.Generator, size: int, angle: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Computes coordinates along and across a direction, random if not given, in 0..1 of the size and beyond."""
+    """Returns coordinates along and across a direction, random if no angle is given, in units of the size."""
     angle = random.uniform(0, np.pi) if angle is None else angle
     x = (np.arange(size, dtype=np.float32) + 0.5) / size
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -111,7 +111,7 @@ FIELDS: tuple[Field, ...] = (
 
 
 def folds(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draws the light on cloth in folds: a field around 0.5."""
+    """Draws the shading of folded cloth: a field around 0.5."""
     along, across = plane(random, size)
     bent = noise(random, size, 3, 3) * random.uniform(0.3, 1.5)
     waves = np.sin((along + 0.3 * across * random.random() + bent) * random.uniform(6, 40)) * noise(random, size, 4, 4)
@@ -119,7 +119,7 @@ def folds(random: np.random.Generator, size: int) -> np.ndarray:
 
 
 def surface(random: np.random.Generator, size: int) -> np.ndarray:
-    """Draws a pattern of two or three colours, strong or faint, possibly in folds."""
+    """Draws a surface: a pattern of two or three colours, with random contrast, sometimes with folds."""
     first, second = colour(random), colour(random)
     second = first + (second - first) * np.float32(random.random())
     share = FIELDS[random.integers(len(FIELDS))](random, size)

@@ -1,4 +1,4 @@
-"""Training of the saliency network on wardrobe products in composited scenes (paper, section 1.1)."""
+"""Training of the saliency network on composited wardrobe scenes (part of the paper's Kaleido Patch Generator)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,32 +18,32 @@ from kaleido.app.steps import create_step
 from kaleido.records.config import PipelineConfig
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.tasks.saliency.config import SaliencyConfig
-from kaleido.tasks.saliency.figure import LOWER, UPPER, WHOLE
 from kaleido.tasks.saliency.scenes import Cutout, draw_scene
+from kaleido.tasks.saliency.wearer import LOWER, UPPER, WHOLE
 from kaleido.vision.saliency.unet import SIDE, build_unet
 from kaleido.vision.saliency.weights import save_network
 from kaleido.wardrobe import draw_cutout
 
 MODEL_FOLDER = "model"
-"""Folder of the trained network within the run's folder."""
+"""Subfolder of the run for the trained network."""
 
 HELD_OUT_SEED = 4_000_000_000
-"""Seed of the wardrobe whose products are never trained on."""
+"""Seed of the wardrobe whose products are never used for training."""
 
 HELD_OUT_SCENES = 256
-"""Number of scenes that training evaluates on."""
+"""Number of scenes for evaluation during training."""
 
 LOG_EVERY = 20
-"""Steps between two points of the curves."""
+"""Steps between points of the training curves."""
 
 _WORN = {"tops": UPPER, "outerwear": UPPER, "bottoms": LOWER, "dresses": WHOLE}
 
-# These may change between the runs of one training; everything else would make it another training.
+# Keys that may change when a run is continued; a change of any other key makes it a different run.
 _FREE_KEYS = ("out", "workers", "save_every")
 
 
 class WardrobeCutouts(Sequence[Cutout]):
-    """Wardrobe products without their backdrops, each drawn when it is first asked for, and kept.
+    """Wardrobe products without background, drawn on first access and cached.
 
     Args:
         seed: Seed of the wardrobe.
@@ -65,9 +65,9 @@ class WardrobeCutouts(Sequence[Cutout]):
 
 
 class SceneStream(BatchStream):
-    """Batches of scenes: `photo` uint8 [B, 96, 96, 3] and `mask` uint8 [B, 96, 96], its values of 255.
+    """Batches of scenes: `photo` uint8 [B, 96, 96, 3] and `mask` uint8 [B, 96, 96] in 0..255.
 
-    Each scene is a function of (seed, epoch, product), and every epoch shows every product once.
+    Each scene is a function of (seed, epoch, product), and every epoch has each product once.
     """
 
     def batch(self, step: int) -> Batch:
@@ -81,7 +81,7 @@ class SceneStream(BatchStream):
 
 
 class SaliencyTraining(Application):
-    """Training of the saliency network, by cross-entropy and Dice of each photo, measured by intersection over union.
+    """The saliency network with its loss (cross-entropy and Dice per photo) and its metric (IoU of the masks).
 
     Args:
         config: Configuration of the training.
@@ -125,7 +125,7 @@ class SaliencyTraining(Application):
         return {"loss/total": means["loss/mask"], **means}
 
     def run_train_and_evaluate(self) -> dict[str, float]:
-        """Trains to the last step, going on from the latest checkpoint, and writes the network.
+        """Trains to the last step, from the latest checkpoint if there is one, and saves the network.
 
         Returns:
             Metrics on held-out scenes.
@@ -161,7 +161,7 @@ def _shares(labels: Mapping) -> Any:
 
 
 def _losses(logits: Any, shares: Any) -> Any:
-    """Computes the mean cross-entropy of the pixels plus 1 - Dice of each photo: [B, H, W] -> [B]."""
+    """Computes the mean pixel cross-entropy plus 1 - Dice of each photo: [B, H, W] -> [B]."""
     entropy = ops.relu(logits) - logits * shares + ops.softplus(-ops.abs(logits))
     likely = ops.sigmoid(logits)
     both = ops.sum(likely * shares, axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Networks that turn crops into feature vectors, all behind `Backbone`."""
+"""Networks that turn crops into feature vectors, with the common interface `Backbone`."""
 
 from kaleido.backend import import_backend
 from kaleido.errors import UserError
@@ -8,10 +8,10 @@ BACKBONES = ("efficientnet_lite0", "resnet50", "random")
 
 
 def create_backbone(name: str, weights: str | None = None) -> Backbone:
-    """Creates the backbone of a name, one of `BACKBONES`.
+    """Creates a backbone by its name, one of `BACKBONES`.
 
     Args:
-        name: `resnet50` is the paper's; `efficientnet_lite0` comes with its weights; `random` serves tests.
+        name: `resnet50` is the paper's; `efficientnet_lite0` comes with its weights; `random` is for tests.
         weights: File of weights; by default those trained on ImageNet.
 
     Raises:

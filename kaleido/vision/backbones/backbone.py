@@ -1,4 +1,4 @@
-"""The interface that all feature networks share."""
+"""Interface of all backbones."""
 
 from abc import ABC, abstractmethod
 
@@ -8,12 +8,12 @@ import numpy as np
 class Backbone(ABC):
     """Encodes square crops, preprocessing included.
 
-    `encode` is a function of the crop alone as long as batch and crop size stay the same: the same crop gives the same
-    bits at whatever place of whatever batch. Another batch size or another processor may change the last bits.
+    With equal batch and crop sizes, `encode` depends on the crop alone: the same crop gives the same bits at any place
+    of any batch. Another batch size or another processor may change the last bits.
 
     Attributes:
         name: Name that `create_backbone` takes.
-        feature_size: D, the length of a feature vector.
+        feature_size: Length D of a feature vector.
         crop_sizes: Default sides of the crops of levels 1 to 5, in pixels.
     """
 
@@ -34,7 +34,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
-        """Encodes features before they are averaged, so that they keep their places.
+        """Encodes crops to feature maps, before features are averaged over the crop.
 
         Args:
             crops: uint8 [n, s, s, 3], RGB; s a multiple of 16.

@@ -23,7 +23,7 @@ PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0
 
 
 class Stage(NamedTuple):
-    """Blocks of one resolution; the stride is that of the first block."""
+    """Blocks of one resolution; the stride is the first block's."""
 
     blocks: int
     kernel: int
@@ -43,7 +43,7 @@ STAGES = (
 )
 
 MAP_LAYER = "_blocks.10._add"
-"""The last layer with cells of 16 pixels: 112 channels."""
+"""Name of the last layer with 16 pixels per cell; it has 112 channels."""
 
 
 class EfficientNetLite0(KerasBackbone):
@@ -57,7 +57,7 @@ class EfficientNetLite0(KerasBackbone):
             default.
 
     Raises:
-        UserError: if the file cannot be read or has not the weights of this network.
+        UserError: if the file cannot be read or does not hold the weights of this network.
     """
 
     name = "efficientnet_lite0"
@@ -75,7 +75,7 @@ def _build() -> keras.Model:
     convolution = functools.partial(layers.Conv2D, padding="same", kernel_initializer="zeros")
     depthwise = functools.partial(depthwise_layer(), padding="same", depthwise_initializer="zeros")
     pixels = keras.Input((None, None, 3))
-    # Not folded into the stem as well: padding is 0 in normalised values, not in pixels.
+    # Normalisation is not folded into the stem: padding is 0 in normalised values, not in pixels.
     x = (pixels - PIXEL_MEAN) / PIXEL_SCALE
     x = convolution(32, 3, 2, activation="relu6", name="_conv_stem")(x)
     index = 0

@@ -1,4 +1,4 @@
-"""The base of backbones that are Keras networks."""
+"""Base class of backbones that are Keras networks."""
 
 import keras
 import numpy as np
@@ -10,11 +10,11 @@ class KerasBackbone(Backbone):
     """Runs a network in inference mode.
 
     Attributes:
-        network: The network.
+        network: Keras network that computes the features.
 
     Args:
-        network: [n, s, s, 3] pixels in 0..255, for any s -> [n, D].
-        map_network: The same pixels -> [n, s / 16, s / 16, C].
+        network: Network from pixels [n, s, s, 3] in 0..255, for any s, to features [n, D].
+        map_network: Network from the same pixels to feature maps [n, s / 16, s / 16, C].
     """
 
     def __init__(self, network: keras.Model, map_network: keras.Model):

@@ -6,10 +6,10 @@ from kaleido.vision.backbones.backbone import Backbone
 
 
 class RandomProjection(Backbone):
-    """A fixed random layer on a thumbnail of the crop; similar crops have similar features.
+    """Applies a fixed random layer to a thumbnail of the crop, so that similar crops have similar features.
 
     Args:
-        feature_size: D.
+        feature_size: Length D of a feature vector.
         seed: Seed of the layer's weights.
     """
 
@@ -17,10 +17,10 @@ class RandomProjection(Backbone):
     crop_sizes = (16, 16, 16, 16, 16)
 
     THUMBNAIL = 8
-    """Pixels a side; crops must not be smaller."""
+    """Side of the thumbnail in pixels; crops must not be smaller."""
 
     MAP_CELL = 16
-    """Pixels a side of a cell of a map, which has the mean colours for features."""
+    """Side of a cell of a feature map in pixels; its features are the mean colours."""
 
     def __init__(self, feature_size: int = 64, seed: int = 0):
         inputs = 3 * self.THUMBNAIL**2

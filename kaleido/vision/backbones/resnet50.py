@@ -9,7 +9,7 @@ from kaleido.vision.backbones.keras_backbone import KerasBackbone
 
 SUFFIXES = (".h5", ".keras")
 MAP_LAYER = "conv4_block6_out"
-"""The last layer with cells of 16 pixels: 1024 channels."""
+"""Name of the last layer with 16 pixels per cell; it has 1024 channels."""
 
 
 class ResNet50(KerasBackbone):
@@ -20,7 +20,7 @@ class ResNet50(KerasBackbone):
             which Keras downloads once.
 
     Raises:
-        UserError: if the download failed, or the file does not have the weights of this network.
+        UserError: if the download fails, or the file does not hold the weights of this network.
     """
 
     name = "resnet50"
@@ -50,7 +50,9 @@ def _from_file(path: Path) -> keras.Model:
         raise UserError(f"weights of resnet50 must be a .h5, .weights.h5 or .keras file. Received: {path}")
     network = keras.applications.ResNet50(include_top=False, pooling="avg", weights=None)
     try:
-        network.load_weights(path)  # from a .keras file too it takes the arrays alone: nothing in it is executed
-    except Exception as error:  # h5py, zipfile and Keras each have their own
-        raise UserError(f"{path} has not the weights of resnet50 without its classifier (include_top=False)") from error
+        network.load_weights(path)  # reads only arrays, from a .keras file as well: nothing is executed
+    except Exception as error:  # h5py, zipfile and Keras raise errors of their own
+        raise UserError(
+            f"{path} does not hold the weights of resnet50 without its classifier (include_top=False)"
+        ) from error
     return network

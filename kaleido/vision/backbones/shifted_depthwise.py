@@ -1,4 +1,4 @@
-"""A depthwise convolution that XLA runs fast on a processor."""
+"""Depthwise convolution that XLA runs fast on a CPU."""
 
 import keras
 from keras import layers, ops
@@ -8,7 +8,7 @@ class ShiftedDepthwiseConv2D(layers.DepthwiseConv2D):
     """Multiplies each channel with its kernel as a sum of shifted pictures, one for each of the kernel's places.
 
     XLA makes one pass over the picture of the whole sum. Its own depthwise convolution is made for accelerators and
-    takes about ten times as long on a processor. The sum's order differs, and with it the last bits. Arguments are
+    takes about ten times as long on a CPU. The sum's order differs, and with it the last bits. Arguments are
     those of `DepthwiseConv2D`, of which only `padding="same"`, a square kernel and a depth multiplier of 1 are known.
     """
 
@@ -26,5 +26,5 @@ class ShiftedDepthwiseConv2D(layers.DepthwiseConv2D):
 
 
 def depthwise_layer() -> type[layers.DepthwiseConv2D]:
-    """Chooses the kind of depthwise convolution that is fast on the backend in use."""
+    """Returns the class of depthwise convolution that is fast on the backend in use."""
     return layers.DepthwiseConv2D if keras.backend.backend() == "tensorflow" else ShiftedDepthwiseConv2D

@@ -1,4 +1,4 @@
-"""Product detection: from a photo to the mask and box of its product (paper section 1.1)."""
+"""Product detection: mask and box of the product in a photo (paper section 3.1)."""
 
 from kaleido.backend import import_backend
 from kaleido.errors import UserError
@@ -10,10 +10,10 @@ SALIENCIES = ("unet", "border", "none")
 
 
 def create_saliency(name: str, weights: str | None = None) -> Saliency:
-    """Creates the saliency of a name, one of `SALIENCIES`.
+    """Creates a saliency method by its name, one of `SALIENCIES`.
 
     Args:
-        name: `unet` needs a deep-learning library.
+        name: Name of the method; `unet` needs a deep-learning library.
         weights: Folder of a network for `unet` that `kaleido saliency train` wrote; by default the one that comes with
             the package.
 

@@ -1,7 +1,7 @@
-"""Detection of the product's mask and box: the first half of the Kaleido Patch Generator (paper, section 1.1).
+"""Finds mask and box of a photo's product: the first half of the Kaleido Patch Generator (paper section 3.1).
 
-`unet` is a small trained network, as in the paper. `border` serves photos on a plain background and `none`
-takes every photo whole; both are there to be compared with.
+`unet` uses a small trained network, as the paper's authors did. `border` is for photos on a plain background, and
+`none` takes the whole photo; both serve as comparisons.
 """
 
 from abc import ABC, abstractmethod
@@ -28,20 +28,20 @@ class Saliency(ABC):
 
 
 class NoSaliency(Saliency):
-    """Takes the whole photo for the product."""
+    """Marks the whole photo as the product."""
 
     def mask(self, photo: np.ndarray) -> np.ndarray:
         return np.ones(photo.shape[:2], bool)
 
 
 class BorderSaliency(Saliency):
-    """Takes for the product whatever differs from the colour along the photo's border.
+    """Marks everything that differs from the colour along the photo's border.
 
     The background's colour is the median of the border, so that a product that runs out of the photo does not disturb
     it, and the threshold grows with the border's own variation. Where nothing stands out, the whole photo is taken.
 
     Args:
-        min_distance: Least difference from the background in any channel, 0..255. The default is above what JPEG
+        min_distance: Minimum difference from the background in any channel, 0..255. The default is above what JPEG
             artefacts add to plain white and still finds off-white cloth.
         min_area: Patches smaller than this part of the photo are specks and are dropped.
     """
@@ -50,7 +50,7 @@ class BorderSaliency(Saliency):
     """Width of the border as a part of the photo's shorter side."""
 
     DEVIATIONS = 6.0
-    """Least distance of a product pixel from the border, in (robust) standard deviations of the border."""
+    """Minimum distance of a product's pixel, in robust standard deviations of the border."""
 
     def __init__(self, min_distance: float = 12.0, min_area: float = 0.001):
         self.min_distance = min_distance
@@ -76,11 +76,11 @@ class BorderSaliency(Saliency):
 
 
 def box_of(mask: np.ndarray, min_side: int = MIN_SIDE) -> tuple[int, int, int, int]:
-    """Draws the tight box around a mask, enlarged within the photo to `min_side` pixels where it is smaller.
+    """Computes the tight box around a mask, enlarged within the photo to `min_side` pixels where it is smaller.
 
     Args:
         mask: bool [H, W], at least `min_side` a side and with at least one pixel True.
-        min_side: 5, so that each cell of the 5x5 grid has a pixel.
+        min_side: Minimum side of the box in pixels; 5 gives each cell of the 5x5 grid a pixel.
 
     Returns:
         (x1, y1, x2, y2) in pixels, x2 and y2 exclusive.

@@ -1,4 +1,4 @@
-"""The saliency network: the probability that each pixel belongs to the product."""
+"""The saliency network: a U-Net from pixels to the logits that they belong to the product."""
 
 import functools
 
@@ -6,24 +6,24 @@ import keras
 from keras import layers, ops
 
 SIDE = 96
-"""Pixels a side of what the network sees."""
+"""Side of the network's input in pixels."""
 
 WIDTHS = (16, 32, 48, 64, 96)
 """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""
 
 
 def build_unet(kernel_initializer: str = "he_normal") -> keras.Model:
-    """Builds a U-Net (Ronneberger et al., MICCAI 2015) of residual blocks that add the skipped maps.
+    """Builds a U-Net (Ronneberger et al., MICCAI 2015) of residual blocks that add skipped maps, not concatenate them.
 
-    The finest map has half the side, and the last layer gives four pixels for each of its places. There is no batch
-    normalisation, whose running means a step without state would have to carry; blocks start as the identity instead.
+    The finest map has half the side, and the last layer gives four pixels for each of its positions. There is no batch
+    normalisation, because a step without state would have to carry its running means; blocks start as the identity.
 
     Args:
-        kernel_initializer: Initializer of the convolutions; `zeros` where weights are about to be loaded, because JAX
-            would compile a random generator for each of their shapes.
+        kernel_initializer: Initializer of the convolutions; `zeros` if weights are loaded afterwards, because JAX would
+            compile a random generator for each of their shapes.
 
     Returns:
-        A model from [n, 96, 96, 3] pixels in 0..255 to logits [n, 96, 96], positive on the product.
+        Model from [n, 96, 96, 3] pixels in 0..255 to logits [n, 96, 96], positive on the product.
     """
     convolution = functools.partial(layers.Conv2D, padding="same", dtype="float32")
     drawn = functools.partial(convolution, kernel_initializer=kernel_initializer)
@@ -39,7 +39,7 @@ def build_unet(kernel_initializer: str = "he_normal") -> keras.Model:
 
     pixels = keras.Input((SIDE, SIDE, 3), name="pixels")
     x = ops.cast(pixels, "float32")
-    # A dark photo and a pale one look alike to the layers below.
+    # Standardised, so that the layers see no difference between a dark and a pale photo.
     mean, variance = ops.moments(x, axes=(1, 2, 3), keepdims=True)
     x = (x - mean) / ops.sqrt(variance + 25)
     skipped = []

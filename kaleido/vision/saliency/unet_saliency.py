@@ -1,4 +1,4 @@
-"""Detection of the product by the trained network."""
+"""Finds the product in a photo by the trained network."""
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
@@ -31,22 +31,22 @@ class UnetSaliency(Saliency):
     """A part of the mask that is smaller than this share of its largest part is dropped: a speck would stretch the box,
     and the second shoe must stay."""
 
-    _turn: AbstractContextManager = nullcontext()
+    _lock: AbstractContextManager = nullcontext()
 
     def __init__(self, weights: str | Path | None = None):
         self.network = load_network(Path(weights or SHIPPED))
-        # As for the backbones: on a processor TensorFlow's own kernels are the faster ones.
+        # As for the backbones: on a CPU TensorFlow's own kernels are faster than XLA's.
         self.network.compile(jit_compile=keras.backend.backend() != "tensorflow")
         if keras.backend.backend() == "jax":
-            # For the time of a call Keras gives the weights' buffers away there: a second thread would find none.
-            self._turn = threading.Lock()
+            # On JAX, Keras donates the weights' buffers during a call, so two threads must not call it at once.
+            self._lock = threading.Lock()
         # Compiled here, and not by several threads at once.
         self.network.predict_on_batch(np.zeros((1, SIDE, SIDE, 3), np.uint8))
 
     def mask(self, photo: np.ndarray) -> np.ndarray:
         height, width = photo.shape[:2]
         squeezed = np.asarray(Image.fromarray(photo).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-        with self._turn:
+        with self._lock:
             logits = np.asarray(self.network.predict_on_batch(squeezed[None]))[0]
         likely = np.where(_large_parts(logits > 0, self.MIN_SHARE), 1 / (1 + np.exp(-np.clip(logits, -30, 30))), 0)
         spread = Image.fromarray(likely.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
@@ -55,7 +55,7 @@ class UnetSaliency(Saliency):
 
 
 def _large_parts(mask: np.ndarray, min_share: float) -> np.ndarray:
-    """Keeps connected parts of at least this share of the largest one's area, and everything off the mask."""
+    """Selects the connected parts with at least this share of the largest one's area, and all that is off the mask."""
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if not count:
         return ~mask

@@ -1,4 +1,4 @@
-"""The saliency network in a folder: `config.json` and `model.safetensors`, float16."""
+"""Reads and writes the saliency network: a folder with `config.json` and `model.safetensors`, float16."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kaleido.network_folder import load_variables, read_network_config, write_ne
 from kaleido.vision.saliency.unet import SIDE, WIDTHS, build_unet
 
 SHIPPED = Path(__file__).with_name("network")
-"""Trained on the wardrobe; docs/saliency.md says how."""
+"""Folder of the network that comes with the package, trained on the wardrobe (`docs/saliency.md`)."""
 
 _CONTENT = {"class": "SaliencyUnet", "architecture": {"side": SIDE, "widths": list(WIDTHS)}}
 
@@ -18,7 +18,7 @@ def save_network(network: keras.Model, directory: Path) -> None:
     """Writes a trained network as a folder.
 
     Raises:
-        UserError: if the disk refuses.
+        UserError: if the folder cannot be written.
     """
     write_network(directory, _CONTENT, network.weights, dtype="float16")
 

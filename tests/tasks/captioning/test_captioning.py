@@ -87,7 +87,7 @@ def test_bad_configurations(finetuning, change, tmp_path):
     with pytest.raises(UserError, match=r"training texts are longer .* the longest 2\d positions.*long_texts"):
         Captioning(change(finetuning, **{"preprocess_config.max_text_length": 12}))
     Captioning(change(finetuning, **{"preprocess_config.max_text_length": 12, "caption_config.long_texts": "cut"}))
-    with pytest.raises(UserError, match=r"at most 16, the positions that the model knows. Received: 24"):
+    with pytest.raises(UserError, match=r"at most 16, the text positions of the model. Received: 24"):
         Captioning(change(finetuning, **{"model_config.max_position_embeddings": 16}))
     with pytest.raises(UserError, match=r"caption_config.beams must be in"):
         CaptionConfig(beams=0)

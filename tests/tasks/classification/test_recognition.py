@@ -164,7 +164,7 @@ def test_a_class_that_was_never_trained(finetuning, change, tmp_path, monkeypatc
 @pytest.mark.parametrize(("changes", "message"), [
     ({"task": "colour"}, "must be among"),
     ({"task": "attribute"}, "needs a column"),
-    ({"recognition_config.column": "gender"}, "names a column"),
+    ({"recognition_config.column": "gender"}, "is for the task attribute only"),
 ])  # fmt: skip
 def test_tasks_that_there_are_not(finetuning, change, changes, message):
     with pytest.raises(UserError, match=message):
@@ -218,5 +218,5 @@ def test_a_catalogue_without_labels(finetuning, tmp_path):
     shutil.copytree(finetuning.records, records)
     metadata = json.loads((records / "metadata.json").read_text())
     (records / "metadata.json").write_text(json.dumps(metadata | {"categories": []}))
-    with pytest.raises(UserError, match="takes two classes at least"):
+    with pytest.raises(UserError, match="needs at least two classes"):
         Recognition(replace(finetuning, records=str(records)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kaleido.tasks.saliency.figure import WORN, dress_figure
 from kaleido.tasks.saliency.scenes import Cutout, draw_scene
+from kaleido.tasks.saliency.wearer import WORN, draw_wearer
 from kaleido.wardrobe import draw_cutout
 
 SIZE = 64
@@ -40,7 +40,7 @@ def test_scenes_show_products_of_all_sizes_some_cut_off(cutouts):
 @pytest.mark.parametrize("worn", WORN)
 def test_a_figure_surrounds_its_garment(cutouts, worn):
     garment = Image.fromarray(cutouts[WORN.index(worn) + 1].pixels)
-    figure = dress_figure(garment, worn, np.random.default_rng(0))
+    figure = draw_wearer(garment, worn, np.random.default_rng(0))
     before, after = np.asarray(garment)[..., 3] > 127, np.asarray(figure)[..., 3] > 127
     offset = (figure.width - garment.width) // 2
     assert after[offset : offset + SIZE, offset : offset + SIZE][before].all()

@@ -1,6 +1,6 @@
-"""Wearers for garments that were drawn alone: skin, hair, and plain clothes where the garment ends.
+"""Draws a wearer for a garment: skin, hair, and plain clothes where the garment ends.
 
-Catalogues show many garments worn, and the person stands out from the background there.
+Many catalogue photos show garments worn, and the salient object is then the person.
 """
 
 import numpy as np
@@ -15,22 +15,22 @@ UPPER, LOWER, WHOLE = WORN = ("upper", "lower", "whole")
 """Parts of the body that a garment can cover."""
 
 
-def dress_figure(garment: Image.Image, worn: str, random: np.random.Generator) -> Image.Image:
+def draw_wearer(garment: Image.Image, worn: str, random: np.random.Generator) -> Image.Image:
     """Draws a wearer behind a garment.
 
     Args:
-        garment: Picture of the garment, RGBA.
-        worn: Part of the body that it covers, one of `WORN`.
-        random: Generator of the draws.
+        garment: Square RGBA image of the garment.
+        worn: Part of the body that the garment covers, one of `WORN`.
+        random: Random generator.
 
     Returns:
-        RGBA, larger on all sides.
+        RGBA image of twice the width and height, with the garment in the middle.
     """
     side = garment.width
-    figure = Image.new("RGBA", (2 * side, 2 * side))
+    image = Image.new("RGBA", (2 * side, 2 * side))
     left, top, right, bottom = garment.getbbox() or (0, 0, side, side)
     offset = side // 2
-    body = _Body(ImageDraw.Draw(figure), random, (left + right) / 2 + offset, top + offset, right - left, bottom - top)
+    body = _Body(ImageDraw.Draw(image), random, (left + right) / 2 + offset, top + offset, right - left, bottom - top)
     if worn == LOWER:
         body.draw_feet()
         body.draw_torso()
@@ -38,12 +38,12 @@ def dress_figure(garment: Image.Image, worn: str, random: np.random.Generator) -
         body.draw_legs(bare=worn == WHOLE)
         body.draw_arms()
         body.draw_head()
-    figure.alpha_composite(garment, (offset, offset))
-    return figure
+    image.alpha_composite(garment, (offset, offset))
+    return image
 
 
 class _Body:
-    """Draws limbs around a garment whose top is at (`x`, `y`); lengths are shares of its width or height."""
+    """Draws limbs around a garment whose top centre is at (`x`, `y`); lengths are relative to its width or height."""
 
     def __init__(self, draw, random, x, y, width, height):
         self._draw, self._random = draw, random

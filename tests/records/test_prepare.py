@@ -192,7 +192,7 @@ def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
     ):
         with pytest.raises(UserError, match=expected):
             PhotoRecords.open(prepared, "train", **received)
-    with pytest.raises(UserError, match="run `python -m kaleido prepare`"):
+    with pytest.raises(UserError, match="run `kaleido prepare`"):
         PhotoRecords.open(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match="only train, validation, test"):
         PhotoRecords.open(prepared, "holdout")

@@ -177,8 +177,8 @@ def test_lists_by_hand(shelf, tmp_path):
         ({"labels": [0]}, "line 3: needs"),
         ({"labels": [0, 2]}, "line 3: needs"),
         ({"direction": "i2i"}, "line 3: needs"),
-        ({"query": "product-99"}, "no such item .* product-99"),
-        ({"candidates": ["photo-0", "photo-x"]}, "no such item .* photo-x"),
+        ({"query": "product-99"}, "no such product or photo.* product-99"),
+        ({"candidates": ["photo-0", "photo-x"]}, "no such product or photo.* photo-x"),
         ({"candidates": [[], {}]}, "line 3: needs"),
     ],
 )

@@ -95,7 +95,8 @@ class Catalog:
                 never replaced.
             columns: Table columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and
                 `photos`, for example `{"id": "sku", "photos": ["image1", "image2"]}`. A field that is not given is
-                read from the column of its own name. Without a column of photos, photos are `images/ID.jpg`.
+                read from the column of its own name (photos also from `photo`). Without a column of photos, photos are
+                `images/ID.jpg`.
             source: Folder or zip that photo paths are relative to; by default the table's folder.
             separators: Characters between the photos of one cell.
             name: Name of the catalogue; by default the name of the folder `out`.

@@ -122,8 +122,6 @@ def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts) -
         resolved["title"] = ("text",)
         if "description" not in given:
             resolved["description"] = ()
-    if "photo" in table.columns and PHOTOS not in given:
-        resolved[PHOTOS] = ("photo",)
     if not resolved[PHOTOS]:
         table.require("photo", "name it with --columns photo=COLUMN")
     if texts == "unused":

@@ -18,6 +18,8 @@ def resolve_columns(
 ) -> dict[str, tuple[str, ...]]:
     """Finds the columns of every field: those given, or else the one of the field's name if it exists.
 
+    A column `photo` serves as `photos` too, unless there is one of that name.
+
     Raises:
         UserError: if a field or column does not exist, or a field other than `photos` is given several columns.
     """
@@ -31,6 +33,8 @@ def resolve_columns(
         for name in names:
             table.require(name, f"correct --columns {field}=COLUMN")
     own = {field: (field,) for field in fields if field in table.columns}
+    if "photo" in table.columns:
+        own.setdefault(PHOTOS, ("photo",))
     return {field: () for field in fields} | own | {field: tuple(names) for field, names in columns.items()}
 
 

@@ -144,3 +144,11 @@ def test_wardrobe(tmp_path):
     assert Catalog.wardrobe(tmp_path / "w", 3, seed=3, photo_size=32).products == catalog.products
     with pytest.raises(UserError, match="photo-size must be at least 32"):
         Catalog.wardrobe(tmp_path / "x", 3, photo_size=8)
+
+
+def test_a_column_photo_serves_as_photos(shop):
+    (shop / "short.csv").write_text("id,title,photo\n1,Red dress,a.png;b.png\n")
+    assert [photo.uri for photo in Catalog.from_table(shop / "short.csv").products[0].photos] == [
+        "photos/a.png",
+        "photos/b.png",
+    ]

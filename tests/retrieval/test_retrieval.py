@@ -218,7 +218,7 @@ def finetuning(catalogue, tmp_path) -> FinetuneConfig:
 
 
 def test_finetuning_keeps_the_pretrained_head_and_gives_a_model_to_retrieve_with(finetuning, model, catalogue):
-    start = load_model(model)
+    start = load_model(model).model
     application = Matching(replace(finetuning, model=str(model)))
     built = application.build_model()
     for layer in ("encoder", "pooler"):

@@ -5,6 +5,7 @@ a task can be registered, a configuration checked and a mistyped option answered
 """
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -58,6 +59,8 @@ def import_backend() -> None:
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Networks trace once for each batch shape, of which there are several on purpose.
+    logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as notes, _signals_deferred():

@@ -81,7 +81,7 @@ def fill(preset: Path, folder: Path, capsys) -> dict:
     runs = folder / "runs"
     command = ["experiments", str(preset), "--out", str(runs)]
     assert main(command) == 0
-    assert "all 8 stages are in" in capsys.readouterr().out
+    assert "all 8 stages are done" in capsys.readouterr().out
     assert main(command) == 0
     assert "8 of 8 stages are done" in capsys.readouterr().out
     assert main(["report", str(runs), "--out", str(folder / "report")]) == 0

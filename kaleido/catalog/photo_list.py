@@ -72,6 +72,11 @@ def photos_of_folder(directory: Path) -> PhotoList:
     return PhotoList(source.path.name, source, tuple(ListedPhoto(path, "", {"photo": path}) for path in paths))
 
 
+def photo_of_file(path: Path) -> PhotoList:
+    """Lists the photo of one file."""
+    return PhotoList(path.name, FolderSource(path.parent), (ListedPhoto(path.name, "", {"photo": path.name}),))
+
+
 def photos_of_table(
     table: Path,
     rejects: Rejects,

@@ -1,4 +1,4 @@
-"""`kaleido predict`: what a trained model makes of photos and texts, without records."""
+"""`kaleido predict`: predictions of a saved model for photos and texts, without records."""
 
 import sys
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class Predict:
     """Photos to predict, and the model.
 
     Args:
-        photos: Folder with photos, also in sub-folders; or a .csv or .jsonl table with the columns photo, text and, if
-            there is one, id.
+        photos: A photo; a folder with photos, also in sub-folders; or a .csv or .jsonl table with the columns photo,
+            text and, if there is one, id.
         model: Folder of a saved model, the `model` folder of a run; or its address or name.
         out: Folder for predictions.csv and predictions.jsonl and, of a captioner, captions.jsonl and captions.html.
         columns: Columns of the table, where they have other names: id=sku text=name photo=image1,image2; or title=name

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaleido.atomic import write_atomically
-from kaleido.catalog.photo_list import PhotoList, Texts, photos_of_folder, photos_of_table
+from kaleido.catalog.photo_list import SUFFIXES, PhotoList, Texts, photo_of_file, photos_of_folder, photos_of_table
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
 from kaleido.pretrained.inputs import Group
@@ -60,8 +60,8 @@ def predict_photos(
 
     Args:
         model: Model of any task.
-        photos: Folder with photos, also in sub-folders; `.csv` or `.jsonl` table with the columns `photo`, `text` and,
-            if need be, `id`; or a list of photos.
+        photos: A photo; a folder with photos, also in sub-folders; a `.csv` or `.jsonl` table with the columns `photo`,
+            `text` and, if need be, `id`; or a list of photos.
         out: Folder to write into.
         columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
             other names.
@@ -133,13 +133,14 @@ def _photo_list(
         return photos_of_table(
             path, Rejects(on_error), os.fspath(source) if source else None, columns, separators, texts
         )
-    if not path.is_dir():
-        raise UserError(f"{path}: give a folder of photos, or a table that ends in {' or '.join(TABLES)}")
+    single = path.is_file() and path.suffix.lower() in SUFFIXES
+    if not path.is_dir() and not single:
+        raise UserError(f"{path}: give a folder of photos, a photo, or a table that ends in {' or '.join(TABLES)}")
     if texts == "required":
         raise UserError(
             f"{path}: this model tells whether a photo and a text belong together; give a table with the columns "
-            "photo and text. Received: a folder of photos"
+            "photo and text. Received: photos alone"
         )
     if columns or source:
-        raise UserError(f"{path}: --columns and --source go with a table. Received: a folder of photos")
-    return photos_of_folder(path)
+        raise UserError(f"{path}: --columns and --source go with a table. Received: photos alone")
+    return photo_of_file(path) if single else photos_of_folder(path)

@@ -143,6 +143,8 @@ def test_a_folder_of_photos_is_read_with_empty_texts(workplace, table, tmp_path,
     assert [row["photo"] for row in of_folder] == names
     for one, other in zip(of_folder, of_table, strict=True):
         assert one["label"] == other["label"] and one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+    assert main(["predict", model, str(photos / names[0]), f"--out={tmp_path / 'single'}"]) == 0
+    assert [row["label"] for row in read(tmp_path / "single" / "predictions.jsonl")] == [of_folder[0]["label"]]
     # Texts make a difference.
     assert predict(workplace, table, tmp_path / "texts") == 0
     with_texts = read(tmp_path / "texts" / "predictions.jsonl")
@@ -214,7 +216,7 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
         (str(tmp_path / "other"), pairs, source): "reads features of 7 numbers and the backbone that it names gives",
         (matching, str(photos)): "give a table with the columns photo and text",
         (model, str(photos), source): "--columns and --source go with a table",
-        (model, str(tmp_path / "none")): "give a folder of photos, or a table that ends in .csv or .jsonl",
+        (model, str(tmp_path / "none")): "give a folder of photos, a photo, or a table that ends in .csv or .jsonl",
         (model, str(tmp_path / "none.csv")): "none.csv cannot be read",
         (model, str(table)): "has no column 'photo'",
         (model, pairs, "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",

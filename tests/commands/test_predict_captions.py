@@ -100,7 +100,7 @@ def test_what_cannot_be_captioned(workplace, tmp_path, capsys):
     (empty / "note.txt").write_text("no photo")
     wrong = {
         (str(model), str(empty)): "no photos here",
-        (str(model), str(tmp_path / "absent")): "give a folder of photos, or a table",
+        (str(model), str(tmp_path / "absent")): "give a folder of photos, a photo, or a table",
         (str(tmp_path), str(empty)): "no saved model here",
         (str(model), str(empty), "--beams=0"): "caption_config.beams must be in",
         (str(model), str(empty), "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",

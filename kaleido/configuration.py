@@ -49,6 +49,7 @@ The first of these keys that a configuration has is used; a field with the alias
 
 RENAMED = {
     "output": "out",
+    "records": "out",
     "run": "model",
     "runs": "out",
     "scale": "preset",

@@ -427,11 +427,10 @@ class RecordsApplication(Application):
         }
         for key, (saved, prepared) in compared.items():
             if saved is not None and prepared is not None and saved != prepared:
+                # Checksums are shown by their first digits.
+                one, other = (f"{value:.8}..." if len(str(value)) == 64 else value for value in (saved, prepared))
                 raise UserError(
-                    f"{directory}: the model's {key} is {saved:.12} and that of {records.directory} {prepared:.12}; "
-                    "prepare the catalogue with the model's backbone and vocabulary"
-                    if isinstance(saved, str)
-                    else f"{directory}: the model's {key} is {saved} and that of {records.directory} {prepared}; "
+                    f"{directory}: the model's {key} is {one} and that of {records.directory} {other}; "
                     "prepare the catalogue with the model's backbone and vocabulary"
                 )
 

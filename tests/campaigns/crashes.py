@@ -140,11 +140,11 @@ class Campaign:
             case "import":
                 verb = ["catalog", "import", "folder", str(self.work / "shop"), "--out=out", "--on-error=skip"]
             case "prepare":
-                verb = ["prepare", f"--catalog={self._reference('import')}", "--records=out"]
+                verb = ["prepare", f"--catalog={self._reference('import')}", "--out=out"]
                 section = {"backbone": "random", "vocabulary_size": 300, "shard_photos": 24, "validation_fraction": 0.2}
                 verb += [f"--prepare_config.{key}={value}" for key, value in section.items()]
             case "pretrain":
-                verb = ["pretrain", f"--records={self._reference('prepare')}", "--output=out"]
+                verb = ["pretrain", f"--records={self._reference('prepare')}", "--out=out"]
                 # Batches of one length are traced once.
                 verb += ["--evaluate_config.every=8", "--preprocess_config.max_text_length=16"]
                 model = {"size": "tiny", "num_layers": 1, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64}

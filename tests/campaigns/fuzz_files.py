@@ -97,8 +97,8 @@ def build_tokenizer(folder: Path) -> None:
     from kaleido.text import SentencePieceTokenizer
 
     SentencePieceTokenizer.train((f"red shirt blue jeans {n}" for n in range(100)), 120).save(folder)
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "##a", "##b", "é"]
-    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", "##a", "##b", "é"]
+    (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8")
 
 
 def read_tokenizer(name: str, folder: Path) -> None:
@@ -124,8 +124,8 @@ def build_model(folder: Path) -> None:
     from kaleido.app.model_folder import save_model
     from kaleido.text import WordPieceTokenizer
 
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno"]
-    save_model(folder / "model", tiny_model(), WordPieceTokenizer(pieces), {"categories": ["a"]})
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmno"]
+    save_model(folder / "model", tiny_model(), "pretraining", WordPieceTokenizer(tokens))
 
 
 def read_model(folder: Path) -> None:

@@ -156,5 +156,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "wordpiece": partial(Files, build_tokenizer, partial(read_tokenizer, "vocab.txt"), ["*.txt"]),
     "backbone-weights": partial(Files, build_backbone, read_backbone, ["*.safetensors"]),
     "bert-weights": Bert,
-    "saved-model": partial(Files, build_model, read_model, ["model/config.json", "model/*.h5"]),
+    "saved-model": partial(Files, build_model, read_model, ["model/config.json", "model/*.safetensors"]),
 }

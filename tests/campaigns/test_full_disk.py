@@ -42,7 +42,7 @@ def road(tmp_path_factory):
     folder = tmp_path_factory.mktemp("road")
     assert main(generate(folder)) == 0
     write_shop(folder / "w", folder / "shop")
-    assert main(["prepare", f"--catalog={folder}/w", f"--records={folder}/records", *PREPARE]) == 0
+    assert main(["prepare", f"--catalog={folder}/w", f"--out={folder}/records", *PREPARE]) == 0
     return folder
 
 
@@ -62,11 +62,11 @@ def test_one_line_and_then_on(road, tmp_path, capsys, stage):
         ),
         "prepare": (
             (0, 1000, 10_000, 300_000, 1_000_000),
-            lambda out: ["prepare", f"--catalog={road}/w", f"--records={out}/r", *PREPARE],
+            lambda out: ["prepare", f"--catalog={road}/w", f"--out={out}/r", *PREPARE],
         ),
         "pretrain": (
             (0, 3000, 80_000),
-            lambda out: ["pretrain", f"--records={road}/records", f"--output={out}/run", *OPTIONS],
+            lambda out: ["pretrain", f"--records={road}/records", f"--out={out}/run", *OPTIONS],
         ),
     }[stage]
     refused = 0

@@ -145,7 +145,7 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path, capsys):
     assert main(command) == 1
     *_, last = said = capsys.readouterr().out.splitlines()
     assert any("FAILED with 2" in line and "num_heads" in line for line in said)
-    assert "are not there" in last and last.endswith("log.txt")
+    assert "2 of 4 stages failed or lack an input" in last and last.endswith("log.txt")
     folder = Path(last.rpartition(": ")[2]).parent
     assert json.loads((folder / "failed.json").read_text())["code"] == 2
     assert "$ kaleido pretrain --config" in (folder / "log.txt").read_text()

@@ -162,7 +162,9 @@ CANNOT = {
 @pytest.mark.parametrize(("task", "method"), CANNOT)
 def test_a_method_that_a_model_lacks_names_the_tasks_that_have_it(models, photo_files, task, method):
     arguments = ["x"] if method == "encode_text" else [photo_files[0], "x"] if method == "match" else [photo_files[0]]
-    message = f"this model of the task {task} has no {method}; .*models of the tasks {CANNOT[task, method]} have it"
+    # A test of the worked example may have registered its task in this process.
+    having = CANNOT[task, method].replace("pretraining, ", "pretraining, (price, )?")
+    message = f"this model of the task {task} has no {method}; .*models of the tasks {having} have it"
     with pytest.raises(UserError, match=message):
         getattr(models[task], method)(*arguments)
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The tests, in the same environment as the quickstart plus the test tools; at most 12 minutes on 2 cores.
+# The tests, in the same environment as the quickstart plus the test tools; without the slow ones if no -m is given.
 # usage: sh scripts/test.sh [PYTEST_ARGUMENT ...]
-#   sh scripts/test.sh -m "not slow and not tables"    without the slow ones
+#   sh scripts/test.sh -m "slow and not tables"        the slow ones
 #   sh scripts/test.sh -m tables                       the paper's tables at the smoke preset, a quarter of an hour
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-"""What a file of `kaleido/commands` holds: `COMMAND`, a subcommand or its actions by name."""
+"""Types of `COMMAND`, which every file of `kaleido/commands` defines: a subcommand, or its actions by name."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ class Command(NamedTuple):
 
     @property
     def description(self) -> str:
-        """What the command does, for `--help`."""
+        """Describes the command on its `--help` page."""
         return " ".join((inspect.getdoc(self.run) or "").partition("\n\n")[0].split())
 
 

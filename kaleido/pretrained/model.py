@@ -296,7 +296,7 @@ class Model:
         return [row or {} for row in rows]
 
     def _predictor(self, batch_size: int, **options: Any) -> Predictor:
-        """What makes the rows of `predict`; made once for the same arguments."""
+        """Returns the predictor that makes the rows of `predict`; the same arguments share one."""
         _check_batch_size(batch_size)
         application = self._saved.application
         if application.answer is not None:
@@ -473,7 +473,7 @@ class Model:
         on_error: str,
         progress: bool,
     ) -> list[Row | None]:
-        """What `ask` gives for each example; None where a photo cannot be read."""
+        """Collects the rows that `ask` returns for batches of examples; None where a photo cannot be read."""
         if on_error not in ("stop", "skip"):
             raise UserError(f"on_error must be one of stop, skip. Received: {on_error}")
         groups, total = examples_of(photos, texts)

@@ -137,7 +137,7 @@ class SplitRecords(ABC):
 
     @property
     def has_pairs(self) -> bool:
-        """Whether `align` has found any pair of a word and a patch in this split."""
+        """Tells whether `align` has found any pair of a word and a patch in this split."""
         return False
 
     @abstractmethod

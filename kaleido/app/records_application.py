@@ -204,11 +204,11 @@ class RecordsApplication(Application):
     @property
     @abstractmethod
     def raw_positions(self) -> bool:
-        """Whether the model reads positions in pixels."""
+        """Tells whether the model reads positions in pixels."""
 
     @property
     def shows_text(self) -> bool:
-        """Whether photos are shown with their texts."""
+        """Tells whether photos are shown with their texts."""
         return True
 
     def labels(self, records: SplitRecords) -> dict[str, np.ndarray]:

@@ -1,23 +1,19 @@
 """Import of a table of products and a folder or zip of photos."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from kaleido.catalog.imported import Imported
-from kaleido.catalog.product import SPLITS, Photo, Product
-from kaleido.catalog.rejects import Rejects, RowError
-from kaleido.catalog.row_reader import RowReader, resolve_columns
+from kaleido.catalog.merging import products_of_rows
+from kaleido.catalog.notes import Notes
+from kaleido.catalog.rejects import Rejects
+from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
 from kaleido.catalog.sources import Source, open_source
-from kaleido.catalog.table import Row, Table, read_table, read_table_file
+from kaleido.catalog.table import Table, read_table, read_table_file
 from kaleido.errors import UserError
 
-TEXT_FIELDS = ("id", "title", "description", "category", "subcategory", "split")
-FIELDS = (*TEXT_FIELDS, "photos")
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+FIELDS = ("id", "title", "description", "category", "subcategory", "split", PHOTOS)
 
 
 def import_folder(
@@ -64,14 +60,9 @@ def products_of_table(
     Raises:
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
-    reader = _ProductReader(photos, _resolve(columns or {}, table), separators)
-    products: dict[str, Product] = {}
-    for row in table.rows:
-        with rejects.row(table.file, row.number):
-            product = reader.read(row)
-            known = products.get(product.id)
-            products[product.id] = _joined(known, product) if known else _numbered(product)
-    return Imported({"photos": photos}, list(products.values()))
+    notes = Notes()
+    reader = RowReader(_resolve(columns or {}, table))
+    return Imported({"photos": photos}, products_of_rows(table, reader, photos, rejects, separators, notes), notes)
 
 
 def table_path(source: str | os.PathLike[str], table: str | os.PathLike[str]) -> str:
@@ -97,56 +88,3 @@ def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tu
     if not resolved["title"] and not resolved["description"]:
         table.require("title", "name it with --columns title=COLUMN or description=COLUMN")
     return resolved
-
-
-class _ProductReader:
-    """Makes products of rows; raises `RowError` if it cannot."""
-
-    def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
-        self._source = source
-        self._fields = RowReader(source, columns, separators)
-        self._has_photos = bool(columns["photos"])
-        self._used = {name for names in columns.values() for name in names}
-
-    def read(self, row: Row) -> Product:
-        fields = {field: self._fields.text(row, field) for field in TEXT_FIELDS}
-        if not fields["id"]:
-            raise RowError("the id is empty")
-        if fields["split"] and fields["split"] not in SPLITS:
-            raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {fields['split']!r}")
-        attributes = {name: _as_text(value) for name, value in row.values.items() if name not in self._used and value}
-        paths = self._fields.photo_paths(row) if self._has_photos else [self._photo_named(fields["id"])]
-        self._fields.check(paths)
-        photos = tuple(Photo(id="", uri=f"photos/{path}") for path in paths)
-        return Product(**fields, photos=photos, attributes=attributes)
-
-    def _photo_named(self, product_id: str) -> str:
-        candidates = [f"images/{product_id}{suffix}" for suffix in PHOTO_SUFFIXES]
-        problems = [self._source.problem(path) for path in candidates]
-        # If none exists, the check of the first one reports it.
-        return next((path for path, problem in zip(candidates, problems) if not problem), candidates[0])
-
-
-def _joined(known: Product, more: Product) -> Product:
-    for field in TEXT_FIELDS:
-        if getattr(more, field) not in ("", getattr(known, field)):
-            raise RowError(f"product {known.id!r} is in an earlier row with another {field}")
-    return _numbered(replace(known, photos=known.photos + more.photos))
-
-
-def _numbered(product: Product) -> Product:
-    """Checks a product that may come from several rows, and numbers its photos."""
-    if not product.text:
-        raise RowError(f"product {product.id!r} has neither a title nor a description")
-    uris = [photo.uri for photo in product.photos]
-    if len(set(uris)) < len(uris):
-        raise RowError(f"product {product.id!r} has a photo twice")
-    photos = tuple(replace(photo, id=f"{product.id}-{n}") for n, photo in enumerate(product.photos, start=1))
-    return replace(product, photos=photos)
-
-
-def _as_text(value: Any) -> str:
-    try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        raise RowError("its values are nested too deeply") from None

@@ -1,8 +1,9 @@
 """Result of every importer."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kaleido.catalog.notes import Notes
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import Source
 
@@ -14,7 +15,9 @@ class Imported:
     Attributes:
         sources: Sources of the photos, by the first part of their `uri`.
         products: Products in the input's order.
+        notes: What was cleaned, guessed, ignored and left out.
     """
 
     sources: Mapping[str, Source]
     products: list[Product]
+    notes: Notes = field(default_factory=Notes)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from kaleido.catalog.photo_cells import PhotoCells
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import Reject, Rejects, RowError
-from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
+from kaleido.catalog.row_reader import PHOTOS, FieldRow, RowReader, resolve_columns
 from kaleido.catalog.sources import FolderSource, Source, open_source
-from kaleido.catalog.table import Row, Table, read_table_file
+from kaleido.catalog.table import Table, read_table_file
 from kaleido.errors import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
@@ -103,18 +104,19 @@ def photos_of_table(
         UserError: if a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
     """
     rows = read_table_file(Path(table), rejects)
-    if not rows.rows:
-        raise UserError(f"{table} has no row that can be used; give a table with a row for each photo.")
     resolved = _resolve(columns or {}, rows, texts)
     photos = open_source(source or Path(table).parent)
-    reader = RowReader(photos, resolved, separators)
+    reader = RowReader(resolved)
+    cells = PhotoCells(photos, reader.photo_columns, separators)
     found: list[ListedPhoto] = []
-    for row in rows.rows:
+    for row in rows:
         with rejects.row(rows.file, row.number):
-            listed = _listed(reader, row, rows.file, bool(resolved["id"]))
+            listed = _listed(reader.read(row), cells, rows.file, bool(resolved["id"]))
             if texts == "required" and not listed[0].text:
                 raise RowError("has no text")
             found += listed
+    if not found and not rejects.rows:
+        raise UserError(f"{table} has no row that can be used; give a table with a row for each photo.")
     if not found:
         raise UserError(f"{table}: no row can be used; the first: {rejects.rows[0].reason}.")
     return PhotoList(Path(table).name, photos, tuple(found), rejects.rows)
@@ -136,9 +138,9 @@ def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts) -
     return resolved
 
 
-def _listed(reader: RowReader, row: Row, file: str, has_ids: bool) -> list[ListedPhoto]:
-    text = Product("", reader.text(row, "title"), (), reader.text(row, "description")).text
-    paths = reader.photo_paths(row)
-    reader.check(paths)
-    own = {"row": row.number} | ({"id": reader.text(row, "id")} if has_ids else {})
+def _listed(row: FieldRow, cells: PhotoCells, file: str, has_ids: bool) -> list[ListedPhoto]:
+    text = Product("", row.fields["title"], (), row.fields["description"]).text
+    paths = cells.paths(row)
+    cells.check(paths)
+    own = {"row": row.number} | ({"id": row.fields["id"]} if has_ids else {})
     return [ListedPhoto(path, text, {**own, "photo": path}, f"{file}, row {row.number}") for path in paths]

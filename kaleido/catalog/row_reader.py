@@ -1,16 +1,35 @@
 """Fields of a table's rows, in columns that the user names or that have the field's name."""
 
-import re
+import json
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from typing import Any
 
 from kaleido.catalog.rejects import RowError
-from kaleido.catalog.sources import Source
 from kaleido.catalog.table import Row, Table, nearest
 from kaleido.errors import UserError
 
 PHOTOS = "photos"
 """The only field that may have several columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRow:
+    """Fields of a row.
+
+    Attributes:
+        number: Number of the row, as in `Row`.
+        fields: Plain text by field, without `photos`; empty if there is none.
+        photos: Cells of the photo columns that are not empty, as the table has them: text, or a JSON list or object.
+        attributes: Text of the columns that no field is read from, where it is not empty.
+        values: All cells by column, as the table has them.
+    """
+
+    number: int
+    fields: dict[str, str]
+    photos: list[Any]
+    attributes: dict[str, str]
+    values: Mapping[str, Any]
 
 
 def resolve_columns(
@@ -39,46 +58,45 @@ def resolve_columns(
 
 
 class RowReader:
-    """Reads fields of rows; raises `RowError` if a value is invalid.
+    """Reads the fields of rows.
 
     Args:
-        source: Folder or zip that photo paths are relative to.
         columns: Columns of every field, as `resolve_columns` returns them.
-        separators: Characters between the photos of one cell.
+
+    Attributes:
+        photo_columns: Columns of `photos`; empty if no column names photos.
     """
 
-    def __init__(self, source: Source, columns: Mapping[str, Sequence[str]], separators: str):
-        self._source = source
-        self._columns = columns
-        self._separator = re.compile(f"[{re.escape(separators)}]") if separators else None
+    def __init__(self, columns: Mapping[str, Sequence[str]]):
+        self.photo_columns = tuple(columns[PHOTOS])
+        self._columns = {field: names for field, names in columns.items() if field != PHOTOS}
+        self._used = {name for names in columns.values() for name in names}
 
-    def text(self, row: Row, field: str) -> str:
-        """Reads a text field; empty if it has no column."""
-        for column in self._columns[field]:
-            value = row.values.get(column, "")
+    def read(self, row: Row) -> FieldRow:
+        """Reads a row.
+
+        Raises:
+            RowError: if a cell cannot be a field's.
+        """
+        return FieldRow(
+            row.number,
+            {field: self._text(row, names) for field, names in self._columns.items()},
+            [cell for name in self.photo_columns if (cell := row.values.get(name, ""))],
+            {name: _as_text(value) for name, value in row.values.items() if name not in self._used and value},
+            row.values,
+        )
+
+    def _text(self, row: Row, names: Sequence[str]) -> str:
+        for name in names:
+            value = row.values.get(name, "")
             if not isinstance(value, str):
-                raise RowError(f"column {column!r} must hold text. Received: a {type(value).__name__}")
+                raise RowError(f"column {name!r} must hold text. Received: a {type(value).__name__}")
             return value
         return ""
 
-    def photo_paths(self, row: Row) -> list[str]:
-        """Reads the photo paths of a row, at least one; whether the files exist is left to `check`."""
-        paths: list[str] = []
-        for column in self._columns[PHOTOS]:
-            value = row.values.get(column, "")
-            if isinstance(value, str):
-                paths += self._separator.split(value) if self._separator else [value]
-            elif isinstance(value, list) and all(isinstance(path, str) for path in value):
-                paths += value
-            else:
-                raise RowError(f"column {column!r} must hold a path or a list of paths")
-        paths = [str(PurePosixPath(path.strip())) for path in paths if path.strip()]
-        if not paths:
-            raise RowError(f"no photo in {', '.join(self._columns[PHOTOS])}")
-        return paths
 
-    def check(self, paths: Sequence[str]) -> None:
-        """Raises a `RowError` for the first photo that cannot be read."""
-        for path in paths:
-            if problem := self._source.problem(path):
-                raise RowError(f"photo {problem}")
+def _as_text(value: Any) -> str:
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise RowError("its values are nested too deeply") from None

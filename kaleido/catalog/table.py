@@ -45,6 +45,9 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
     def require(self, column: str, advice: str) -> None:
         """Raises a `UserError` with the nearest column and `advice` if `column` does not exist."""
         if column not in self.columns:

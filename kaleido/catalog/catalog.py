@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from kaleido.catalog import importing, product_json
 from kaleido.catalog.files import HEADER, PRODUCTS, check_products, read_header, read_products
 from kaleido.catalog.importing import ImportOptions
+from kaleido.catalog.photo_cells import SEPARATORS
+from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import OnError
 from kaleido.catalog.sources import KINDS, Source, open_source
 from kaleido.errors import UserError
+from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -78,7 +81,12 @@ class Catalog:
         *,
         columns: Mapping[str, str | Sequence[str]] | None = None,
         source: str | os.PathLike[str] | None = None,
-        separators: str = "|;",
+        separators: str = SEPARATORS,
+        photo: str | None = None,
+        photo_root: str | None = None,
+        fetch_photos: bool = False,
+        check_photos: bool = True,
+        max_megapixels: float = MAX_MEGAPIXELS,
         name: str | None = None,
         on_error: OnError = "stop",
         sample: float = 1.0,
@@ -98,10 +106,17 @@ class Catalog:
                 read from the column of its own name (photos also from `photo`). Without a column of photos, photos are
                 `images/ID.jpg`.
             source: Folder or zip that photo paths are relative to; by default the table's folder.
-            separators: Characters between the photos of one cell.
+            separators: Characters between the photos of one cell, where the whole cell is no file.
+            photo: Path of a photo built from columns instead of the column `photos`: `images/{id:.3}/{id}.jpg`.
+            photo_root: Folder or zip with the photos, or folder of the source, in which they are found by their file
+                names alone.
+            fetch_photos: Whether addresses that no file answers to are downloaded to the folder `photos` of `out`.
+            check_photos: Whether the header of every photo is read, so that unusable ones are known at once.
+            max_megapixels: Largest photo, in millions of pixels, in (0, 178]; a larger JPEG or JPEG 2000 is decoded at
+                a reduced size if that fits.
             name: Name of the catalogue; by default the name of the folder `out`.
-            on_error: Treatment of rows that cannot be used: `stop` raises an error, `skip` lists them in
-                `rejects.jsonl`.
+            on_error: Treatment of rows and photos that cannot be used: `stop` raises an error, `skip` lists them in
+                `rejects.jsonl`; a product with one usable photo stays.
             sample: Share of the products to keep, in (0, 1], chosen by their ids.
             overwrite: Whether a catalogue made with other arguments is replaced.
 
@@ -113,7 +128,8 @@ class Catalog:
             table = Path(os.path.abspath(table))
         out = Path(out) if out is not None else table.with_name(f"{table.stem}.catalog")
         options = ImportOptions(name, on_error, sample, overwrite)
-        importing.import_table(source or table.parent, table, out, columns, separators, options)
+        photos = PhotoOptions(photo, photo_root, separators, fetch_photos, check_photos, max_megapixels)
+        importing.import_table(source or table.parent, table, out, columns, photos, options)
         return cls.open(out)
 
     @classmethod
@@ -124,7 +140,12 @@ class Catalog:
         *,
         source: str | os.PathLike[str],
         columns: Mapping[str, str | Sequence[str]] | None = None,
-        separators: str = "|;",
+        separators: str = SEPARATORS,
+        photo: str | None = None,
+        photo_root: str | None = None,
+        fetch_photos: bool = False,
+        check_photos: bool = True,
+        max_megapixels: float = MAX_MEGAPIXELS,
         name: str | None = None,
         on_error: OnError = "stop",
         sample: float = 1.0,
@@ -137,14 +158,16 @@ class Catalog:
                 NaN are empty cells; a cell of photos may hold a list. Messages count rows from 0.
             out: Folder of the catalogue.
             source: Folder or zip that photo paths are relative to.
-            columns, separators, name, on_error, sample, overwrite: As in `from_table`.
+            columns, separators, photo, photo_root, fetch_photos, check_photos, max_megapixels, name, on_error, sample,
+                overwrite: As in `from_table`.
 
         Raises:
             UserError: if a column or photo is missing, or `out` holds something else.
         """
         rows: Iterable[Mapping[str, Any]] = frame.to_dict("records") if hasattr(frame, "to_dict") else frame
         options = ImportOptions(name, on_error, sample, overwrite)
-        importing.import_rows(rows, source, out, columns, separators, options)
+        photos = PhotoOptions(photo, photo_root, separators, fetch_photos, check_photos, max_megapixels)
+        importing.import_rows(rows, source, out, columns, photos, options)
         return cls.open(out)
 
     @classmethod

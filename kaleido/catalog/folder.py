@@ -7,6 +7,7 @@ from pathlib import Path
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.merging import products_of_rows
 from kaleido.catalog.notes import Notes
+from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
 from kaleido.catalog.sources import Source, open_source
@@ -21,7 +22,8 @@ def import_folder(
     table: str | os.PathLike[str],
     rejects: Rejects,
     columns: Mapping[str, Sequence[str]] | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(),
+    fetch_to: Path | None = None,
 ) -> Imported:
     """Reads a table file of products and finds their photos; see `products_of_table`.
 
@@ -29,10 +31,14 @@ def import_folder(
         source: Folder or zip with the photos.
         table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
         rejects: Collects the rows that cannot be used.
-        columns, separators: As in `products_of_table`.
+        columns, photo_options, fetch_to: As in `products_of_table`.
     """
     photos = open_source(source)
-    return products_of_table(photos, _open_table(photos, Path(table), rejects), rejects, columns, separators)
+    table = Path(table)
+    inside = table if photos.problem(table.as_posix()) == "" else Path(table_path(source, table))
+    folder = "" if inside.is_absolute() or ".." in inside.parts else inside.parent.as_posix().strip(".")
+    read = _open_table(photos, table, rejects)
+    return products_of_table(photos, read, rejects, columns, photo_options, fetch_to, folder)
 
 
 def products_of_table(
@@ -40,14 +46,16 @@ def products_of_table(
     table: Table,
     rejects: Rejects,
     columns: Mapping[str, Sequence[str]] | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(),
+    fetch_to: Path | None = None,
+    table_folder: str = "",
 ) -> Imported:
     """Makes products of a table's rows and finds their photos.
 
-    A product may have several photos: in several columns, in one column with a separator, in a JSON list, or on
-    several rows with the same id, whose other fields must be equal or empty; attributes are those of its first row.
-    Without a column of photos a product's only photo is `images/ID.jpg` (or .jpeg, .png, .webp). A row is used whole
-    or rejected.
+    A product may have several photos: in several columns; in one cell, with separators or as a list or object in JSON
+    or Python's form; or on several rows with the same id, whose other fields must be equal or empty. Without a column
+    of photos a product's only photo is `images/ID.jpg`, or with another suffix. Where rejects are skipped, a photo that
+    cannot be used is left out alone, and a product whose photos all cannot.
 
     Args:
         photos: Folder or zip that photo paths are relative to.
@@ -55,14 +63,18 @@ def products_of_table(
         rejects: Collects the rows that cannot be used.
         columns: Columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and `photos` (which
             may have several); a field that is not given is read from the column of its own name, if there is one.
-        separators: Characters between the photos of one cell.
+        photo_options: How photos are found and checked.
+        fetch_to: Folder for downloaded photos.
+        table_folder: Folder in `photos` that the table lies in.
 
     Raises:
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     notes = Notes()
     reader = RowReader(_resolve(columns or {}, table))
-    return Imported({"photos": photos}, products_of_rows(table, reader, photos, rejects, separators, notes), notes)
+    found = Photos(photos, reader.photo_columns, photo_options, notes, table.columns, table_folder, fetch_to)
+    products = products_of_rows(table, reader, found, rejects, notes)
+    return Imported(found.sources, products, notes)
 
 
 def table_path(source: str | os.PathLike[str], table: str | os.PathLike[str]) -> str:

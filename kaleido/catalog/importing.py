@@ -12,13 +12,14 @@ from kaleido.atomic import write_atomically
 from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.folder import import_folder, products_of_table, table_path
 from kaleido.catalog.imported import Imported
+from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import OnError, Rejects
 from kaleido.catalog.sample import sample
 from kaleido.catalog.sources import open_source
 from kaleido.catalog.table import table_of_rows
 from kaleido.rows import jsonl_bytes
 
-REJECTS = "rejects.jsonl"
+REJECTS, FETCHED_PHOTOS = "rejects.jsonl", "photos"
 
 PathLike = str | os.PathLike[str]
 Columns = Mapping[str, str | Sequence[str]]
@@ -73,16 +74,22 @@ def import_table(
     table: PathLike,
     out: PathLike,
     columns: Columns | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(),
     options: ImportOptions = ImportOptions(),
 ) -> ImportSummary:
     """Makes a catalogue of a table of products and a folder or zip of photos, as `Catalog.from_table` describes."""
     named = _lists(columns)
     table = table_path(source, table)
-    arguments = {"source": os.path.abspath(source), "table": table, "columns": named, "separators": separators}
+    arguments = {"source": os.path.abspath(source), "table": table, "columns": named, **photo_options.as_json()}
     rejects = Rejects(options.on_error)
+    fetch_to = Path(out) / FETCHED_PHOTOS
     return _import(
-        lambda: import_folder(source, table, rejects, named, separators), "folder", arguments, out, rejects, options
+        lambda: import_folder(source, table, rejects, named, photo_options, fetch_to),
+        "folder",
+        arguments,
+        out,
+        rejects,
+        options,
     )
 
 
@@ -91,7 +98,7 @@ def import_rows(
     source: PathLike,
     out: PathLike,
     columns: Columns | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(),
     options: ImportOptions = ImportOptions(),
 ) -> ImportSummary:
     """Makes a catalogue of rows in memory and a folder or zip of photos, as `Catalog.from_dataframe` describes."""
@@ -103,10 +110,11 @@ def import_rows(
         "source": os.path.abspath(source),
         "rows": hashlib.sha256(content).hexdigest(),
         "columns": named,
-        "separators": separators,
+        **photo_options.as_json(),
     }
+    fetch_to = Path(out) / FETCHED_PHOTOS
     return _import(
-        lambda: products_of_table(open_source(source), table, rejects, named, separators),
+        lambda: products_of_table(open_source(source), table, rejects, named, photo_options, fetch_to),
         "folder",
         arguments,
         out,

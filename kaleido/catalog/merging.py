@@ -1,72 +1,171 @@
-"""Products of rows: a product may have several rows, with a photo each or more."""
+"""Products of rows: a product may have several rows, with a photo each, more or none."""
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 from kaleido.catalog.notes import Notes
-from kaleido.catalog.photo_cells import PhotoCells
+from kaleido.catalog.photos import Photos, Reference
 from kaleido.catalog.product import SPLITS, Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
 from kaleido.catalog.row_reader import FieldRow, RowReader
-from kaleido.catalog.sources import Source
-from kaleido.catalog.table import Table
+from kaleido.catalog.table import Row, Table
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_TEXTS = ("title", "description")
+
+_CHUNK = 1024
+"""Rows whose photos are found and looked at together."""
 
 
-def products_of_rows(
-    table: Table, reader: RowReader, photos: Source, rejects: Rejects, separators: str, notes: Notes
-) -> list[Product]:
-    """Makes products of a table's rows and finds their photos, as `folder.products_of_table` describes.
+@dataclass(slots=True)
+class RowProduct:
+    """What the rows of one product say together.
+
+    Attributes:
+        number: Number of its first row.
+        fields: Text by field: of the first row that has any.
+        attributes: Text by column, likewise.
+        photos: Uris of photos in the order of the rows, each with the number of the first row that names it.
+        without: Numbers of the rows without a photo.
+    """
+
+    number: int
+    fields: dict[str, str]
+    attributes: dict[str, str]
+    photos: dict[str, int] = field(default_factory=dict)
+    without: list[int] = field(default_factory=list)
+
+
+def merge_rows(
+    table: Table, reader: RowReader, photos: Photos, rejects: Rejects, notes: Notes, listing: bool = False
+) -> list[RowProduct]:
+    """Merges the rows of each product; the same for imports and for lists of photos.
+
+    Rows with the same id are one product. Later rows inherit what they leave empty, and fill in what was empty; a
+    photo that is repeated counts once, and a row without one adds none. A row of nothing but photos belongs to the
+    product of the row above it. A photo that cannot be used is rejected alone; a product without any that can be used
+    is left out. What was merged or left out is counted.
 
     Args:
         table: Rows to read.
         reader: Gives the fields of a row.
-        photos: Folder or zip that photo paths are relative to.
-        rejects: Collects the rows that cannot be used.
-        separators: Characters between the photos of one cell.
-        notes: Counts what was done to rows and photos, for the summary.
+        photos: Finds the photos of rows.
+        rejects: Collects rows and photos that cannot be used.
+        notes: Counts what was merged and left out.
+        listing: Whether ids may be missing, and rows with one id and different texts are different products; otherwise
+            such rows are rejected.
+
+    Returns:
+        Products with at least one photo, in the order of their first rows.
     """
-    cells = PhotoCells(photos, reader.photo_columns, separators)
-    products: dict[str, Product] = {}
-    for row in table:
-        with rejects.row(table.file, row.number):
-            product = _product(reader.read(row), cells, photos, bool(reader.photo_columns))
-            known = products.get(product.id)
-            products[product.id] = _joined(known, product) if known else _numbered(product)
-    return list(products.values())
+    merging = _Merging(rejects, notes, table.file, photos.place, listing)
+    for rows in _chunks(table):
+        read = [_read(reader, row) for row in rows]
+        for row, fields, found in zip(rows, read, photos.of_rows(read), strict=True):
+            with rejects.row(table.file, row.number):
+                if isinstance(found, RowError) or isinstance(fields, RowError):
+                    raise fields if isinstance(fields, RowError) else found
+                merging.add(fields, found)
+    return merging.finished()
 
 
-def _product(row: FieldRow, cells: PhotoCells, source: Source, has_photos: bool) -> Product:
-    fields = row.fields
-    if not fields["id"]:
-        raise RowError("the id is empty")
-    if fields["split"] and fields["split"] not in SPLITS:
-        raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {fields['split']!r}")
-    paths = cells.paths(row) if has_photos else [_photo_named(source, fields["id"])]
-    cells.check(paths)
-    return Product(**fields, photos=tuple(Photo("", f"photos/{path}") for path in paths), attributes=row.attributes)
+def products_of_rows(table: Table, reader: RowReader, photos: Photos, rejects: Rejects, notes: Notes) -> list[Product]:
+    """Makes products of a table's rows, as `folder.products_of_table` describes; arguments as of `merge_rows`."""
+    merged = merge_rows(table, reader, photos, rejects, notes)
+    merged.reverse()
+    products = []
+    while merged:  # the rows of a large table are given up as their products are made
+        one = merged.pop()
+        if not any(one.fields[name] for name in _TEXTS):
+            for number in dict.fromkeys(one.photos.values()):
+                rejects.add(table.file, number, f"product {one.fields['id']!r} has neither a title nor a description")
+            continue
+        of_product = tuple(Photo(f"{one.fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
+        products.append(Product(**one.fields, photos=of_product, attributes=one.attributes))
+    return products
 
 
-def _photo_named(source: Source, product_id: str) -> str:
-    candidates = [f"images/{product_id}{suffix}" for suffix in PHOTO_SUFFIXES]
-    problems = [source.problem(path) for path in candidates]
-    # If none exists, the check of the first one reports it.
-    return next((path for path, problem in zip(candidates, problems) if not problem), candidates[0])
+class _Merging:
+    def __init__(self, rejects: Rejects, notes: Notes, file: str, place: str, listing: bool):
+        self._rejects = rejects
+        self._notes = notes
+        self._file = file
+        self._place = place
+        self._listing = listing
+        self._products: dict[object, RowProduct] = {}
+        self._last: RowProduct | None = None
+
+    def add(self, row: FieldRow, photos: Sequence[Reference]) -> None:
+        """Adds a row to its product; raises `RowError` if it cannot be used."""
+        product = self._product_of(row, bool(photos))
+        for reference in photos:
+            if reference.problem:
+                self._rejects.add(self._file, row.number, reference.problem, reference.text)
+            elif reference.uri in product.photos:
+                self._notes.count("repeated photos, kept once", f"row {row.number}: {reference.text}")
+            else:
+                product.photos[reference.uri] = row.number
+        if not photos:
+            product.without.append(row.number)
+        if row.number != product.number:
+            self._notes.count("further rows of a product", f"row {row.number}")
+        self._last = product
+
+    def finished(self) -> list[RowProduct]:
+        """Returns the products with photos, and rejects the rows of the others."""
+        products = []
+        for product in self._products.values():
+            if product.photos:
+                products.append(product)
+                if product.without:
+                    self._notes.count("rows without a photo", f"row {product.without[0]}", len(product.without))
+                continue
+            for number in product.without:
+                self._rejects.add(self._file, number, f"no photo in {self._place}")
+            self._notes.count("products left out, without a usable photo", product.fields.get("id", ""))
+        return products
+
+    def _product_of(self, row: FieldRow, has_photos: bool) -> RowProduct:
+        """Finds the product of a row and completes it, or makes a new one."""
+        fields = row.fields
+        if (split := fields.get("split")) and split not in SPLITS:
+            raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {split!r}")
+        key: object = fields.get("id")
+        if not key:
+            if has_photos and self._last and self._last.fields.get("id") and not any(fields.values()):
+                self._notes.count("rows of photos alone, taken to the product above", f"row {row.number}")
+                return self._last
+            if not self._listing:
+                raise RowError("the id is empty")
+            key = row.number
+        known = self._products.get(key)
+        if known and (other := _difference(known.fields, fields)):
+            if not self._listing:
+                raise RowError(f"product {key!r} is in an earlier row with another {other}")
+            key = (key, *(fields[name] or known.fields[name] for name in _TEXTS))
+            known = self._products.get(key)
+        if known is None:
+            return self._products.setdefault(key, RowProduct(row.number, fields, row.attributes))
+        for texts, more in ((known.fields, fields), (known.attributes, row.attributes)):
+            for name, value in more.items():
+                if not texts.get(name):
+                    texts[name] = value
+        return known
 
 
-def _joined(known: Product, more: Product) -> Product:
-    for field in ("title", "description", "category", "subcategory", "split"):
-        if getattr(more, field) not in ("", getattr(known, field)):
-            raise RowError(f"product {known.id!r} is in an earlier row with another {field}")
-    return _numbered(replace(known, photos=known.photos + more.photos))
+def _difference(known: Mapping[str, str], more: Mapping[str, str]) -> str:
+    """Names the first field of which both say something, and not the same; empty if there is none."""
+    return next((name for name, value in more.items() if value and known[name] not in ("", value)), "")
 
 
-def _numbered(product: Product) -> Product:
-    """Checks a product that may come from several rows, and numbers its photos."""
-    if not product.text:
-        raise RowError(f"product {product.id!r} has neither a title nor a description")
-    uris = [photo.uri for photo in product.photos]
-    if len(set(uris)) < len(uris):
-        raise RowError(f"product {product.id!r} has a photo twice")
-    photos = tuple(replace(photo, id=f"{product.id}-{n}") for n, photo in enumerate(product.photos, start=1))
-    return replace(product, photos=photos)
+def _read(reader: RowReader, row: Row) -> FieldRow | RowError:
+    try:
+        return reader.read(row)
+    except RowError as error:
+        return error
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -3,19 +3,23 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from kaleido.catalog.photo_cells import PhotoCells
+from kaleido.catalog.merging import merge_rows
+from kaleido.catalog.notes import Notes
+from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.product import Product
-from kaleido.catalog.rejects import Reject, Rejects, RowError
-from kaleido.catalog.row_reader import PHOTOS, FieldRow, RowReader, resolve_columns
+from kaleido.catalog.rejects import Reject, Rejects
+from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
 from kaleido.catalog.sources import FolderSource, Source, open_source
 from kaleido.catalog.table import Table, read_table_file
 from kaleido.errors import UserError
+from kaleido.pictures import SUFFIXES
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-"""File name suffixes of photos in a folder."""
+if TYPE_CHECKING:
+    import numpy as np
 
 FIELDS = ("id", "title", "description", PHOTOS)
 
@@ -34,12 +38,14 @@ class ListedPhoto:
         text: Title and description joined, as a product's text; empty if there is none.
         key: Columns that identify the photo in results: `photo`; for a table also `row` and, if it has one, `id`.
         place: `FILE, row N` for messages; empty for a folder.
+        source: Source of the photo, where it is not the list's.
     """
 
     path: str
     text: str
     key: Mapping[str, str | int]
     place: str = ""
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +56,19 @@ class PhotoList:
         name: Name of the folder or table.
         source: Folder or zip with the photos.
         photos: Photos with their texts.
-        rejects: Rows of the table that cannot be used.
+        rejects: Rows of the table, and photos, that cannot be used.
+        notes: Counts what was merged or found otherwise than it is written.
     """
 
     name: str
     source: Source
     photos: tuple[ListedPhoto, ...]
     rejects: list[Reject] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
+
+    def read(self, photo: ListedPhoto) -> "bytes | np.ndarray":
+        """Reads a photo as `Source.read` does."""
+        return (photo.source or self.source).read(photo.path)
 
 
 def photos_of_folder(directory: Path) -> PhotoList:
@@ -83,10 +95,13 @@ def photos_of_table(
     rejects: Rejects,
     source: str | os.PathLike[str] | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(check_photos=False),
     texts: Texts = "optional",
+    fetch_to: Path | None = None,
 ) -> PhotoList:
     """Lists the photos of a table, each with the text of its row; a row may have several photos.
+
+    Rows with one id are merged as in an import (`merge_rows`): a row without a text has that of its product.
 
     The columns are `photo`, `text` and optionally `id`, or those that `catalog import` takes: `photos`, `title`,
     `description`.
@@ -97,50 +112,53 @@ def photos_of_table(
         source: Folder or zip that photo paths are relative to; the table's folder if None.
         columns: Columns of `id`, `text` (or `title` and `description`) and `photo` (which may have several), if they
             have other names.
-        separators: Characters between the photos of one cell.
+        photo_options: How photos are found.
         texts: `required` in every row; `optional`, in a column that must exist; or `unused`.
+        fetch_to: Folder for downloaded photos.
 
     Raises:
         UserError: if a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
     """
     rows = read_table_file(Path(table), rejects)
-    resolved = _resolve(columns or {}, rows, texts)
-    photos = open_source(source or Path(table).parent)
+    resolved = _resolve(columns or {}, rows, texts, bool(photo_options.photo))
+    notes = Notes()
     reader = RowReader(resolved)
-    cells = PhotoCells(photos, reader.photo_columns, separators)
-    found: list[ListedPhoto] = []
-    for row in rows:
-        with rejects.row(rows.file, row.number):
-            listed = _listed(reader.read(row), cells, rows.file, bool(resolved["id"]))
-            if texts == "required" and not listed[0].text:
-                raise RowError("has no text")
-            found += listed
+    # The table's folder is where paths start, unless they start elsewhere.
+    source = open_source(source or Path(table).parent)
+    photos = Photos(source, reader.photo_columns, photo_options, notes, rows.columns, fetch_to=fetch_to)
+    found: list[tuple[int, ListedPhoto]] = []
+    for product in merge_rows(rows, reader, photos, rejects, notes, listing=True):
+        text = Product("", product.fields["title"], (), product.fields["description"]).text
+        if texts == "required" and not text:
+            for number in dict.fromkeys(product.photos.values()):
+                rejects.add(rows.file, number, "has no text")
+            continue
+        for uri, number in product.photos.items():
+            name, _, path = uri.partition("/")
+            own = {"row": number} | ({"id": product.fields["id"]} if resolved["id"] else {})
+            key = {**own, "photo": photos.addresses.get(uri, path)}
+            found.append((number, ListedPhoto(path, text, key, f"{rows.file}, row {number}", photos.sources[name])))
     if not found and not rejects.rows:
         raise UserError(f"{table} has no row that can be used; give a table with a row for each photo.")
     if not found:
         raise UserError(f"{table}: no row can be used; the first: {rejects.rows[0].reason}.")
-    return PhotoList(Path(table).name, photos, tuple(found), rejects.rows)
+    listed = tuple(photo for _, photo in sorted(found, key=itemgetter(0)))
+    return PhotoList(Path(table).name, photos.sources[PHOTOS], listed, rejects.rows, notes)
 
 
-def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts) -> dict[str, tuple[str, ...]]:
+def _resolve(
+    columns: Mapping[str, Sequence[str]], table: Table, texts: Texts, has_template: bool
+) -> dict[str, tuple[str, ...]]:
     given = {_SHORT.get(name, name): names for name, names in columns.items()}
     resolved = resolve_columns(given, table, FIELDS)
     if "text" in table.columns and "title" not in given:
         resolved["title"] = ("text",)
         if "description" not in given:
             resolved["description"] = ()
-    if not resolved[PHOTOS]:
+    if not resolved[PHOTOS] and not has_template:
         table.require("photo", "name it with --columns photo=COLUMN")
     if texts == "unused":
         resolved |= {"title": (), "description": ()}
     elif not resolved["title"] and not resolved["description"]:
         table.require("text", "name it with --columns text=COLUMN")
     return resolved
-
-
-def _listed(row: FieldRow, cells: PhotoCells, file: str, has_ids: bool) -> list[ListedPhoto]:
-    text = Product("", row.fields["title"], (), row.fields["description"]).text
-    paths = cells.paths(row)
-    cells.check(paths)
-    own = {"row": row.number} | ({"id": row.fields["id"]} if has_ids else {})
-    return [ListedPhoto(path, text, {**own, "photo": path}, f"{file}, row {row.number}") for path in paths]

@@ -12,17 +12,19 @@ OnError = Literal["stop", "skip"]
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A row left out.
+    """A row left out, or one photo of it.
 
     Attributes:
         file: File with the row.
         row: Line on which a table's row begins (the heading is line 1), or index of a data frame's or HDF5 row, from 0.
-        reason: Reason why the row cannot be used.
+        reason: Reason why the row or photo cannot be used.
+        photo: The photo as the row names it, where it alone was left out; empty for a whole row.
     """
 
     file: str
     row: int
     reason: str
+    photo: str = ""
 
 
 class RowError(Exception):
@@ -42,11 +44,14 @@ class Rejects:
         self._stops = on_error == "stop"
         self.rows: list[Reject] = []
 
-    def add(self, file: str, row: int, reason: str) -> None:
-        """Collects a row, or raises a `UserError` that names it."""
+    def add(self, file: str, row: int, reason: str, photo: str = "") -> None:
+        """Collects a row or, where `photo` is given, one photo of it; or raises a `UserError` that names it."""
         if self._stops:
-            raise UserError(f"{file}, row {row}: {reason}; correct the row, or leave such rows out by --on-error skip.")
-        self.rows.append(Reject(file, row, reason))
+            what = "photos" if photo else "rows"
+            raise UserError(
+                f"{file}, row {row}: {reason}; correct the row, or leave such {what} out by --on-error skip."
+            )
+        self.rows.append(Reject(file, row, reason, photo))
 
     @contextmanager
     def row(self, file: str, row: int) -> Iterator[None]:

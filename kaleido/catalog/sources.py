@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -70,7 +71,38 @@ class Source(ABC):
             raise UserError(f"{self.path}: {path!r} cannot be read ({error}); fetch or copy it again.") from error
 
 
-class FolderSource(Source):
+class FileSource(Source):
+    """Source whose photos are files with names."""
+
+    @abstractmethod
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Lists the files: each of their spellings, and the path of the file. A file may have several spellings."""
+
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Tells whether there is a file of exactly this path; cheap for many files of a folder."""
+
+    @abstractmethod
+    def _ends(self, path: str, head: int, tail: int) -> tuple[bytes, bytes, int]:
+        """Reads the beginning, the end and the size of a `path` without problem; raises as `_load`."""
+
+    def ends(self, path: str, head: int, tail: int) -> tuple[bytes, bytes, int]:
+        """Reads at most the first and the last bytes of a file, and the number of all its bytes.
+
+        The end of a large member of a zip is empty: all before it would have to be read.
+
+        Raises:
+            UserError: if it is missing or damaged.
+        """
+        if problem := self.problem(path):
+            raise UserError(problem)
+        try:
+            return self._ends(path, head, tail)
+        except (OSError, *_DAMAGE) as error:
+            raise UserError(f"{path!r} cannot be read ({error})") from error
+
+
+class FolderSource(FileSource):
     """Photos as files of a folder and its sub-folders; symbolic links, being the user's own, are followed."""
 
     kind = "folder"
@@ -79,6 +111,47 @@ class FolderSource(Source):
         super().__init__(path)
         if not os.path.isdir(self.path):
             raise UserError(f"{self.path} is not a folder; correct the path.")
+        self._listings: dict[str, frozenset[str]] = {}
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        waiting, seen = [""], set()
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = os.stat(self.path / folder)
+                entries = [*os.scandir(self.path / folder)]
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) in seen:  # a link to a folder above
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if _is(entry.is_dir):
+                    waiting.append(path)
+                elif _is(entry.is_file) and _is_text(path):
+                    yield path, path
+
+    def has(self, path: str) -> bool:
+        if _leads_out(path) or not path:
+            return False
+        folder, _, name = path.rpartition("/")
+        if (listing := self._listings.get(folder)) is None:
+            try:
+                entries = os.scandir(self.path / folder)
+                listing = frozenset(entry.name for entry in entries if _is(entry.is_file) and _is_text(entry.name))
+            except (OSError, ValueError):
+                listing = frozenset()
+            self._listings[folder] = listing
+        return name in listing
+
+    def _ends(self, path: str, head: int, tail: int) -> tuple[bytes, bytes, int]:
+        descriptor = os.open(self.path / path, os.O_RDONLY)
+        try:
+            first, size = os.read(descriptor, head), os.fstat(descriptor).st_size
+            return first, first[-tail:] if size <= len(first) else os.pread(descriptor, tail, size - tail), size
+        finally:
+            os.close(descriptor)
 
     def problem(self, path: str) -> str:
         if _leads_out(path):
@@ -100,8 +173,12 @@ class FolderSource(Source):
         return (self.path / path).read_bytes()
 
 
-class ZipSource(Source):
-    """Photos as members of a zip file, which is not unpacked."""
+class ZipSource(FileSource):
+    """Photos as members of a zip file, which is not unpacked.
+
+    Names that are stored without the mark of UTF-8 are read as UTF-8 where they are, and as the format says, in code
+    page 437, where they are not; `names` also lists what they would be in other encodings.
+    """
 
     kind = "zip"
 
@@ -116,8 +193,21 @@ class ZipSource(Source):
         except OSError as error:
             raise UserError(f"{self.path} cannot be opened ({error.strerror}); correct the path.") from error
         self._lock = threading.Lock()
-        self._members = {info.filename: info for info in self._zip.infolist()}
+        self._names = {_member_name(info): info for info in self._zip.infolist()}
+        # Catalogues name members also as Python does.
+        self._members = {info.filename: info for info in self._zip.infolist()} | self._names
         self._copies = Counter(info.filename for info in self._zip.infolist())
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        for name, info in self._names.items():
+            if not info.is_dir() and not _leads_out(name):
+                yield name, name
+                for spelling in _other_spellings(info):
+                    yield spelling, name
+
+    def has(self, path: str) -> bool:
+        info = self._members.get(path)
+        return info is not None and not info.is_dir() and not _leads_out(path)
 
     def problem(self, path: str) -> str:
         if _leads_out(path):
@@ -131,8 +221,8 @@ class ZipSource(Source):
             return f"{path!r} is not a file"
         if info.flag_bits & 0x1:
             return f"{path!r} is encrypted"
-        if self._copies[path] > 1:
-            return f"{path!r} is in the zip {self._copies[path]} times"
+        if self._copies[info.filename] > 1:
+            return f"{path!r} is in the zip {self._copies[info.filename]} times"
         return _size_problem(path, info.file_size)
 
     def stamp(self, path: str) -> str:
@@ -140,7 +230,13 @@ class ZipSource(Source):
 
     def _load(self, path: str) -> bytes:
         with self._lock:
-            return self._zip.read(path)
+            return self._zip.read(self._members[path])
+
+    def _ends(self, path: str, head: int, tail: int) -> tuple[bytes, bytes, int]:
+        size = self._members[path].file_size
+        with self._lock, self._zip.open(self._members[path]) as file:
+            first = file.read(head)
+        return first, first[-tail:] if size <= len(first) else b"", size
 
 
 class Hdf5Source(Source):
@@ -233,5 +329,55 @@ def _size_problem(path: str, size: int) -> str:
 
 
 def _leads_out(path: str) -> bool:
-    parts = PurePosixPath(path)
-    return parts.is_absolute() or ".." in parts.parts
+    return path.startswith("/") or (".." in path and ".." in PurePosixPath(path).parts)
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_text(name: str) -> bool:
+    """Tells whether a file name can be written to a catalogue: on Linux it may be any bytes."""
+    try:
+        return name.isascii() or bool(name.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+_UTF8_NAME = 0x800
+"""Flag of zip members whose names are marked as UTF-8."""
+
+_ENCODINGS = ("cp1252", "cp850", "cp1250", "cp1251", "cp866", "cp932", "gb18030", "big5", "euc_kr", "mac_roman")
+"""Encodings of systems that write names of zip members without a mark."""
+
+
+def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
+    """The stored bytes of a name that is not marked as UTF-8 and not ASCII."""
+    if info.flag_bits & _UTF8_NAME or info.filename.isascii():
+        return None
+    try:
+        return info.filename.encode("cp437")
+    except UnicodeEncodeError:  # the name came from an extra field
+        return None
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    raw = _raw_name(info)
+    try:
+        return info.filename if raw is None else raw.decode()
+    except UnicodeDecodeError:
+        return info.filename
+
+
+def _other_spellings(info: zipfile.ZipInfo) -> set[str]:
+    raw = _raw_name(info)
+    spellings = set()
+    for encoding in _ENCODINGS if raw is not None else ():
+        try:
+            spellings.add(raw.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    return spellings

@@ -1,14 +1,16 @@
 """`kaleido catalog`: brings products in, draws them, and shows what a catalogue holds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 from kaleido.atomic import write_atomically
+from kaleido.catalog.photo_cells import SEPARATORS
 from kaleido.commands.command import Command
 from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
+from kaleido.pictures import MAX_MEGAPIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,7 @@ class Import:
     Args:
         out: Folder of the catalogue, for example dataset/NAME.
         name: Name of the catalogue; by default the folder's name.
-        on_error: Whether to stop at a row that cannot be used, or to skip it and list it in `rejects.jsonl`.
+        on_error: Whether to stop at a row or photo that cannot be used, or to skip it and list it in `rejects.jsonl`.
         sample: Share of the products to keep, such as 0.25.
         overwrite: Replace a catalogue that is there.
     """
@@ -39,13 +41,23 @@ class ImportFolder(Import):
         table: A .csv or .jsonl file in SOURCE or elsewhere.
         columns: Columns of the fields id, title, description, category, subcategory, split and photos, where they have
             other names: id=sku title=name photos=image1,image2.
-        separators: Characters between the photos of a column.
+        separators: Characters between the photos of a column, where the whole cell is no file.
+        photo: Path of a photo built from columns, instead of a column: 'images/{id:.3}/{id}.jpg'.
+        photo_root: Folder or zip with the photos, or folder of SOURCE, in which they are found by their file names.
+        fetch_photos: Download addresses that no file answers to, to the folder photos of OUT.
+        check_photos: Read the header of every photo, so that unusable ones are known now.
+        max_megapixels: Largest photo, in millions of pixels; see prepare_config.max_megapixels.
     """
 
     source: str = field(metadata=POSITIONAL)
     table: str = "products.csv"
     columns: dict[str, list[str]] = field(default_factory=dict)
-    separators: str = "|;"
+    separators: str = SEPARATORS
+    photo: str | None = None
+    photo_root: str | None = None
+    fetch_photos: bool = False
+    check_photos: bool = True
+    max_megapixels: float = MAX_MEGAPIXELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +133,10 @@ class Show:
 def import_folder(config: ImportFolder) -> None:
     """Makes a catalogue of a CSV or JSONL table and a folder or zip of photos."""
     from kaleido.catalog.importing import import_table
+    from kaleido.catalog.photos import PhotoOptions
 
-    options = _options(config)
-    print(import_table(config.source, config.table, config.out, config.columns, config.separators, options))
+    photos = PhotoOptions(**{field.name: getattr(config, field.name) for field in fields(PhotoOptions)})
+    print(import_table(config.source, config.table, config.out, config.columns, photos, _options(config)))
 
 
 def import_fashion_gen(config: ImportFashionGen) -> None:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kaleido.catalog.photo_cells import SEPARATORS
 from kaleido.commands.command import Command
 from kaleido.configuration import POSITIONAL
 from kaleido.ranges import check_range
@@ -23,7 +24,10 @@ class Predict:
         columns: Columns of the table, where they have other names: id=sku text=name photo=image1,image2; or title=name
             description=details as in `catalog import`.
         source: Folder or zip that the table's photo paths start from; the table's own folder if null.
-        separators: Characters between the photos of a column.
+        separators: Characters between the photos of a column, where the whole cell is no file.
+        photo: Path of a photo built from columns of the table, instead of a column: 'images/{id:.3}/{id}.jpg'.
+        photo_root: Folder or zip with the photos, in which they are found by their file names.
+        fetch_photos: Download addresses that no file answers to, to the folder photos of OUT.
         batch_size: Photos at once.
         on_error: Whether to stop at a photo or row that cannot be used, or to skip and report it.
         beams: Captions that a causal decoder keeps at a time; null as it was trained.
@@ -37,7 +41,10 @@ class Predict:
     out: str
     columns: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
-    separators: str = "|;"
+    separators: str = SEPARATORS
+    photo: str | None = None
+    photo_root: str | None = None
+    fetch_photos: bool = False
     batch_size: int = 16
     on_error: Literal["stop", "skip"] = "stop"
     beams: int | None = None
@@ -51,6 +58,7 @@ class Predict:
 
 def predict(config: Predict) -> None:
     """Predicts photos and texts with a saved model: the class, a caption, or whether they belong together."""
+    from kaleido.catalog.photos import PhotoOptions
     from kaleido.pretrained.hub import load
     from kaleido.pretrained.predictions import predict_photos
 
@@ -60,7 +68,9 @@ def predict(config: Predict) -> None:
         config.out,
         columns=config.columns,
         source=config.source,
-        separators=config.separators,
+        photo_options=PhotoOptions(
+            config.photo, config.photo_root, config.separators, config.fetch_photos, check_photos=False
+        ),
         batch_size=config.batch_size,
         on_error=config.on_error,
         **{name: getattr(config, name) for name in _OPTIONS},

@@ -1,7 +1,7 @@
-"""Download of several files at once."""
+"""Downloads of several files at once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,6 +13,9 @@ from kaleido.fetch.manifest import checked_name, read_checksums
 from kaleido.fetch.mirror import Mirror
 from kaleido.fetch.progress import Progress
 from kaleido.fetch.retry import RetryPolicy
+
+Report = Callable[[Position | str], None]
+"""Takes the position of a download, or why it is waiting."""
 
 
 def fetch_files(
@@ -59,10 +62,30 @@ def _fetch(
         places: Path on the mirror by path in `out`.
     """
     checksums = read_checksums(mirror, retry)
+
+    def download(name: str, report: Report) -> bool:
+        place = places[name]
+        return Download(mirror, place, out / name, checksums.get(place), retry, report).run()
+
+    return run_downloads(places, download, workers)
+
+
+def run_downloads(
+    names: Iterable[str], download: Callable[[str, Report], bool], workers: int
+) -> Iterator[tuple[str, bool | UserError]]:
+    """Runs downloads in threads under one progress bar, and yields each name with the result of its download.
+
+    Args:
+        names: Names of the files.
+        download: Fetches a file and reports its progress; returns whether it was fetched.
+        workers: Downloads at once.
+    """
     waiting: SimpleQueue[str] = SimpleQueue()
     events: SimpleQueue[tuple[str, Position | str | bool | Exception]] = SimpleQueue()
-    for name in places:
+    left = 0
+    for name in names:
         waiting.put(name)
+        left += 1
 
     def work() -> None:
         while True:
@@ -70,17 +93,16 @@ def _fetch(
                 name = waiting.get_nowait()
             except Empty:
                 return
-            place, report = places[name], partial(_put, events, name)
+            report = partial(_put, events, name)
             try:
-                report(Download(mirror, place, out / name, checksums.get(place), retry, report).run())
+                report(download(name, report))
             except Exception as error:
                 report(error)
 
-    with Progress(len(places)) as progress:
+    with Progress(left) as progress:
         # Daemon threads let an interrupted process leave at once; they must then not write to the terminal themselves.
-        for _ in range(min(workers, len(places))):
+        for _ in range(min(workers, left)):
             Thread(target=work, daemon=True).start()
-        left = len(places)
         while left:
             name, event = events.get()
             match event:

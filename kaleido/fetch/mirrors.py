@@ -101,14 +101,19 @@ class HttpMirror(Mirror):
         headers = {"Range": f"bytes={start}-"} if start else {}
         if start and version.tag:
             headers["If-Range"] = version.tag
-        url = self._base._replace(path=f"{self._base.path.rstrip('/')}/{quote(name)}", fragment="").geturl()
         try:
-            with self._session.get(url, headers=headers, stream=True, timeout=self._timeouts) as response:
-                yield _answer(response, start, version)
+            with self._session.get(self._url(name), headers=headers, stream=True, timeout=self._timeouts) as response:
+                yield self._opened(response, start, version)
         except (exceptions.ConnectionError, exceptions.Timeout, HTTPError) as error:
             raise _no_answer(error) from error
         except exceptions.RequestException as error:
             raise NotServed(f"cannot be asked for ({type(error).__name__})") from None
+
+    def _url(self, name: str) -> str:
+        return self._base._replace(path=f"{self._base.path.rstrip('/')}/{quote(name)}", fragment="").geturl()
+
+    def _opened(self, response: "Response", start: int, version: Version) -> Opened:
+        return _answer(response, start, version)
 
 
 def _answer(response: "Response", start: int, version: Version) -> Opened:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kaleido.atomic import write_atomically
-from kaleido.catalog.photo_list import SUFFIXES, PhotoList, Texts, photo_of_file, photos_of_folder, photos_of_table
+from kaleido.catalog.photo_list import PhotoList, Texts, photo_of_file, photos_of_folder, photos_of_table
+from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
 from kaleido.errors import UserError
+from kaleido.pictures import SUFFIXES
 from kaleido.pretrained.inputs import Group
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
@@ -48,7 +50,7 @@ def predict_photos(
     *,
     columns: Mapping[str, Sequence[str]] | None = None,
     source: str | os.PathLike[str] | None = None,
-    separators: str = "|;",
+    photo_options: PhotoOptions = PhotoOptions(check_photos=False),
     batch_size: int = BATCH_SIZE,
     on_error: Literal["stop", "skip"] = "stop",
     progress: bool = True,
@@ -66,7 +68,7 @@ def predict_photos(
         columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
             other names.
         source: Folder or zip that the table's photo paths start from; None is the table's own folder.
-        separators: Characters that divide the photos of one column.
+        photo_options: How the photos of a table are found; downloaded ones go to the folder `photos` of `out`.
         batch_size: Photos at once.
         on_error: What an unusable photo or row does: `stop`, or `skip`.
         progress: Whether progress bars are drawn.
@@ -78,8 +80,8 @@ def predict_photos(
     predictor = model._predictor(batch_size, **options)
     texts: Texts = "required" if predictor.needs_text else "optional" if predictor.reads_text else "unused"
     if not isinstance(photos, PhotoList):
-        photos = _photo_list(Path(photos), columns or {}, source, separators, on_error, texts)
-    notes = []
+        photos = _photo_list(Path(photos), columns or {}, source, photo_options, on_error, texts, Path(out) / "photos")
+    notes = [f"{what}: {count:,}" for what, count in photos.notes.counts().items()]
     if empty := sum(not photo.text for photo in photos.photos) if predictor.reads_text else 0:
         notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
     if texts == "unused" and any(photo.text for photo in photos.photos):
@@ -99,7 +101,7 @@ def predict_photos(
         for listed, batch in batches:
             for photo, columns_of_row in zip(listed, predictor(batch, [photo.text for photo in listed]), strict=True):
                 rows.append({**photo.key, **columns_of_row})
-                readers.append(partial(photos.source.read, photo.path))
+                readers.append(partial(photos.read, photo))
     if not rows:
         raise UserError(f"{photos.source.path}: none of its {len(photos.photos)} photos can be read")
     if cut := predictor.cut - before:
@@ -108,7 +110,10 @@ def predict_photos(
     written = [Path(out) / name for name in files]
     for path, content in zip(written, files.values()):
         write_atomically(path, content)
-    skipped = [f"skipped row {reject.row} of {reject.file}: {reject.reason}" for reject in photos.rejects]
+    skipped = [
+        f"skipped {'a photo of ' * bool(reject.photo)}row {reject.row} of {reject.file}: {reject.reason}"
+        for reject in photos.rejects
+    ]
     folder = f"{photos.source.path}{os.sep}"
     skipped += [f"skipped {name.removeprefix(folder)}: {reason}" for name, reason in unreadable.items()]
     return Predictions(len(rows), written, skipped, notes)
@@ -118,20 +123,22 @@ def _groups(photos: PhotoList) -> Iterator[Group]:
     for path, group in groupby(photos.photos, key=attrgetter("path")):
         examples = list(group)
         place = f" ({examples[0].place})" if examples[0].place else ""
-        yield Group(f"{photos.source.path / path}{place}", partial(photos.source.read, path), examples)
+        source = examples[0].source or photos.source
+        yield Group(f"{source.path / path}{place}", partial(source.read, path), examples)
 
 
 def _photo_list(
     path: Path,
     columns: Mapping[str, Sequence[str]],
     source: str | os.PathLike[str] | None,
-    separators: str,
+    photo_options: PhotoOptions,
     on_error: Literal["stop", "skip"],
     texts: Texts,
+    fetch_to: Path,
 ) -> PhotoList:
     if path.suffix.lower() in TABLES and not path.is_dir():
         return photos_of_table(
-            path, Rejects(on_error), os.fspath(source) if source else None, columns, separators, texts
+            path, Rejects(on_error), os.fspath(source) if source else None, columns, photo_options, texts, fetch_to
         )
     single = path.is_file() and path.suffix.lower() in SUFFIXES
     if not path.is_dir() and not single:

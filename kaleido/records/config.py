@@ -5,6 +5,7 @@ from functools import partial
 from typing import Literal
 
 from kaleido.errors import UserError
+from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.ranges import check_range
 from kaleido.vision.patches import Grid
 
@@ -32,6 +33,8 @@ class PrepareConfig:
         workers: Threads that decode and crop; -1 for as many as there are processors.
         batch_size: Crops of the largest size that the backbone encodes at once, and of smaller ones as many more as
             have the same pixels; another number may change the last bits of the vectors.
+        max_megapixels: Largest photo, in millions of pixels. A larger JPEG or JPEG 2000 is decoded at a half, a quarter
+            or an eighth of its sides, another photo is unusable; smaller ones are not changed.
         on_error: `stop` at an unusable photo, or `skip` it and list it in `rejects.jsonl`.
     """
 
@@ -50,6 +53,7 @@ class PrepareConfig:
     shard_photos: int = 512
     workers: int = -1
     batch_size: int = 32
+    max_megapixels: float = MAX_MEGAPIXELS
     on_error: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self):
@@ -58,6 +62,7 @@ class PrepareConfig:
         check("[1, 10_000]", "batch_size")
         check("[0, 1)", "validation_fraction", "test_fraction")
         check("[0, inf)", "seed")
+        check("(0, 178]", "max_megapixels")
         if self.workers != -1:
             check("[1, 1000]", "workers")
         held_out = self.validation_fraction, self.test_fraction

@@ -13,4 +13,6 @@ def create_extractor(config: PrepareConfig) -> FeatureExtractor:
     if config.grid == "fixed":
         crop_sizes = (crop_sizes[-1],) * len(crop_sizes)
     saliency = create_saliency(config.saliency, config.saliency_weights)
-    return FeatureExtractor(backbone, saliency, crop_sizes, config.workers, config.batch_size, config.grid)
+    return FeatureExtractor(
+        backbone, saliency, crop_sizes, config.workers, config.batch_size, config.grid, config.max_megapixels
+    )

@@ -11,6 +11,7 @@ from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
 from kaleido.configuration import build_section
 from kaleido.errors import UserError
+from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.progress import progress_bars, tqdm
 from kaleido.records.builder import KaleidoRecords, Portion
 from kaleido.records.config import RUNTIME_KEYS, PrepareConfig, PrepareRun
@@ -130,6 +131,8 @@ class CatalogSource(Source):
     @cached_property
     def plan(self) -> dict[str, Any]:
         kept = {key: value for key, value in asdict(self._config).items() if key not in RUNTIME_KEYS}
+        if kept["max_megapixels"] == MAX_MEGAPIXELS:  # as records that were made before there was a choice
+            del kept["max_megapixels"]
         plan = {"config": kept, "catalog": {"name": self._catalog.name, "fingerprint": self._catalog.fingerprint}}
         return json.loads(json.dumps(plan)) | {"version": str(KaleidoRecords.VERSION)}
 

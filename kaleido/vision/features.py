@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kaleido.errors import UserError
+from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.vision.backbones import Backbone
 from kaleido.vision.crops import FEATURES, LEVEL_ROWS, cut
 from kaleido.vision.patches import MIN_SIDES, Grid, cells, positions
@@ -86,6 +87,7 @@ class FeatureExtractor:
         batch_size: Crops of the largest size that the network encodes at once; of smaller ones it takes as many more as
             have the same number of pixels.
         grid: Grid that the box is cut by.
+        max_megapixels: Largest photo, in millions of pixels; see `decode`.
     """
 
     AHEAD = 32
@@ -99,6 +101,7 @@ class FeatureExtractor:
         workers: int = -1,
         batch_size: int = 32,
         grid: Grid = "kaleido",
+        max_megapixels: float = MAX_MEGAPIXELS,
     ):
         self.backbone = backbone
         self.saliency = saliency
@@ -106,6 +109,7 @@ class FeatureExtractor:
         self.workers = workers
         self.batch_size = batch_size
         self.grid = grid
+        self.max_megapixels = max_megapixels
 
     def extract(self, items: Iterable[Item]) -> Iterator[PhotoFeatures | PhotoFailure]:
         """Extracts the features of photos.
@@ -163,7 +167,7 @@ class FeatureExtractor:
 
     def _prepare(self, key: str, read: Callable[[], bytes | np.ndarray]) -> _Waiting:
         try:
-            photo = decode(read())
+            photo = decode(read(), self.max_megapixels)
         except UserError as error:
             return _Waiting(PhotoFailure(key, str(error)))
         height, width = photo.shape[:2]

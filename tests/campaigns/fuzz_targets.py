@@ -65,7 +65,8 @@ class Photo(Target):
         return mutate(rng.choice(self.pictures), rng)
 
     def read(self, data, folder):
-        from kaleido.vision.photo import MAX_PIXELS, MIN_SIDE, decode
+        from kaleido.pictures import MAX_MEGAPIXELS, MIN_SIDE
+        from kaleido.vision.photo import decode
 
         pixels = decode(data)
         height, width, channels = pixels.shape
@@ -73,7 +74,7 @@ class Photo(Target):
             pixels.dtype == np.uint8
             and channels == 3
             and min(height, width) >= MIN_SIDE
-            and height * width <= MAX_PIXELS
+            and height * width <= MAX_MEGAPIXELS * 1e6
         )
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from fuzz import campaign
-from fuzz_imports import check_nothing_is_lost
+from fuzz_imports import UNCHECKED, check_nothing_is_lost
 from fuzz_targets import TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +42,7 @@ ROWS = st.lists(
 
 def lost_nothing(folder, name, numbers):
     rejects = Rejects("skip")
-    imported = import_folder(folder, name, rejects, separators="")
+    imported = import_folder(folder, name, rejects, photo_options=UNCHECKED)
     check_nothing_is_lost(imported, rejects, dict.fromkeys(numbers, 1))
 
 

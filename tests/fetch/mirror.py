@@ -25,6 +25,7 @@ class Mirror:
         failing: Share of requests that are answered with `status`, drawn with seed 0.
         status: Status of failures.
         headers: Headers of failures.
+        types: Content-Type by path.
         answered: Called with the path after each answer that was cut off.
         requests: Path and Range header of every answered request.
     """
@@ -37,6 +38,7 @@ class Mirror:
     failing: float = 0.0
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     answered: object = staticmethod(lambda path: None)
     requests: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
@@ -84,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             "Last-Modified": {"Last-Modified": f"Mon, {sum(content[:9]) % 28 + 1:02} Jan 2024 00:00:00 GMT"},
             "nothing": {},
         }[mirror.validators]
+        if path in mirror.types:
+            validators["Content-Type"] = mirror.types[path]
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
         if not asked or not mirror.ranges or (condition and condition not in validators.values()):

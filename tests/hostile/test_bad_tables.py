@@ -30,7 +30,6 @@ def test_a_file_that_is_no_table(table, reason, folder, refused, tmp_path):
 BAD_ROWS = {
     "id empty": (",Blue,a.png", "the id is empty"),
     "id twice, another title": ("a,Blue,b.png", "another title"),
-    "photo twice": ("a,Red dress,a.png", "photo twice"),
     "text empty": ("b,,a.png", "neither a title nor a description"),
     "photo missing": ("b,Blue,nowhere.png", "'nowhere.png' does not exist"),
     "photo empty": ("b,Blue,empty.png", "empty file"),

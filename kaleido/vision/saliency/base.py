@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import ndimage
 
-from kaleido.vision.photo import MIN_SIDE
+from kaleido.pictures import MIN_SIDE
 
 
 class Saliency(ABC):

@@ -1,0 +1,232 @@
+"""Photos of an import: what a table names is found, downloaded where it is an address, and looked at."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from kaleido.catalog.notes import Notes
+from kaleido.catalog.photo_cells import SEPARATORS, PhotoCells, PhotoTemplate
+from kaleido.catalog.photo_finder import PhotoFinder, has_suffix, is_address
+from kaleido.catalog.rejects import RowError
+from kaleido.catalog.row_reader import FieldRow
+from kaleido.catalog.sources import FileSource, FolderSource, Source, open_source
+from kaleido.catalog.table import nearest
+from kaleido.errors import UserError
+from kaleido.pictures import HEAD, MAX_MEGAPIXELS, TAIL, header_problem
+from kaleido.ranges import check_range
+
+PHOTOS, FETCHED = "photos", "fetched"
+"""Names of the sources: of photos that are there, and of those that were downloaded."""
+
+_THREADS, _TOGETHER = 4, 128
+"""Threads that look at photos, and photos that one takes at a time."""
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """How the photos of a table are found.
+
+    Attributes:
+        photo: Path built from columns, such as `images/{id:.3}/{id}.jpg`; None reads the columns of photos.
+        photo_root: Folder or zip with the photos, or folder of the source, in which they are found by their file names
+            alone; None finds them by their paths in the source.
+        separators: Characters between the photos of one cell, where the whole cell is no file.
+        fetch_photos: Whether addresses that no file here answers to are downloaded.
+        check_photos: Whether the header of every photo is read, so that unusable ones are known at once.
+        max_megapixels: Largest photo, in millions of pixels; see `kaleido.pictures.fit`.
+    """
+
+    photo: str | None = None
+    photo_root: str | None = None
+    separators: str = SEPARATORS
+    fetch_photos: bool = False
+    check_photos: bool = True
+    max_megapixels: float = MAX_MEGAPIXELS
+
+    def __post_init__(self):
+        check_range(self, "(0, 178]", "max_megapixels")
+
+    def as_json(self) -> dict[str, Any]:
+        """The options that are not the default."""
+        return {key: value for key, value in asdict(self).items() if value != getattr(PhotoOptions(), key)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A photo that a row names.
+
+    Attributes:
+        text: What the table says.
+        uri: `SOURCE/PATH`; empty if there is no such photo.
+        problem: Why the photo cannot be used; empty if it can.
+    """
+
+    text: str
+    uri: str
+    problem: str = ""
+
+
+class Photos:
+    """Finds and checks the photos of a table's rows.
+
+    Args:
+        source: Folder or zip that paths are relative to.
+        columns: Columns of photos.
+        options: How they are found.
+        notes: Counts what was found otherwise than it is written.
+        table_columns: All columns of the table, for templates.
+        table_folder: Folder in the source that the table lies in.
+        fetch_to: Folder for downloaded photos.
+
+    Attributes:
+        sources: Sources by the first part of a uri.
+        addresses: Addresses of downloaded photos, by uri.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        columns: Sequence[str],
+        options: PhotoOptions,
+        notes: Notes,
+        table_columns: Sequence[str] = (),
+        table_folder: str = "",
+        fetch_to: Path | None = None,
+    ):
+        self._options = options
+        self._notes = notes
+        root, within = _root_of(source, options.photo_root)
+        self._finder = PhotoFinder(root, table_folder, within, by_name=options.photo_root is not None)
+        fields = ("id", "title", "description", "category", "subcategory", "split")
+        template = PhotoTemplate(options.photo, table_columns, fields) if options.photo else None
+        self._cells = PhotoCells(columns, options.separators, template, self._finder.names_file)
+        self._fetch_to = fetch_to
+        self.sources: dict[str, FileSource] = {PHOTOS: root}
+        self._problems: dict[str, str] = {}
+        self._good: set[str] = set()
+        self.addresses: dict[str, str] = {}
+
+    @property
+    def place(self) -> str:
+        """Where photos are named, for messages."""
+        return self._cells.place
+
+    def of_rows(self, rows: Sequence[FieldRow | RowError]) -> list[list[Reference] | RowError]:
+        """Finds the photos of some rows, downloads what is to be downloaded, and looks at all of them.
+
+        Returns:
+            The photos of each row, or why it cannot be read.
+        """
+        found = [row if isinstance(row, RowError) else self._of_row(row) for row in rows]
+        named = [reference for row in found if not isinstance(row, RowError) for reference in row]
+        self._fetch({one.text: one.uri for one in named if one.uri in self.addresses})
+        self._look(dict.fromkeys(one.uri for one in named if one.uri))
+        return [row if isinstance(row, RowError) else [self._checked(one) for one in row] for row in found]
+
+    def _of_row(self, row: FieldRow) -> list[Reference] | RowError:
+        try:
+            return [self._find(text) for text in self._cells.references(row)]
+        except RowError as error:
+            return error
+
+    def _find(self, text: str) -> Reference:
+        try:
+            found = self._finder.find(text)
+        except RowError as error:
+            return Reference(text, "", str(error))
+        if found:
+            if found.how:
+                what = "their file names" if found.how == "name" else "another spelling"
+                self._notes.count(f"photos found by {what}", f"{text} is {found.path}")
+            return Reference(text, f"{PHOTOS}/{found.path}")
+        if self._options.fetch_photos and self._fetch_to and is_address(text):
+            uri = f"{FETCHED}/{_name_of(text)}"
+            self.addresses[uri] = text
+            return Reference(text, uri)
+        return Reference(text, "", f"photo {self._finder.problem(text)}")
+
+    def _checked(self, reference: Reference) -> Reference:
+        if problem := self._problems.get(reference.uri):
+            path = self.addresses.get(reference.uri) or reference.uri.partition("/")[2]
+            return Reference(reference.text, "", _named(problem, path))
+        return reference
+
+    def _look(self, uris: Iterable[str]) -> None:
+        new = [uri for uri in uris if uri not in self._good and uri not in self._problems]
+        parts = [new[start : start + _TOGETHER] for start in range(0, len(new), _TOGETHER)]
+        if len(parts) <= 1:
+            results = map(self._look_at, parts)
+        else:
+            with ThreadPoolExecutor(_THREADS) as threads:
+                results = iter(list(threads.map(self._look_at, parts)))
+        for part, problems in zip(parts, results):
+            self._good.update(part)
+            self._good.difference_update(problems)
+            self._problems.update(problems)
+
+    def _look_at(self, uris: Sequence[str]) -> dict[str, str]:
+        return {uri: problem for uri in uris if (problem := self._problem(uri))}
+
+    def _problem(self, uri: str) -> str:
+        name, _, path = uri.partition("/")
+        source = self.sources[name]
+        if not self._options.check_photos:
+            return source.problem(path)
+        try:
+            head, tail, size = source.ends(path, HEAD, TAIL)
+            return header_problem(head, tail, size, partial(source.read, path), self._options.max_megapixels)
+        except UserError as error:
+            return str(error).rstrip(".")
+
+    def _fetch(self, uris: dict[str, str]) -> None:
+        if not uris or self._fetch_to is None:
+            return
+        from kaleido.fetch.addresses import fetch_addresses
+
+        self._fetch_to.mkdir(parents=True, exist_ok=True)
+        self.sources.setdefault(FETCHED, FolderSource(self._fetch_to))
+        targets = {address: self._fetch_to / uri.partition("/")[2] for address, uri in uris.items()}
+        new = {address: target for address, target in targets.items() if not target.exists()}
+        problems = fetch_addresses(new)
+        for address, problem in problems.items():
+            self._problems[uris[address]] = problem
+        if fetched := len(new) - len(problems):
+            self._notes.count("photos downloaded", times=fetched)
+
+
+def _root_of(source: Source, photo_root: str | None) -> tuple[FileSource, str]:
+    """Opens the folder or zip with the photos; the second value is the folder of it that is looked into alone."""
+    if not isinstance(source, FileSource):
+        raise UserError(f"{source.path} must be a folder or a zip.")
+    if photo_root is None:
+        return source, ""
+    for place in (source.path / photo_root, Path(photo_root)):
+        if os.path.exists(place):
+            root = open_source(place)
+            assert isinstance(root, FileSource)
+            return root, ""
+    within = photo_root.strip("/")
+    folders = {str(parent) for _, path in source.names() for parent in PurePosixPath(path).parents} - {"."}
+    if within in folders:
+        return source, within
+    raise UserError(
+        f"--photo-root: there is no folder or zip {photo_root!r}, and none in {source.path}"
+        f"{nearest(within, tuple(folders))}; correct the path."
+    )
+
+
+def _name_of(address: str) -> str:
+    """Path of a downloaded photo: a function of its address, in one of 256 folders."""
+    digest = hashlib.blake2b(address.encode(), digest_size=16).hexdigest()
+    path = address.partition("?")[0].partition("#")[0]
+    suffix = PurePosixPath(path).suffix.lower() if has_suffix(path) else ""
+    return f"{digest[:2]}/{digest[2:]}{suffix}"
+
+
+def _named(problem: str, path: str) -> str:
+    return f"photo {problem}" if problem.startswith(repr(path)) else f"photo {path!r}: {problem.removeprefix('photo ')}"

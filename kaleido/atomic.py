@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from kaleido.errors import UserError
 
@@ -21,11 +22,23 @@ def write_atomically(path: Path, data: bytes, durable: bool = True) -> None:
     Raises:
         UserError: if the file cannot be written.
     """
+    with file_written_atomically(path, durable) as file:
+        file.write(data)
+
+
+@contextmanager
+def file_written_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """Yields a file to write that appears as `path` at the end, or is removed if anything fails; as `write_atomically`.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with refusals_named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(data)
+            with open(temporary, "wb") as file:
+                yield file
             if durable:
                 flush(temporary)
             temporary.replace(path)

@@ -112,6 +112,11 @@ class Engine:
             validation = evaluate(lambda: False)
         return validation
 
+    @property
+    def finished(self) -> bool:
+        """Tells whether the last step was done."""
+        return self._done >= self.total_steps
+
     def _close_step(self, log, progress, evaluate, evaluate_every):
         """Logs, evaluates and saves as due after a step; returns the validation metrics if there was an evaluation."""
         stop = self._stop_agreed()

@@ -4,7 +4,6 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -451,17 +450,36 @@ class RecordsApplication(Application):
 
         self._claim_directory()
         train_config = self.config.train_config
+        if evaluates:
+            self._check_evaluation()
         records = self.open_records("train")
         total_steps = train_config.total_steps(len(records))
         step, self._step = create_step(self, train_config, total_steps), None
         data = records.fingerprint + self.start_fingerprint()
         engine = Engine(step, self.directory, train_config, total_steps, data, self.description)
-        evaluation = partial(self._evaluate, step) if evaluates else None
+
+        def evaluation(stop: Callable[[], bool]) -> dict[str, float] | None:
+            # What the training made is kept even if its last evaluation fails.
+            if engine.finished and step.cluster.is_chief:
+                self.export_model(self.directory / "model")
+            return self._evaluate(step, stop)
+
         batches = self.batches("train", training=True, cluster=step.cluster)
-        metrics = engine.train(batches, evaluation, self.config.evaluate_config.every)
+        metrics = engine.train(batches, evaluation if evaluates else None, self.config.evaluate_config.every)
         if step.cluster.is_chief:
             self.export_model(self.directory / "model", metrics)
         return metrics
+
+    def _check_evaluation(self) -> None:
+        """Raises a `UserError` if the split of the evaluation cannot be evaluated, before anything is trained."""
+        split = self.config.evaluate_config.split
+        try:
+            self.batches(split)
+        except UserError as error:
+            raise UserError(
+                f"the training is to be evaluated on {split} products, and cannot be: {error}; or train without an "
+                "evaluation by --mode train"
+            ) from error
 
     def _evaluate(self, step: "Step", stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         from kaleido.app.engine import evaluate

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kaleido.atomic import remove_leftovers, write_atomically
+from kaleido.atomic import file_written_atomically, remove_leftovers, write_atomically
 from kaleido.catalog import product_json
 from kaleido.catalog.product import SPLITS, Product
 from kaleido.catalog.sources import Source
@@ -59,8 +59,9 @@ def write_catalog(
     unfinished = directory / UNFINISHED_HEADER
     write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
     (directory / HEADER).unlink(missing_ok=True)
-    lines = "".join(f"{product_json.encode(product)}\n" for product in products)
-    write_atomically(directory / PRODUCTS, lines.encode())
+    with file_written_atomically(directory / PRODUCTS) as file:
+        for product in products:
+            file.write(f"{product_json.encode(product)}\n".encode())
     unfinished.replace(directory / HEADER)
 
 

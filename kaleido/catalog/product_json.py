@@ -10,7 +10,7 @@ from kaleido.catalog.product import Box, Part, Photo, Product
 
 def encode(product: Product) -> str:
     """Encodes a product as JSON without line breaks."""
-    return json.dumps(product, default=_filled_fields, ensure_ascii=False)
+    return _ENCODER.encode(product)
 
 
 def decode(line: str | bytes) -> Product:
@@ -33,8 +33,11 @@ def decode(line: str | bytes) -> Product:
 
 
 def _filled_fields(instance: Any) -> dict[str, Any]:
-    values = {field.name: getattr(instance, field.name) for field in fields(instance)}
-    return {name: value for name, value in values.items() if value not in ("", None, (), {})}
+    return {name: value for name in _NAMES[type(instance)] if (value := getattr(instance, name))}
+
+
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in (Product, Photo, Part)}
+_ENCODER = json.JSONEncoder(default=_filled_fields, ensure_ascii=False)
 
 
 def _photo(box: list[float] | None = None, parts: Sequence[dict[str, Any]] = (), **rest: str) -> Photo:

@@ -3,11 +3,12 @@
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from kaleido.atomic import remove_atomically
+from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
 from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile
@@ -32,6 +33,7 @@ class Summary:
         missing: Files that other shards still have to make; None for records that are complete and in their place.
         shard: The shard that was made, if `missing` is not None.
         unseen_labels: Labels of held-out products that no training product has.
+        products: Products of each split.
         sheet: Picture of the patches of some products.
     """
 
@@ -43,6 +45,7 @@ class Summary:
     missing: int | None = None
     shard: Shard | None = None
     unseen_labels: Sequence[str] = ()
+    products: Mapping[str, int] = field(default_factory=dict)
     sheet: Path | None = None
 
     def __str__(self) -> str:
@@ -52,6 +55,9 @@ class Summary:
         took = f" in {self.seconds:.0f} s{rate}" if self.seconds else ", there already"
         directory = self.directory if self.shard is None else partial_directory(self.directory)
         text = f"{directory}: photos {counts}{rejected}{took}"
+        if self.products:
+            split = ", ".join(f"{self.products.get(name, 0):,} {name}" for name in SPLITS)
+            text += f"\nproducts {split}"
         if self.unseen_labels:
             text += f"\nlabels of held-out products that are in no training product: {', '.join(self.unseen_labels)}"
         if self.sheet:

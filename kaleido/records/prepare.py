@@ -64,6 +64,7 @@ def prepare(
         records.summary = replace(
             summary,
             unseen_labels=unseen_labels_of(catalog.products, config),
+            products=records.metadata["products"],
             sheet=write_patch_sheet(catalog, records),
         )
     return records

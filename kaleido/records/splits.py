@@ -12,7 +12,9 @@ def assign_splits(
 ) -> list[str]:
     """Assigns products to splits: always the same for the same id and seed, whatever else the catalogue holds.
 
-    A prescribed split stands; where training products are prescribed but no validation, it is held out of them.
+    A prescribed split stands; where training products are prescribed but no validation, it is held out of them. Where a
+    share is asked for and fewer are drawn, the next in the draw are held out too: one of two or three products, and two
+    of more, because pre-training compares a product with another.
 
     Args:
         products: Products of a catalogue.
@@ -26,17 +28,30 @@ def assign_splits(
     prescribed = {product.split for product in products}
     hold_out_of_train = "train" in prescribed and "validation" not in prescribed
 
+    def may_choose(product: Product) -> bool:
+        return not product.split or (product.split == "train" and hold_out_of_train)
+
     def choose(product: Product) -> str:
-        drawn = place(product.id, seed)
-        if product.split and not (product.split == "train" and hold_out_of_train):
+        if not may_choose(product):
             return product.split
+        drawn = place(product.id, seed)
         if drawn < validation_fraction:
             return "validation"
         if not product.split and drawn < validation_fraction + test_fraction:
             return "test"
         return "train"
 
-    return [choose(product) for product in products]
+    splits = [choose(product) for product in products]
+    if validation_fraction and prescribed <= {"", "train", "test"}:
+        free = sorted((place(one.id, seed), number) for number, one in enumerate(products) if may_choose(one))
+        least = min(len(free) // 2, 2)
+        # Products for testing go first where there is but one to train on.
+        for source, kept in (("train", 1), ("test", 0)):
+            movable = [number for _, number in free if splits[number] == source]
+            wanted = min(least - splits.count("validation"), splits.count(source) - kept)
+            for number in movable[: max(wanted, 0)]:
+                splits[number] = "validation"
+    return splits
 
 
 def unseen_labels(products: Sequence[Product], splits: Sequence[str]) -> list[str]:

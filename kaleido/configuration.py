@@ -41,6 +41,7 @@ ALIASES = {
     "on_error": ("prepare_config.on_error",),
     "seed": ("prepare_config.seed",),
     "split": ("evaluate_config.split",),
+    "language": ("caption_config.language",),
 }
 """Short names of keys in sections, each with the keys that it may stand for.
 

@@ -82,6 +82,8 @@ class PhotoFinder:
         if not (address or absolute) and self._is_inside(path) and self.source.has(path):
             return Found(path)
         spellings = [spelling for spelling in _spellings(reference) if ".." not in spelling.split("/")]
+        if address and (single := self._single(spellings)):
+            return Found(single, "name")
         for spelling in spellings:
             for path in self._places(spelling):
                 if self.source.has(path):
@@ -136,15 +138,21 @@ class PhotoFinder:
             if folder and self._is_inside(f"{folder}/{path}"):
                 yield f"{folder}/{path}"
 
+    def _single(self, spellings: list[str]) -> str | None:
+        """Finds the file of a name that no other file has, which is quick; the longest agreement is then its own."""
+        return next((found for one in spellings if (found := self._index.single(one.rpartition("/")[2]))), None)
+
     def _from_end(self, spelling: str, reference: str) -> Found | None:
         """Finds the file that agrees with the most folders at the end of a path."""
         parts = spelling.strip("/").split("/")
-        for start in range(1, len(parts)):
-            for path in self._places("/".join(parts[start:])):
+        for start in range(1, len(parts) + 1):
+            ending = "/".join(parts[start - 1 :])
+            for path in self._places(ending):
                 if found := self._index.of_path(path, reference):
                     return Found(found, "name")
-        found = self._index.below_any(parts[-1], reference)
-        return Found(found, "name") if found else None
+            if found := self._index.below_any(ending, reference):
+                return Found(found, "name")
+        return None
 
     @cached_property
     def _index(self) -> "_Index":
@@ -196,6 +204,14 @@ class _Index:
     def of_path(self, path: str, reference: str) -> str | None:
         """Finds the one photo of a whole path; raises `RowError` if there are several."""
         return self._only(self._paths, path, path, reference)
+
+    def single(self, name: str) -> str | None:
+        """Returns the photo of a file name if no other photo is called like it, whatever their suffixes."""
+        suffix = _suffix(name)
+        found = self._names.get(_fold(name[: len(name) - len(suffix)]))
+        if not isinstance(found, str) or (suffix and _suffix(found).lower() != suffix.lower()):
+            return None
+        return found
 
     def below_any(self, path: str, reference: str) -> str | None:
         """Finds the one photo whose path ends with `path`, in any folder; raises `RowError` if there are several."""

@@ -109,6 +109,8 @@ class Photos:
         self.sources: dict[str, FileSource] = {PHOTOS: root}
         self._problems: dict[str, str] = {}
         self._good: set[str] = set()
+        # Of each photo found by its file name, what it was called first; a hash, as there may be a million.
+        self._named: dict[str, int] = {}
         self.addresses: dict[str, str] = {}
 
     @property
@@ -143,6 +145,10 @@ class Photos:
             if found.how:
                 what = "their file names" if found.how == "name" else "another spelling"
                 self._notes.count(f"photos found by {what}", f"{text} is {found.path}")
+            if found.how == "name":
+                said = hash(text.partition("?")[0])
+                if self._named.setdefault(found.path, said) != said:
+                    self._notes.count("different addresses of one file name", f"{text} is {found.path}")
             return Reference(text, f"{PHOTOS}/{found.path}")
         if self._options.fetch_photos and self._fetch_to and is_address(text):
             uri = f"{FETCHED}/{_name_of(text)}"

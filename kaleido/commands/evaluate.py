@@ -18,6 +18,8 @@ class Evaluate:
         protocol: Retrieval protocol to rank candidates by, as `retrieve` does; null is
             random100 for models that only match, and the metrics of the model's task for others.
         batch_size: Examples a step; null is that of the training.
+        language: Language by which the metrics of captions divide them: en, de, zh and so on; null is that of the
+            training, which by default tells Chinese and Japanese by their script.
         out: Folder to write metrics and predictions to; null only prints.
     """
 
@@ -26,6 +28,7 @@ class Evaluate:
     split: Literal["validation", "test", "train"] | None = None
     protocol: Literal["random100", "fixed", "full"] | None = None
     batch_size: int | None = None
+    language: str | None = None
     out: str | None = None
 
     def __post_init__(self):
@@ -36,7 +39,7 @@ def evaluate(config: Evaluate) -> None:
     """Evaluates a saved model, whatever its task, on held-out products."""
     from kaleido.pretrained.evaluation import evaluation_result
 
-    options = {"batch_size": config.batch_size}
+    options = {"batch_size": config.batch_size, "language": config.language}
     result = evaluation_result(config.model, config.records, config.split, config.protocol, options=options)
     print(result.table)
     if config.out:

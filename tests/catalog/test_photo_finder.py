@@ -115,6 +115,8 @@ def test_an_address_goes_by_as_many_folders_as_agree(tmp_path):
     start = "https://shop.example.com/wp-content/uploads"
     assert path_of(finder, f"{start}/2024/07/tee.jpg") == "2024/07/tee.jpg"
     assert finder.find(f"{start}/x/one.jpg").how == "name"
+    deeper = PhotoFinder(source_of(tmp_path / "deep", "a/06/t.jpg", "b/07/t.jpg", "c.jpg"))
+    assert path_of(deeper, f"{start}/2024/07/t.jpg") == "b/07/t.jpg"
     assert finder.find("https://shop.example.com/none.jpg") is None
     with pytest.raises(RowError, match=r"'2024/06/tee.jpg'.*'2024/07/tee.jpg'|'2024/07/tee.jpg'.*'2024/06/tee.jpg'"):
         finder.find(f"{start}/tee.jpg")

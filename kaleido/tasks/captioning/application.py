@@ -41,7 +41,12 @@ class Captioning(Finetuning):
     """
 
     sections: ClassVar[Mapping[str, type]] = {"caption_config": CaptionConfig}
-    free_keys = ("caption_config.beams", "caption_config.length_penalty", "caption_config.no_repeat_ngram")
+    free_keys = (
+        "caption_config.beams",
+        "caption_config.length_penalty",
+        "caption_config.no_repeat_ngram",
+        "caption_config.language",
+    )
     answer = None
     provides = (EMBED, "caption")
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")

@@ -10,7 +10,7 @@ from kaleido.errors import UserError
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.reader import SplitRecords
 from kaleido.rows import jsonl_bytes
-from kaleido.tasks.captioning.metrics import PLAIN, CaptionScores, caption_scores
+from kaleido.tasks.captioning.metrics import ENGLISH, PTB, CaptionScores, caption_scores
 from kaleido.tasks.captioning.photo_captioner import Caption
 from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 
@@ -28,7 +28,8 @@ def caption_result(records: SplitRecords, captions: Sequence[Caption], caption_c
     split, rows = records.split, _described(records)
     for row, caption in zip(rows, captions, strict=True):
         row.update(caption=caption.text, log_probability=caption.log_probability, complete=caption.complete)
-    scores = caption_scores([row["caption"] for row in rows], [row["references"] for row in rows])
+    said, wanted = ([row[key] for row in rows] for key in ("caption", "references"))
+    scores = caption_scores(said, wanted, caption_config["language"])
     metrics = _metrics(scores)
     content = {"split": split, "photos": len(rows), "caption_config": dict(caption_config), "metrics": metrics}
     table = caption_table(scores, caption_config["decoder"], split, len(rows))
@@ -60,12 +61,14 @@ def caption_table(scores: CaptionScores, decoder: str, split: str, photos: int) 
         "ROUGE-L": f"{100 * scores.rouge_l:.1f}",
         "CIDEr": f"{100 * scores.cider:.1f}",
         "SumCAP": "" if scores.sum_cap is None else f"{scores.sum_cap:.1f}",
-        "tokenizer": scores.tokenizer,
+        "tokenizer": f"{scores.tokenizer}, {scores.language}",
     }
     missing = "\n\nMETEOR and the PTB tokenizer need a working Java runtime (`java`), which is missing here."
+    if scores.language != ENGLISH:
+        missing = f"\n\nMETEOR, and with it SumCAP, is for English and does not apply to {scores.language}."
     return (
         f"| {decoder}, {split} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
-        f"| | {' | '.join(columns.values())} |{missing if scores.tokenizer == PLAIN else ''}"
+        f"| | {' | '.join(columns.values())} |{missing if scores.tokenizer != PTB else ''}"
     )
 
 
@@ -73,7 +76,7 @@ def _metrics(scores: CaptionScores) -> dict[str, Any]:
     """Returns the metrics by name, in 0..1; CIDEr is in 0..10 and SumCAP in percent."""
     metrics = {f"Bleu-{n}": value for n, value in enumerate(scores.bleu, 1)}
     metrics |= {"METEOR": scores.meteor, "ROUGE-L": scores.rouge_l, "CIDEr": scores.cider}
-    return {**metrics, "SumCAP": scores.sum_cap, "tokenizer": scores.tokenizer}
+    return {**metrics, "SumCAP": scores.sum_cap, "tokenizer": scores.tokenizer, "language": scores.language}
 
 
 def _described(records: SplitRecords) -> list[dict]:

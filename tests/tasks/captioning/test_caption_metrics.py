@@ -3,7 +3,10 @@ import shutil
 import numpy as np
 import pytest
 
-from kaleido.tasks.captioning.metrics import PLAIN, PTB, caption_scores, tokenize
+from kaleido.errors import UserError
+from kaleido.tasks.captioning.config import CaptionConfig
+from kaleido.tasks.captioning.metrics import CHARACTERS, PLAIN, PTB, WORDS, caption_scores, tokenize
+from kaleido.tasks.captioning.report import caption_table
 
 with_java = pytest.mark.skipif(shutil.which("java") is None, reason="needs a Java runtime")
 
@@ -73,3 +76,39 @@ def test_meteor_in_any_locale(monkeypatch):
 def test_nothing_to_compare():
     with pytest.raises(ValueError, match="at least one"):
         caption_scores([], [])
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected", "tokenizer"),
+    [
+        ("zh", "红色连衣裙，100%棉 T恤", "红 色 连 衣 裙 100 棉 t 恤", CHARACTERS),
+        ("zh-TW", "紅色", "紅 色", CHARACTERS),
+        ("ja", "赤いドレス、ガウン", "赤 い ド レ ス ガ ウ ン", CHARACTERS),
+        ("th", "เสื้อ", "เ สื้ อ", CHARACTERS),
+        ("de", "Ein rotes Kleid, halb-lang: 100% Größe!", "ein rotes kleid halb-lang 100 größe", WORDS),
+        ("hi", "लाल पोशाक।", "लाल पोशाक", WORDS),
+        ("ko", "빨간 드레스.", "빨간 드레스", WORDS),
+    ],
+)
+def test_texts_are_divided_by_language(language, text, expected, tokenizer):
+    assert tokenize([text], language) == ([expected], tokenizer)
+
+
+def test_meteor_does_not_apply_to_other_languages():
+    captions, references = ["红色连衣裙", "蓝色牛仔裤"], [["红色长裙"], ["蓝色牛仔裤"]]
+    scores = caption_scores(captions, references)
+    assert (scores.language, scores.tokenizer, scores.meteor, scores.sum_cap) == ("zh", CHARACTERS, None, None)
+    # 3 of 5 and 5 of 5 characters.
+    assert scores.bleu[0] == pytest.approx(0.8)
+    assert "METEOR, and with it SumCAP, is for English and does not apply to zh." in caption_table(
+        scores, "causal", "test", 2
+    )
+    assert caption_scores(CAPTIONS, REFERENCES).language == "en"
+    german = caption_scores(["ein rotes Kleid"], [["Ein rotes Kleid."]], "de")
+    assert german.meteor is None and german.bleu[2] == pytest.approx(1)
+
+
+def test_a_language_is_a_code():
+    assert CaptionConfig(language="zh-Hant").language == "zh-Hant"
+    with pytest.raises(UserError, match="auto or a code such as en"):
+        CaptionConfig(language="chinese!")

@@ -8,6 +8,7 @@ from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
 from kaleido.catalog.sources import Source, open_source
 from kaleido.catalog.table import Row, read_table
+from kaleido.catalog.table_file import file_at, file_in_zip
 from kaleido.errors import UserError
 
 TABLE = "styles.csv"
@@ -29,11 +30,12 @@ def import_fashion_small(paths: Mapping[str, str | os.PathLike[str]], rejects: R
     for (name, source), split in zip(sources.items(), paths):
         if problem := source.problem(TABLE):
             raise UserError(f"{source.path}: {problem}; give the zip or folder with {TABLE} and images/ at its top.")
+        file = file_in_zip(source.path, TABLE) if source.kind == "zip" else file_at(source.path / TABLE)
         # In the published table the commas of product names, its last column, are not quoted.
-        table = read_table(bytes(source.read(TABLE)), f"{source.path}/{TABLE}", rejects, join_surplus=True)
+        table = read_table(file, rejects, join_surplus=True)
         for column in COLUMNS.values():
             table.require(column, "this is not the layout of fashion-small; try `catalog import folder`")
-        for row in table.rows:
+        for row in table:
             with rejects.row(table.file, row.number):
                 product = _read(row, name, source, split)
                 if product.id in products:

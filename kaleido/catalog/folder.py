@@ -4,14 +4,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kaleido.catalog.columns import PHOTOS, FieldColumns, resolve_columns
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.merging import products_of_rows
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.rejects import Rejects
-from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
+from kaleido.catalog.row_reader import RowReader
 from kaleido.catalog.sources import Source, open_source
-from kaleido.catalog.table import Table, read_table, read_table_file
+from kaleido.catalog.table import Table, TableOptions, read_table, read_table_file
+from kaleido.catalog.table_file import file_at, file_in_zip
 from kaleido.errors import UserError
 
 FIELDS = ("id", "title", "description", "category", "subcategory", "split", PHOTOS)
@@ -24,6 +26,7 @@ def import_folder(
     columns: Mapping[str, Sequence[str]] | None = None,
     photo_options: PhotoOptions = PhotoOptions(),
     fetch_to: Path | None = None,
+    reading: TableOptions = TableOptions(),
 ) -> Imported:
     """Reads a table file of products and finds their photos; see `products_of_table`.
 
@@ -31,14 +34,14 @@ def import_folder(
         source: Folder or zip with the photos.
         table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
         rejects: Collects the rows that cannot be used.
-        columns, photo_options, fetch_to: As in `products_of_table`.
+        columns, photo_options, fetch_to, reading: As in `products_of_table`.
     """
     photos = open_source(source)
     table = Path(table)
     inside = table if photos.problem(table.as_posix()) == "" else Path(table_path(source, table))
     folder = "" if inside.is_absolute() or ".." in inside.parts else inside.parent.as_posix().strip(".")
-    read = _open_table(photos, table, rejects)
-    return products_of_table(photos, read, rejects, columns, photo_options, fetch_to, folder)
+    read = _open_table(photos, table, rejects, reading)
+    return products_of_table(photos, read, rejects, columns, photo_options, fetch_to, folder, reading)
 
 
 def products_of_table(
@@ -49,6 +52,7 @@ def products_of_table(
     photo_options: PhotoOptions = PhotoOptions(),
     fetch_to: Path | None = None,
     table_folder: str = "",
+    reading: TableOptions = TableOptions(),
 ) -> Imported:
     """Makes products of a table's rows and finds their photos.
 
@@ -66,12 +70,15 @@ def products_of_table(
         photo_options: How photos are found and checked.
         fetch_to: Folder for downloaded photos.
         table_folder: Folder in `photos` that the table lies in.
+        reading: How the table is read.
 
     Raises:
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     notes = Notes()
-    reader = RowReader(_resolve(columns or {}, table))
+    resolved = _resolve(columns or {}, table)
+    notes.describe(table, resolved)
+    reader = RowReader(resolved, notes, reading.empty)
     found = Photos(photos, reader.photo_columns, photo_options, notes, table.columns, table_folder, fetch_to)
     products = products_of_rows(table, reader, found, rejects, notes)
     return Imported(found.sources, products, notes)
@@ -84,19 +91,21 @@ def table_path(source: str | os.PathLike[str], table: str | os.PathLike[str]) ->
     return (table.relative_to(folder) if table.is_relative_to(folder) else table).as_posix()
 
 
-def _open_table(photos: Source, table: Path, rejects: Rejects) -> Table:
-    problem = photos.problem(table.as_posix())
-    if not problem:
-        return read_table(bytes(photos.read(table.as_posix())), f"{photos.path}/{table.as_posix()}", rejects)
+def _open_table(photos: Source, table: Path, rejects: Rejects, reading: TableOptions) -> Table:
+    name = table.as_posix()
+    problem = photos.problem(name)
+    if not problem or problem.endswith("is an empty file") or "is too large" in problem:
+        file = file_in_zip(photos.path, name) if photos.kind == "zip" else file_at(photos.path / name)
+        return read_table(file, rejects, reading)
     if not os.path.isfile(table):
         raise UserError(f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.")
-    return read_table_file(table, rejects)
+    return read_table_file(table, rejects, reading)
 
 
-def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> dict[str, tuple[str, ...]]:
+def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> FieldColumns:
     resolved = resolve_columns(columns, table, FIELDS)
     if not resolved["id"]:
-        table.require("id", "name it with --columns id=COLUMN")
+        raise table.lacks("id", "name it with --columns id=COLUMN")
     if not resolved["title"] and not resolved["description"]:
-        table.require("title", "name it with --columns title=COLUMN or description=COLUMN")
+        raise table.lacks("title", "name it with --columns title=COLUMN or description=COLUMN")
     return resolved

@@ -17,6 +17,7 @@ from kaleido.catalog.rejects import OnError, Rejects
 from kaleido.catalog.sample import sample
 from kaleido.catalog.sources import open_source
 from kaleido.catalog.table import table_of_rows
+from kaleido.errors import UserError
 from kaleido.rows import jsonl_bytes
 
 REJECTS, FETCHED_PHOTOS = "rejects.jsonl", "photos"
@@ -105,7 +106,7 @@ def import_rows(
     named = _lists(columns)
     rejects = Rejects(options.on_error)
     table = table_of_rows(rows, "data frame", rejects)
-    content = json.dumps([[row.number, row.values] for row in table.rows]).encode()
+    content = json.dumps([[row.number, row.values] for row in table]).encode()
     arguments = {
         "source": os.path.abspath(source),
         "rows": hashlib.sha256(content).hexdigest(),
@@ -170,6 +171,11 @@ def _import(
         header = read_header(out) or {}
         return ImportSummary(out, header["products"], header["photos"], already_there=True)
     imported = read()
+    if not imported.products and rejects.rows:
+        first = rejects.rows[0]
+        raise UserError(
+            f"{first.file}: none of its rows can be used, so there is no product; row {first.row}: {first.reason}."
+        )
     products = sample(imported.products, options.sample)
     if rejects.rows:
         write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))

@@ -7,14 +7,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kaleido.catalog.columns import PHOTOS, FieldColumns, plain_name, resolve_columns
 from kaleido.catalog.merging import merge_rows
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import Reject, Rejects
-from kaleido.catalog.row_reader import PHOTOS, RowReader, resolve_columns
+from kaleido.catalog.row_reader import RowReader
 from kaleido.catalog.sources import FolderSource, Source, open_source
-from kaleido.catalog.table import Table, read_table_file
+from kaleido.catalog.table import Table, TableOptions, read_table_file
 from kaleido.errors import UserError
 from kaleido.pictures import SUFFIXES
 
@@ -57,7 +58,7 @@ class PhotoList:
         source: Folder or zip with the photos.
         photos: Photos with their texts.
         rejects: Rows of the table, and photos, that cannot be used.
-        notes: Counts what was merged or found otherwise than it is written.
+        notes: How the table was read, and what was merged or found otherwise than it is written.
     """
 
     name: str
@@ -98,6 +99,7 @@ def photos_of_table(
     photo_options: PhotoOptions = PhotoOptions(check_photos=False),
     texts: Texts = "optional",
     fetch_to: Path | None = None,
+    reading: TableOptions = TableOptions(),
 ) -> PhotoList:
     """Lists the photos of a table, each with the text of its row; a row may have several photos.
 
@@ -115,14 +117,16 @@ def photos_of_table(
         photo_options: How photos are found.
         texts: `required` in every row; `optional`, in a column that must exist; or `unused`.
         fetch_to: Folder for downloaded photos.
+        reading: How the table is read.
 
     Raises:
         UserError: if a file or column is missing, no row is left, or a row is rejected and `rejects` stops.
     """
-    rows = read_table_file(Path(table), rejects)
+    rows = read_table_file(Path(table), rejects, reading)
     resolved = _resolve(columns or {}, rows, texts, bool(photo_options.photo))
     notes = Notes()
-    reader = RowReader(resolved)
+    notes.describe(rows, resolved)
+    reader = RowReader(resolved, notes, reading.empty)
     # The table's folder is where paths start, unless they start elsewhere.
     source = open_source(source or Path(table).parent)
     photos = Photos(source, reader.photo_columns, photo_options, notes, rows.columns, fetch_to=fetch_to)
@@ -146,19 +150,18 @@ def photos_of_table(
     return PhotoList(Path(table).name, photos.sources[PHOTOS], listed, rejects.rows, notes)
 
 
-def _resolve(
-    columns: Mapping[str, Sequence[str]], table: Table, texts: Texts, has_template: bool
-) -> dict[str, tuple[str, ...]]:
+def _resolve(columns: Mapping[str, Sequence[str]], table: Table, texts: Texts, has_template: bool) -> FieldColumns:
     given = {_SHORT.get(name, name): names for name, names in columns.items()}
-    resolved = resolve_columns(given, table, FIELDS)
-    if "text" in table.columns and "title" not in given:
-        resolved["title"] = ("text",)
-        if "description" not in given:
-            resolved["description"] = ()
-    if not resolved[PHOTOS] and not has_template:
-        table.require("photo", "name it with --columns photo=COLUMN")
+    if "text" in columns:
+        given.setdefault("description", [])
+    whole = [column for column in table.columns if plain_name(column) == "text"]
+    if whole and "title" not in given:
+        given = {"title": whole[:1], "description": [], **given}
     if texts == "unused":
-        resolved |= {"title": (), "description": ()}
-    elif not resolved["title"] and not resolved["description"]:
-        table.require("text", "name it with --columns text=COLUMN")
+        given |= {"title": [], "description": []}
+    resolved = resolve_columns(given, table, FIELDS)
+    if not resolved[PHOTOS] and not has_template:
+        raise table.lacks("photo", "name it with --columns photo=COLUMN")
+    if texts != "unused" and not resolved["title"] and not resolved["description"]:
+        raise table.lacks("text", "name it with --columns text=COLUMN")
     return resolved

@@ -1,20 +1,29 @@
-"""Fields of a table's rows, in columns that the user names or that have the field's name."""
+"""Fields of a table's rows as plain text: without markup, and empty where a word only says that nothing is there."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from kaleido.catalog.columns import PHOTOS, FieldColumns
+from kaleido.catalog.notes import Notes
+from kaleido.catalog.plain_text import plain_text
 from kaleido.catalog.rejects import RowError
-from kaleido.catalog.table import Row, Table, nearest
-from kaleido.errors import UserError
+from kaleido.catalog.table import Row
 
-PHOTOS = "photos"
-"""The only field that may have several columns."""
+EMPTY = (
+    "nan none null nil n/a #n/a n.a. na <na> nat - -- --- – — . ? [] {} () [''] [\"\"] [null] [none] [nan] (null) "
+    "(none) \\n undefined #value! #ref! #name? #null! #div/0!"
+).split()
+"""Words that mean an empty cell where they stand alone, in lower case."""
+
+CLEANED, EMPTIED = "texts cleaned of markup", "cells read as empty"
+"""What the reader counts."""
+
+_SINGLE_LINE = ("category", "subcategory", "split")
+_MOST_KNOWN, _LONGEST_KNOWN = 50_000, 60
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRow:
+class FieldRow(NamedTuple):
     """Fields of a row.
 
     Attributes:
@@ -32,45 +41,27 @@ class FieldRow:
     values: Mapping[str, Any]
 
 
-def resolve_columns(
-    columns: Mapping[str, Sequence[str]], table: Table, fields: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """Finds the columns of every field: those given, or else the one of the field's name if it exists.
-
-    A column `photo` serves as `photos` too, unless there is one of that name.
-
-    Raises:
-        UserError: if a field or column does not exist, or a field other than `photos` is given several columns.
-    """
-    for field, names in columns.items():
-        if field not in fields:
-            raise UserError(
-                f"--columns: there is no field {field!r}{nearest(field, fields)}; the fields are {', '.join(fields)}."
-            )
-        if field != PHOTOS and len(names) > 1:
-            raise UserError(f"--columns: only photos may have several columns. Received: {field}={','.join(names)}.")
-        for name in names:
-            table.require(name, f"correct --columns {field}=COLUMN")
-    own = {field: (field,) for field in fields if field in table.columns}
-    if "photo" in table.columns:
-        own.setdefault(PHOTOS, ("photo",))
-    return {field: () for field in fields} | own | {field: tuple(names) for field, names in columns.items()}
-
-
 class RowReader:
     """Reads the fields of rows.
 
     Args:
         columns: Columns of every field, as `resolve_columns` returns them.
+        notes: Counts what was cleaned and what was read as empty.
+        empty: Words that mean an empty cell, in any case; None for `EMPTY`.
 
     Attributes:
         photo_columns: Columns of `photos`; empty if no column names photos.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[str]]):
-        self.photo_columns = tuple(columns[PHOTOS])
-        self._columns = {field: names for field, names in columns.items() if field != PHOTOS}
-        self._used = {name for names in columns.values() for name in names}
+    def __init__(self, columns: FieldColumns, notes: Notes, empty: Sequence[str] | None = None):
+        self.photo_columns = columns[PHOTOS]
+        self._columns = {field: names for field, names in columns.columns.items() if field != PHOTOS}
+        self._used = {name for names in columns.columns.values() for name in names}
+        self._notes = notes
+        self._empty = frozenset(EMPTY if empty is None else (word.strip().lower() for word in empty))
+        self._longest = max(map(len, self._empty), default=0)
+        # Words that occur again and again are cleaned once and kept once.
+        self._known: dict[str, tuple[str, str]] = {}
 
     def read(self, row: Row) -> FieldRow:
         """Reads a row.
@@ -78,25 +69,80 @@ class RowReader:
         Raises:
             RowError: if a cell cannot be a field's.
         """
+        values = row.values
         return FieldRow(
             row.number,
-            {field: self._text(row, names) for field, names in self._columns.items()},
-            [cell for name in self.photo_columns if (cell := row.values.get(name, ""))],
-            {name: _as_text(value) for name, value in row.values.items() if name not in self._used and value},
-            row.values,
+            {
+                field: self._field(field, values.get(names[0], "")) if names else ""
+                for field, names in self._columns.items()
+            },
+            [cell for name in self.photo_columns if (cell := self._photo(values.get(name)))],
+            {
+                name: text
+                for name, value in values.items()
+                if value and name not in self._used and (text := self._attribute(value))
+            },
+            values,
         )
 
-    def _text(self, row: Row, names: Sequence[str]) -> str:
-        for name in names:
-            value = row.values.get(name, "")
-            if not isinstance(value, str):
-                raise RowError(f"column {name!r} must hold text. Received: a {type(value).__name__}")
-            return value
-        return ""
+    def is_empty(self, text: str) -> bool:
+        """Tells whether a cell's text only says that nothing is there."""
+        return not text or (len(text) <= self._longest and text.lower() in self._empty)
 
+    def _field(self, field: str, value: Any) -> str:
+        if not value:
+            return ""
+        if field == "id":
+            return self._id(value)
+        if isinstance(value, list) and field in ("description", "category", "subcategory"):
+            parts = [part.strip() for part in value if isinstance(part, str) and part.strip()]
+            if len(parts) == len(value):
+                value = ("\n" if field == "description" else " > ").join(parts)
+        if not isinstance(value, str):
+            raise RowError(f"column {self._columns[field][0]!r} must hold text. Received: a {type(value).__name__}")
+        text = self._plain(value)
+        return " ".join(text.split()) if field in _SINGLE_LINE else text
 
-def _as_text(value: Any) -> str:
-    try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        raise RowError("its values are nested too deeply") from None
+    def _id(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise RowError(f"column {self._columns['id'][0]!r} must hold text. Received: a {type(value).__name__}")
+        if self.is_empty(value):
+            self._notes.count(EMPTIED, value)
+            return ""
+        return value
+
+    def _attribute(self, value: Any) -> str:
+        if isinstance(value, str):
+            text = self._plain(value)
+            return " ".join(text.split()) if not text.isprintable() else text
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except RecursionError:
+            raise RowError("its values are nested too deeply") from None
+
+    def _photo(self, value: Any) -> Any:
+        if isinstance(value, str) and value and self.is_empty(value):
+            self._notes.count(EMPTIED, value)
+            return ""
+        if isinstance(value, list):
+            return [cell for cell in value if cell is not None and not (isinstance(cell, str) and self.is_empty(cell))]
+        return value
+
+    def _plain(self, value: str) -> str:
+        known = self._known.get(value)
+        if known is None:
+            known = self._clean(value)
+            if len(value) <= _LONGEST_KNOWN and len(self._known) < _MOST_KNOWN:
+                self._known[value] = known
+        text, done = known
+        if done:
+            self._notes.count(done, value if done is EMPTIED else "")
+        return text
+
+    def _clean(self, value: str) -> tuple[str, str]:
+        if self.is_empty(value):
+            return "", EMPTIED
+        text = plain_text(value)
+        if text == value:
+            return value, ""
+        return ("" if self.is_empty(text) else text), CLEANED

@@ -1,21 +1,38 @@
-"""Tables in CSV, JSONL or memory; every row is read or rejected, none is dropped."""
+"""Tables of files or memory; every row is read or rejected, none is dropped."""
 
-import csv
 import difflib
 import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+from kaleido.catalog import json_rows
+from kaleido.catalog.delimited import Delimited, numbered
 from kaleido.catalog.rejects import Rejects
+from kaleido.catalog.table_file import TABLE_SUFFIXES, TableFile, file_at, unpacked
+from kaleido.catalog.text_encoding import MARKED, encoding_of
 from kaleido.errors import UserError
+from kaleido.extras import missing_extras_named
 
-# Bytes that are not UTF-8 are decoded to lone surrogates, so that their row, not the file, is rejected; text in UTF-16
-# has zeros.
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table is read, where it cannot be found out.
+
+    Attributes:
+        encoding: Encoding of a text file; None to find it.
+        delimiter: Character between the cells of a text file, or `tab`; None to find it.
+        sheet: Sheet of a spreadsheet; None for the first one with rows.
+        empty: Words that mean an empty cell, in any case; None for the usual ones.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    empty: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +40,9 @@ class Row:
     """Row of a table.
 
     Attributes:
-        number: Line of the file on which it begins, from 1, or index of a row in memory, from 0.
-        values: Values by column. Scalars are stripped text; CSV has no lists and objects.
+        number: Line of a text file on which it begins, from 1; row of a spreadsheet, from 1; place of a product in
+            XML and Parquet, from 1; or index of a row in memory, from 0.
+        values: Values by column. Scalars are stripped text; lists and objects are those of JSON.
     """
 
     number: int
@@ -33,64 +51,106 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Readable rows of a table.
+    """Rows of a table, which are read when it is iterated, each time anew.
 
     Attributes:
         file: Name for messages.
-        columns: Heading of a CSV, or all keys that occur in rows.
-        rows: Rows in the file's order.
+        columns: Heading, or all keys that occur in rows.
+        rows: Starts reading; rows that cannot be read are rejected.
+        notes: What was found out about the file.
+        repeated: Columns that occur more than once; the second is called `NAME (2)`.
     """
 
     file: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Callable[[], Iterator[Row]]
+    notes: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
+        return self.rows()
 
     def require(self, column: str, advice: str) -> None:
         """Raises a `UserError` with the nearest column and `advice` if `column` does not exist."""
         if column not in self.columns:
-            raise UserError(
-                f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. "
-                f"Received: {', '.join(self.columns)}."
-            )
+            raise self.lacks(column, advice)
+
+    def lacks(self, column: str, advice: str) -> UserError:
+        """Makes the `UserError` that `column` does not exist, with the nearest one and `advice`."""
+        received = ", ".join(self.columns[:40]) + (
+            f" and {len(self.columns) - 40} more" if len(self.columns) > 40 else ""
+        )
+        return UserError(
+            f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. Received: {received:.1000}."
+        )
 
 
-def nearest(name: str, names: tuple[str, ...]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
     """Returns ` (the nearest is 'NAME')`, or an empty string if no name is similar."""
     by_lower_case = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
     return f" (the nearest is {by_lower_case[close[0]]!r})" if close else ""
 
 
-def read_table(data: bytes, file: str, rejects: Rejects, join_surplus: bool = False) -> Table:
-    """Parses a table; blank rows are skipped.
+def read_table(
+    file: TableFile, rejects: Rejects, options: TableOptions = TableOptions(), join_surplus: bool = False
+) -> Table:
+    """Opens a table: text with a delimiter, JSON, a spreadsheet, an XML feed or Parquet, by its content.
 
     Args:
-        data: Content in UTF-8, with or without a byte order mark.
-        file: Name of the file, `.csv` or `.jsonl`, also for messages.
-        rejects: Collects the rows that cannot be read.
-        join_surplus: Whether fields beyond the heading belong to the last column, whose commas were not quoted.
+        file: The file, which may be packed.
+        rejects: Collects the rows that cannot be read, when the table is iterated.
+        options: See `TableOptions`.
+        join_surplus: Whether cells beyond the heading belong to the last column, whose commas were not quoted.
 
     Raises:
-        UserError: if the heading is invalid or the file is of another kind.
+        UserError: if the file is no table, or what is wrong with it is wrong with all of it.
     """
-    suffix = PurePosixPath(file).suffix.lower()
-    if suffix == ".csv":
-        return _read_csv(data, file, rejects, join_surplus)
-    if suffix == ".jsonl":
-        rows = tuple(_jsonl_rows(data, file, rejects))
-        return Table(file, _columns_of(rows), rows)
-    raise UserError(f"{file} must be a .csv or a .jsonl file.")
+    file = unpacked(file)
+    head = file.head(1 << 16)
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        return _renamed(file, (".xlsx", ".xlsm", ".ods", ".xls"), "an Excel file", _read_sheet(file, options))
+    if head.startswith(b"PAR1"):
+        return _renamed(file, (".parquet",), "a Parquet file", _read_parquet(file))
+    encoding = encoding_of_file(file, options)
+    start = head.decode(encoding.name, "replace").lstrip("\ufeff \t\r\n")
+    lower = start[:4096].lower()
+    if lower.startswith(("<!doctype html", "<html", "<head", "<body")) or (lower.startswith("<") and "<html" in lower):
+        raise UserError(
+            f"{file.name} looks like a web page (HTML), perhaps one that reports an error; export the table again."
+        )
+    if "urn:schemas-microsoft-com:office:spreadsheet" in lower:
+        raise UserError(f"{file.name} looks like an Excel 2003 XML spreadsheet; save it as .xlsx or .csv.")
+    if lower.startswith("<?xml") or (start.startswith("<") and file.suffix in (".xml", ".rss", ".atom")):
+        return _renamed(file, (".xml", ".rss", ".atom"), "an XML feed", _read_feed(file, options))
+    notes = (encoding.note,) if encoding.note else ()
+    if file.suffix in (".jsonl", ".ndjson") and not start.startswith("["):
+        return _read_json_lines(file, encoding.name, rejects, notes)
+    if file.suffix in (".json", ".jsonl", ".ndjson") or _is_json(start):
+        lines = _is_object(start.partition("\n")[0]) and bool(start.partition("\n")[2].strip())
+        read = _read_json_lines if lines else _read_json
+        return _renamed(file, (".json", ".jsonl", ".ndjson"), "JSON", read(file, encoding.name, rejects, notes))
+    if file.suffix not in (*TABLE_SUFFIXES, ""):
+        raise UserError(f"{file.name} must be a table: {', '.join(TABLE_SUFFIXES)}, or one of these with .gz.")
+    text = Delimited(file, encoding, options.delimiter, join_surplus)
+    return Table(
+        file.name,
+        tuple(filter(None, text.heading)),
+        lambda: (Row(number, values) for number, values in text.rows(rejects)),
+        tuple(text.notes),
+        text.repeated,
+    )
 
 
-def read_table_file(path: Path, rejects: Rejects) -> Table:
-    """Reads a table from a file; see `read_table`."""
-    try:
-        return read_table(path.read_bytes(), str(path), rejects)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+def read_table_file(path: Path, rejects: Rejects, options: TableOptions = TableOptions()) -> Table:
+    """Opens a table of the file system; see `read_table`."""
+    return read_table(file_at(path), rejects, options)
+
+
+def encoding_of_file(file: TableFile, options: TableOptions) -> Any:
+    """Finds the encoding of a text file; see `encoding_of`."""
+    with file.open() as binary:
+        return encoding_of(binary, file.name, options.encoding)
 
 
 def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str, rejects: Rejects) -> Table:
@@ -106,7 +166,7 @@ def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str, rejects: Rejects
         if not isinstance(values, Mapping):
             rejects.add(name, number, f"is not a mapping of column names. Received: {type(values).__name__}")
             continue
-        row = {str(column): _scalar_as_text(_plain(value)) for column, value in values.items()}
+        row = {str(column): scalar_as_text(plain_value(value)) for column, value in values.items()}
         try:
             json.dumps(row, ensure_ascii=False).encode()
         except UnicodeError:
@@ -115,101 +175,231 @@ def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str, rejects: Rejects
             rejects.add(name, number, "is nested too deeply")
         else:
             readable.append(Row(number, row))
-    return Table(name, _columns_of(readable), tuple(readable))
+    return Table(name, _columns_of(row.values for row in readable), lambda: iter(readable))
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Turns a cell of a data frame into a JSON value: NumPy values to Python's, missing ones to None."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     try:
         missing = bool(value != value)
     except TypeError:  # pandas.NA has no truth value
         missing = True
-    if missing or value is None:
+    if missing or value is None or isinstance(value, bytes):
         return None
     return value if isinstance(value, str | bool | int | float) else str(value)
 
 
-def _columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for row in rows for key in row.values))
-
-
-def _read_csv(data: bytes, file: str, rejects: Rejects, join_surplus: bool) -> Table:
-    # Without `strict`, a quotation mark that is never closed would swallow all following rows.
-    lines = io.StringIO(data.decode("utf-8-sig", errors="surrogateescape"), newline="")
-    reader = csv.reader(lines, strict=True)
-    try:
-        heading = next(([column.strip() for column in fields] for fields in reader if any(fields)), [])
-    except csv.Error as error:
-        raise UserError(f"{file}, row 1: is not CSV ({error}); correct the heading.") from error
-    if not heading:
-        raise UserError(f"{file} is empty; give a table whose first line names its columns.")
-    if _NO_TEXT.search("".join(heading)):
-        raise UserError(f"{file}, row 1: is not UTF-8; save the table as UTF-8.")
-    if twice := sorted({column for column in heading if column and heading.count(column) > 1}):
-        raise UserError(f"{file}, row 1: the column {twice[0]!r} occurs twice; rename one.")
-
-    rows = []
-    for number, fields in _csv_records(reader, file, rejects):
-        if join_surplus and len(fields) > len(heading):
-            fields[len(heading) - 1 :] = [",".join(fields[len(heading) - 1 :])]
-        if not any(field.strip() for field in fields):
-            continue
-        if len(fields) < len(heading) or any(fields[len(heading) :]):
-            extent = f" (it ends on line {reader.line_num})" if reader.line_num > number else ""
-            rejects.add(file, number, f"has {len(fields)} fields where the heading has {len(heading)}{extent}")
-        elif wrong := next((column for column, field in zip(heading, fields) if _NO_TEXT.search(field)), None):
-            rejects.add(file, number, f"column {wrong!r} is not UTF-8")
-        else:
-            rows.append(Row(number, {column: field.strip() for column, field in zip(heading, fields) if column}))
-    return Table(file, tuple(filter(None, heading)), tuple(rows))
-
-
-def _csv_records(reader: Any, file: str, rejects: Rejects) -> Iterator[tuple[int, list[str]]]:
-    while True:
-        number = reader.line_num + 1
-        try:
-            yield number, next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            rejects.add(file, number, f"is not CSV ({error}; it ends on line {reader.line_num})")
-
-
-def _jsonl_rows(data: bytes, file: str, rejects: Rejects) -> Iterator[Row]:
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line.decode(), object_pairs_hook=_object)
-            # A lone surrogate such as \ud800 is valid JSON but cannot be written to a file.
-            json.dumps(values, ensure_ascii=False).encode()
-        except UnicodeError:
-            rejects.add(file, number, "is not UTF-8")
-        except (ValueError, RecursionError) as error:
-            rejects.add(file, number, f"is not JSON ({error})")
-        else:
-            if isinstance(values, dict):
-                yield Row(number, {key: _scalar_as_text(value) for key, value in values.items()})
-            else:
-                rejects.add(file, number, f"is not a JSON object. Received: {type(values).__name__}")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise ValueError("a key occurs twice in an object")
-    return values
-
-
-def _scalar_as_text(value: Any) -> Any:
+def scalar_as_text(value: Any) -> Any:
+    """Turns a JSON scalar into text, null into empty text; lists and objects stay."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value.strip()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))  # spreadsheets and data frames with gaps have no integers
     return json.dumps(value) if isinstance(value, bool | int | float) else value
+
+
+def _columns_of(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    columns: dict[str, None] = {}
+    for row in rows:
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+    return tuple(columns)
+
+
+def _renamed(file: TableFile, suffixes: Sequence[str], kind: str, table: Table) -> Table:
+    """Notes that a file is not what its suffix says."""
+    if file.suffix in suffixes:
+        return table
+    note = f"{Path(file.name).name} looks like {kind} and was read as one"
+    return Table(table.file, table.columns, table.rows, (note, *table.notes), table.repeated)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_json(start: str) -> bool:
+    """Tells whether text of another suffix is JSON: a list of objects, or an object a line or in all."""
+    line = start.partition("\n")[0].strip()
+    return start[:1] == "[" and start[1:].lstrip()[:1] == "{" or line == "{" or _is_object(line)
+
+
+def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:
+    def rows(rejects: Rejects) -> Iterator[Row]:
+        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED, newline="\n") as text:
+            for number, line in enumerate(text, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    values = json_rows.parse(line if number > 1 else line.lstrip("\ufeff"))
+                except json_rows.ItemError as error:
+                    rejects.add(file.name, number, str(error))
+                    continue
+                if isinstance(values, dict):
+                    yield Row(number, {key: scalar_as_text(value) for key, value in values.items()})
+                else:
+                    rejects.add(file.name, number, f"is not a JSON object. Received: {type(values).__name__}")
+
+    columns = _columns_of(row.values for row in rows(Rejects("skip")))
+    return Table(file.name, columns, lambda: rows(rejects), notes)
+
+
+def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:
+    def lists() -> Iterator[tuple[tuple[str, ...], int, Any]]:
+        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED, newline="\n") as text:
+            yield from json_rows.JsonText(text, file.name).lists()
+
+    columns: dict[tuple[str, ...], dict[str, None]] = {}
+    for keys, _, item in lists():
+        if isinstance(item, dict) and (keys in columns or len(columns) < 100):
+            known = columns.setdefault(keys, {})
+            if not item.keys() <= known.keys():
+                known.update(dict.fromkeys(item))
+    if len(columns) != 1:
+        return _table_of_object(file, encoding, rejects, notes, [".".join(keys) for keys in columns])
+    ((wanted, names),) = columns.items()
+    if wanted:
+        notes = (*notes, f"products are the list {'.'.join(wanted)!r}")
+
+    def rows() -> Iterator[Row]:
+        for keys, line, item in lists():
+            if keys == wanted:
+                if not isinstance(item, dict):
+                    rejects.add(file.name, line, f"is not a JSON object. Received: {type(item).__name__}")
+                elif _is_text(item):
+                    yield Row(line, {key: scalar_as_text(value) for key, value in item.items()})
+                else:
+                    rejects.add(file.name, line, "is not UTF-8")
+
+    return Table(file.name, tuple(names), rows, notes)
+
+
+def _is_text(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeError, RecursionError):
+        return False
+    return True
+
+
+def _table_of_object(
+    file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...], lists: list[str]
+) -> Table:
+    """Reads an object that holds products by id, as pandas writes tables, or columns."""
+    if lists and lists != [""]:
+        found = f"{len(lists)} lists of objects ({', '.join(lists[:3])})"
+        several = UserError(f"{file.name} holds {found}; give a file with one list of products.")
+    else:
+        several = None
+    with file.open() as binary:
+        data = binary.read(json_rows.MAX_ITEM)
+    try:
+        content = json_rows.parse(data.decode(encoding, MARKED).lstrip("\ufeff"))
+    except json_rows.ItemError as error:
+        raise several or UserError(f"{file.name} {error}; export the table again.") from None
+    if isinstance(content, dict) and isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
+        rows = [dict(zip(map(str, content["columns"]), row)) for row in content["data"] if isinstance(row, list)]
+    elif isinstance(content, dict) and content and all(isinstance(value, dict) for value in content.values()):
+        if all(key.isdigit() for value in content.values() for key in value):  # by column, then by row
+            keys = list(dict.fromkeys(key for value in content.values() for key in value))
+            rows = [{column: value.get(key) for column, value in content.items()} for key in keys]
+        else:
+            rows = [{"id": key, **value} for key, value in content.items()]
+    elif several:
+        raise several
+    elif isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):
+        if len({len(value) for value in content.values()}) > 1:
+            raise UserError(f"{file.name} holds columns of different lengths; export the table again.")
+        rows = [dict(zip(content, values)) for values in zip(*content.values())]
+    elif isinstance(content, dict) and content:
+        key, value = next(iter(content.items()))
+        raise UserError(
+            f"{file.name} holds no list of products, but one object whose keys are such as {key[:60]!r}: "
+            f"{type(value).__name__}; give a list of objects, each with the fields of a product."
+        )
+    elif content in ([], {}):
+        raise UserError(f"{file.name} is empty; give a list of objects, each with the fields of a product.")
+    else:
+        raise UserError(f"{file.name} holds no list of objects; give one, each with the fields of a product.")
+    table = table_of_rows(rows, file.name, rejects)
+    return Table(table.file, table.columns, table.rows, notes)
+
+
+def _read_sheet(file: TableFile, options: TableOptions) -> Table:
+    from kaleido.catalog.sheets import sheet_rows
+
+    def read() -> Iterator[tuple[int, list[str]]]:
+        with file.on_disk() as path:
+            yield from enumerate(sheet_rows(path, file.name, options.sheet))
+
+    cells = read()
+    sheet, sheets = next(cells)[1]
+    first, heading = next(((number, row) for number, row in cells if sum(map(bool, row)) > 1), (0, []))
+    cells.close()
+    if not heading:
+        raise UserError(f"{file.name} is empty; give a table whose first row names its columns.")
+    plain = [" ".join(name.split()) for name in heading]
+    names = numbered(plain)
+
+    def rows() -> Iterator[Row]:
+        for number, row in read():
+            if number > first and any(row):
+                yield Row(number, {name: cell.strip() for name, cell in zip(names, row) if name})
+
+    notes = (f"the sheet {sheet!r} of {sheets}",) if sheets != "1" else ()
+    repeated = tuple(dict.fromkeys(name for name in plain if name and plain.count(name) > 1))
+    return Table(file.name, tuple(filter(None, names)), rows, notes, repeated)
+
+
+def _read_feed(file: TableFile, options: TableOptions) -> Table:
+    from kaleido.catalog.feed import feed_rows
+
+    def rows() -> Iterator[Row]:
+        with file.open() as binary:
+            for number, values in feed_rows(binary, file.name, options.encoding):
+                yield Row(number, {name: scalar_as_text(value) for name, value in values.items()})
+
+    return Table(file.name, _columns_of(row.values for row in rows()), rows)
+
+
+def _read_parquet(file: TableFile) -> Table:
+    with missing_extras_named():
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+
+    def rows() -> Iterator[Row]:
+        with file.on_disk() as path:
+            numbers = count(1)
+            try:
+                for batch in ParquetFile(path).iter_batches(batch_size=1024):
+                    for values in batch.to_pylist():
+                        row = {name: scalar_as_text(plain_value(value)) for name, value in values.items()}
+                        yield Row(next(numbers), row)
+            except (ArrowException, OSError, UnicodeError) as error:
+                raise _damaged(file, error) from None
+
+    with file.on_disk() as path:
+        try:
+            metadata = ParquetFile(path).metadata
+            names = tuple(ParquetFile(path).schema_arrow.names)
+        except (ArrowException, OSError) as error:
+            raise _damaged(file, error) from None
+        if metadata.num_rows > max(1_000_000, path.stat().st_size):
+            raise UserError(f"{file.name} claims more rows than it has bytes, as no table does.")
+    return Table(file.name, names, rows)
+
+
+def _damaged(file: TableFile, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(f"{file.name} looks like a Parquet file, and is damaged ({reason}); write it again.")

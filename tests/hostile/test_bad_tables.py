@@ -7,14 +7,12 @@ import pytest
 GOOD = "a,Red dress,a.png"
 
 BAD_FILES = {
-    "empty": (b"", "is an empty file"),
+    "empty": (b"", "is empty"),
     "only a mark": (b"\xef\xbb\xbf\n\n", "is empty"),
     "only a heading": (b"id,title,photos\n", "no product"),
-    "no id": (b"sku,title,photos\n1,x,a.png\n", "no column 'id'"),
-    "no title": (b"id,name,photos\n1,x,a.png\n", "no column 'title'"),
+    "no id": (b"number,title,photos\n1,x,a.png\n", "no column 'id'"),
+    "no title": (b"id,titel,photos\n1,x,a.png\n", "no column 'title'"),
     "column twice": (b"id,title,title\n1,x,y\n", "'title' occurs twice"),
-    "UTF-16": ("id,title\n1,x\n".encode("utf-16"), "is not UTF-8"),
-    "UTF-16 without a mark": ("id,title\n1,x\n".encode("utf-16-le"), "is not UTF-8"),
     "open quote in the heading": (b'"id,title\n1,x\n', "is not CSV"),
 }
 
@@ -42,10 +40,10 @@ BAD_ROWS = {
     "fields too many": ("b,Blue,a.png,more", "has 4 fields"),
     "text after a quote": ('b,"Blue"x,a.png', "is not CSV"),
     "quote never closed": ('b,"Blue,a.png', "is not CSV"),
-    "field too long": ("b," + "x" * 200_000 + ",a.png", "field limit"),
-    "not UTF-8": (b"b,Bl\xfcue,a.png", "column 'title' is not UTF-8"),
-    "zero byte": (b"b,Bl\0ue,a.png", "column 'title' is not UTF-8"),
-    "zero byte in the path": (b"b,Blue,a\0.png", "column 'photos' is not UTF-8"),
+    "field too long": ("b," + "x" * 10_100_000 + ",a.png", "field limit"),
+    "not UTF-8": ("b,Déjà".encode() + b" bl\xfcue,a.png", "column 'title' is not UTF-8"),
+    "zero byte": (b"b,Bl\0ue,a.png", "column 'title' has a zero byte"),
+    "zero byte in the path": (b"b,Blue,a\0.png", "column 'photos' has a zero byte"),
 }
 
 
@@ -94,7 +92,7 @@ BAD_LINES = {
     "null id": (b'{"id": null, "title": "Blue", "photos": "a.png"}', "the id is empty"),
     "deep nesting": (b'{"id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is not JSON"),
     "half a character": (b'{"id": "b", "title": "\\ud800", "photos": "a.png"}', "is not UTF-8"),
-    "not UTF-8": (b'{"id": "b", "title": "Bl\xfcue", "photos": "a.png"}', "is not UTF-8"),
+    "not UTF-8": ('{"id": "b", "title": "Déjà'.encode() + b' bl\xfcue", "photos": "a.png"}', "is not UTF-8"),
     "number too long": (b'{"id": ' + b"9" * 5000 + b', "title": "Blue", "photos": "a.png"}', "is not JSON"),
     "zero in the path": (b'{"id": "b", "title": "Blue", "photos": "a\\u0000.png"}', "does not exist"),
     "split unknown": (b'{"id": "b", "title": "Blue", "photos": "a.png", "split": "dev"}', "split must be one of"),
@@ -116,4 +114,4 @@ def test_odd_values_of_a_jsonl_are_kept_as_text(folder, run, tmp_path):
     )
     product = json.loads((tmp_path / "out" / "products.jsonl").read_text())
     assert product["id"] == "7" and product["title"] == "true"
-    assert product["attributes"] == {"price": "NaN", "sizes": '{"s": [1, null]}'}
+    assert product["attributes"] == {"sizes": '{"s": [1, null]}'}

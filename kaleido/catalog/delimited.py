@@ -1,0 +1,234 @@
+"""Tables as text with a delimiter: CSV, TSV and their kin, whose dialect is found by parsing."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from kaleido.catalog.rejects import Rejects
+from kaleido.catalog.table_file import TableFile
+from kaleido.catalog.text_encoding import MARKED, TextEncoding
+from kaleido.errors import UserError
+
+MAX_CELL = 10_000_000
+"""Longest cell, in characters."""
+
+_HEAD = 1 << 20
+_NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_SAID = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe"}
+_SEP = re.compile(r'^"?sep=(.)"?\s*(?:\r\n|\r|\n|$)', re.IGNORECASE)
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+class Dialect(NamedTuple):
+    """How cells are divided.
+
+    Attributes:
+        delimiter: Character between cells.
+        escape: Character before a quotation mark within a cell; None where it is doubled.
+        quoted: Whether quotation marks enclose cells.
+        skipped: Lines before the heading that only name the delimiter.
+    """
+
+    delimiter: str
+    escape: str | None = None
+    quoted: bool = True
+    skipped: int = 0
+
+    def reader(self, lines: Iterable[str]) -> Any:
+        """Makes a csv reader. Without `strict`, a quotation mark that is never closed would swallow what follows."""
+        csv.field_size_limit(MAX_CELL)
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            escapechar=self.escape,
+            doublequote=self.escape is None,
+            quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+            strict=True,
+        )
+
+
+class Delimited:
+    """Text with a delimiter.
+
+    Args:
+        file: The file.
+        encoding: Its encoding.
+        delimiter: Delimiter that the user gives; None to find it.
+        join_surplus: Whether fields beyond the heading belong to the last column, whose commas were not quoted.
+
+    Attributes:
+        heading: Names of the columns, stripped; a repeated one is numbered: `image`, `image (2)`.
+        repeated: Names that occur more than once.
+        notes: What was found out about the file.
+
+    Raises:
+        UserError: if there is no heading, or no row has as many cells.
+    """
+
+    def __init__(
+        self, file: TableFile, encoding: TextEncoding, delimiter: str | None = None, join_surplus: bool = False
+    ):
+        self._file, self._encoding, self._join_surplus = file, encoding, join_surplus
+        with file.open() as binary, self._text(binary) as text:
+            head = text.read(_HEAD)
+        whole = len(head) < _HEAD
+        if not whole:
+            head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+        self.dialect = _dialect(head, whole, delimiter, join_surplus)
+        self.notes = [encoding.note] if encoding.note else []
+        if self.dialect.delimiter != "," and file.suffix != ".tsv":
+            self.notes.append(f"cells divided by {_SAID.get(self.dialect.delimiter, repr(self.dialect.delimiter))}")
+        self.heading, self._heading_line = self._read_heading(head)
+        names = [name for name in self.heading if name]
+        self.repeated = tuple(dict.fromkeys(name for name in names if names.count(name) > 1))
+        self.heading = numbered(self.heading)
+        self._check_rows(head, whole)
+
+    def rows(self, rejects: Rejects) -> Iterator[tuple[int, dict[str, str]]]:
+        """Reads the rows with the line that each begins on, or rejects them."""
+        names = self.heading
+        width = len(names)
+        keep = [place for place, name in enumerate(names) if name]
+        least = keep[-1] + 1 if keep else 0
+        dense = len(keep) == width
+        suspect = not self._encoding.clean
+        with self._file.open() as binary, self._text(binary) as text:
+            for number, fields, last in self._records(text, rejects):
+                if number <= self._heading_line:
+                    continue
+                if self._join_surplus and len(fields) > width:
+                    fields[width - 1 :] = [self.dialect.delimiter.join(fields[width - 1 :])]
+                fields = [field.strip() for field in fields]
+                if not any(fields):
+                    continue
+                if len(fields) < least or any(fields[width:]):
+                    extent = f" (it ends on line {last})" if last > number else ""
+                    rejects.add(
+                        self._file.name, number, f"has {len(fields)} fields where the heading has {width}{extent}"
+                    )
+                elif suspect and _NO_TEXT.search("\n".join(fields)):
+                    wrong = next(name for name, field in zip(names, fields) if _NO_TEXT.search(field))
+                    rejects.add(self._file.name, number, f"column {wrong!r} {self._fault(''.join(fields))}")
+                elif dense:
+                    yield number, dict(zip(names, fields))
+                else:
+                    yield number, {names[place]: fields[place] for place in keep}
+
+    def _text(self, binary: Any) -> io.TextIOWrapper:
+        return io.TextIOWrapper(binary, self._encoding.name, errors=MARKED, newline="")
+
+    def _records(self, text: Any, rejects: Rejects) -> Iterator[tuple[int, list[str], int]]:
+        """Yields number of the first line, cells and number of the last line of every record."""
+        skipped = self.dialect.skipped
+        for _ in range(skipped):
+            text.readline()
+        reader = self.dialect.reader(text)
+        while True:
+            number = reader.line_num + 1
+            try:
+                yield number + skipped, next(reader), reader.line_num + skipped
+            except StopIteration:
+                return
+            except csv.Error as error:
+                last = reader.line_num + skipped
+                rejects.add(self._file.name, number + skipped, f"is not CSV ({error}; it ends on line {last})")
+
+    def _read_heading(self, head: str) -> tuple[list[str], int]:
+        text = io.StringIO(head, newline="")
+        for _ in range(self.dialect.skipped):
+            text.readline()
+        reader = self.dialect.reader(text)
+        try:
+            fields = next((fields for fields in reader if any(field.strip() for field in fields)), None)
+        except csv.Error as error:
+            raise UserError(f"{self._file.name}, row 1: is not CSV ({error}); correct the heading.") from error
+        if not fields:
+            raise UserError(f"{self._file.name} is empty; give a table whose first line names its columns.")
+        heading = [" ".join(field.replace("\ufeff", "").split()) for field in fields]
+        if _NO_TEXT.search("".join(heading)):
+            raise UserError(
+                f"{self._file.name}, row 1: {self._fault(''.join(heading))}; save the table as UTF-8, or name its "
+                "encoding by --encoding."
+            )
+        return heading, reader.line_num + self.dialect.skipped
+
+    def _fault(self, text: str) -> str:
+        if "\0" in text:
+            return "has a zero byte"
+        return f"is not {self._encoding.name.upper().removesuffix('-SIG')}"
+
+    def _check_rows(self, head: str, whole: bool) -> None:
+        """Raises a `UserError` if several rows were looked at and all have one wrong number of cells."""
+        width = len(self.heading)
+        counts = [len(fields) for fields in _sample(self.dialect, head, whole)[1:] or []]
+        if self._join_surplus or len(counts) < 3 or any(count == width for count in counts):
+            return
+        if len(set(counts)) == 1 and counts[0] < width:
+            raise UserError(
+                f"{self._file.name}: all rows have {counts[0]} cells where the heading has {width}; correct the heading, "
+                f"or name the character between cells by --delimiter. Received: {', '.join(self.heading[:10])}"
+            )
+
+
+def _dialect(head: str, whole: bool, delimiter: str | None, join_surplus: bool) -> Dialect:
+    named = _SEP.match(head.removeprefix("\ufeff"))
+    skipped = 1 if named else 0
+    if delimiter is not None:
+        given = _NAMES.get(delimiter.lower(), delimiter)
+        if len(given) != 1 or given in '"\r\n':
+            raise UserError(
+                f"--delimiter must be one character, or one of {', '.join(_NAMES)}. Received: {delimiter!r}."
+            )
+        candidates = given
+    else:
+        candidates = named[1] if named else "," if join_surplus else ",;\t|"
+    dialects = [Dialect(candidate, None, True, skipped) for candidate in candidates]
+    if '\\"' in head:
+        dialects += [Dialect(candidate, "\\", True, skipped) for candidate in candidates]
+    dialects += [Dialect(candidate, None, False, skipped) for candidate in candidates if candidate in "\t|"]
+    return max(dialects, key=lambda dialect: _merit(_sample(dialect, head, whole)))
+
+
+def _merit(records: list[list[str]]) -> tuple[bool, float, int]:
+    """How well a dialect divides: whether there are columns, the share of rows with as many cells, and columns."""
+    width = len(records[0]) if records else 0
+    if width < 2:
+        return (False, 0.0, 0)
+    alike = sum(len(record) == width for record in records[1:]) / (len(records) - 1) if len(records) > 1 else 0.0
+    return (True, alike, width)
+
+
+def _sample(dialect: Dialect, head: str, whole: bool) -> list[list[str]]:
+    """Records of the head that are not blank; a broken one is an empty list."""
+    text = io.StringIO(head, newline="")
+    for _ in range(dialect.skipped):
+        text.readline()
+    reader = dialect.reader(text)
+    records: list[list[str]] = []
+    while len(records) < 1000:
+        try:
+            record = next(reader)
+        except StopIteration:
+            break
+        except csv.Error:
+            records.append([])
+            continue
+        if any(field.strip() for field in record):
+            records.append(record)
+    return records if whole or len(records) < 3 else records[:-1]
+
+
+def numbered(names: list[str]) -> list[str]:
+    """Makes repeated names different, by numbers."""
+    taken: set[str] = set()
+    numbered = []
+    for name in names:
+        unique, number = name, 1
+        while unique and unique in taken:
+            number += 1
+            unique = f"{name} ({number})"
+        taken.add(unique)
+        numbered.append(unique)
+    return numbered

@@ -16,6 +16,7 @@ from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import OnError
 from kaleido.catalog.sources import KINDS, Source, open_source
+from kaleido.catalog.table import TableOptions
 from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.progress import progress_bars
@@ -91,19 +92,25 @@ class Catalog:
         on_error: OnError = "stop",
         sample: float = 1.0,
         overwrite: bool = False,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | None = None,
+        empty: Sequence[str] | None = None,
+        merge_labels: bool = False,
+        category_levels: Sequence[int] | None = None,
     ) -> "Catalog":
         """Makes a catalogue of a table of products and a folder or zip of photos; the photos stay where they are.
 
-        The same as `kaleido catalog import folder`. If `out` already holds the catalogue of the same arguments, it is
-        opened. Several rows with one id are one product with several photos.
+        The same as `kaleido catalog import folder`. If `out` already holds the catalogue of the same arguments and
+        unchanged files, it is opened. Several rows with one id are one product with several photos.
 
         Args:
-            table: A `.csv` or `.jsonl` file, or its name inside `source`.
+            table: A table in any of the formats of `table_file.TABLE_SUFFIXES`, or its name inside `source`.
             out: Folder of the catalogue; by default `STEM.catalog` beside the table. Files of other origin in it are
                 never replaced.
             columns: Table columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and
-                `photos`, for example `{"id": "sku", "photos": ["image1", "image2"]}`. A field that is not given is
-                read from the column of its own name (photos also from `photo`). Without a column of photos, photos are
+                `photos`, for example `{"id": "artikel", "photos": ["bild1", "bild2"]}`. A field that is not given is
+                read from the column of one of its usual names. Without a column of photos, photos are
                 `images/ID.jpg`.
             source: Folder or zip that photo paths are relative to; by default the table's folder.
             separators: Characters between the photos of one cell, where the whole cell is no file.
@@ -118,7 +125,15 @@ class Catalog:
             on_error: Treatment of rows and photos that cannot be used: `stop` raises an error, `skip` lists them in
                 `rejects.jsonl`; a product with one usable photo stays.
             sample: Share of the products to keep, in (0, 1], chosen by their ids.
-            overwrite: Whether a catalogue made with other arguments is replaced.
+            overwrite: Whether a catalogue made with other arguments, or of files that were edited since, is replaced.
+            encoding: Encoding of a text table, such as `cp1252`; by default it is found.
+            delimiter: Character between the cells of a text table, or `tab`; by default it is found.
+            sheet: Sheet of a spreadsheet; by default the first with rows.
+            empty: Words that mean an empty cell, in any case, instead of NaN, NULL, None, N/A, - and their like.
+            merge_labels: Whether categories that differ in case or space alone become one, in the most frequent
+                spelling.
+            category_levels: Levels of category paths such as `A > B > C` that are category and sub-category; by
+                default 1 and 2 where there are paths and no sub-categories.
 
         Raises:
             UserError: if a file, column or photo is missing, or `out` holds something else.
@@ -127,9 +142,10 @@ class Catalog:
         if os.path.isfile(table):
             table = Path(os.path.abspath(table))
         out = Path(out) if out is not None else table.with_name(f"{table.stem}.catalog")
-        options = ImportOptions(name, on_error, sample, overwrite)
+        options = ImportOptions(name, on_error, sample, overwrite, empty, merge_labels, category_levels)
         photos = PhotoOptions(photo, photo_root, separators, fetch_photos, check_photos, max_megapixels)
-        importing.import_table(source or table.parent, table, out, columns, photos, options)
+        reading = TableOptions(encoding, delimiter, sheet)
+        importing.import_table(source or table.parent, table, out, columns, photos, options, reading)
         return cls.open(out)
 
     @classmethod
@@ -150,6 +166,9 @@ class Catalog:
         on_error: OnError = "stop",
         sample: float = 1.0,
         overwrite: bool = False,
+        empty: Sequence[str] | None = None,
+        merge_labels: bool = False,
+        category_levels: Sequence[int] | None = None,
     ) -> "Catalog":
         """Makes a catalogue of rows in memory and a folder or zip of photos; the photos stay where they are.
 
@@ -159,13 +178,13 @@ class Catalog:
             out: Folder of the catalogue.
             source: Folder or zip that photo paths are relative to.
             columns, separators, photo, photo_root, fetch_photos, check_photos, max_megapixels, name, on_error, sample,
-                overwrite: As in `from_table`.
+                overwrite, empty, merge_labels, category_levels: As in `from_table`.
 
         Raises:
             UserError: if a column or photo is missing, or `out` holds something else.
         """
         rows: Iterable[Mapping[str, Any]] = frame.to_dict("records") if hasattr(frame, "to_dict") else frame
-        options = ImportOptions(name, on_error, sample, overwrite)
+        options = ImportOptions(name, on_error, sample, overwrite, empty, merge_labels, category_levels)
         photos = PhotoOptions(photo, photo_root, separators, fetch_photos, check_photos, max_megapixels)
         importing.import_rows(rows, source, out, columns, photos, options)
         return cls.open(out)

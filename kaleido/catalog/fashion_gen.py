@@ -1,14 +1,16 @@
 """Import of Fashion-Gen as published: two HDF5 files of tens of GB with one photo a row."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import h5py
 
 from kaleido.catalog.imported import Imported
+from kaleido.catalog.notes import Notes
 from kaleido.catalog.product import Photo, Product
 from kaleido.catalog.rejects import Rejects, RowError
+from kaleido.catalog.row_reader import CellReader
 from kaleido.catalog.sources import IMAGES, Hdf5Source
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
@@ -25,7 +27,9 @@ ATTRIBUTES = ("brand", "composition", "department", "gender", "season")
 ROWS_AT_ONCE = 4096
 
 
-def import_fashion_gen(paths: Mapping[str, str | os.PathLike[str]], rejects: Rejects) -> Imported:
+def import_fashion_gen(
+    paths: Mapping[str, str | os.PathLike[str]], rejects: Rejects, empty: Sequence[str] | None = None
+) -> Imported:
     """Groups the rows of the files by product; photos are not read.
 
     A product's text is that of its first row. The paper trains on the train file and tests on the validation file.
@@ -33,21 +37,24 @@ def import_fashion_gen(paths: Mapping[str, str | os.PathLike[str]], rejects: Rej
     Args:
         paths: HDF5 files by split: `train`, `test`.
         rejects: Collects the rows that cannot be used.
+        empty: Words that mean an empty cell; None for the usual ones.
 
     Raises:
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     sources = {split: Hdf5Source(path) for split, path in paths.items()}
     products: dict[str, Product] = {}
+    notes = Notes()
+    cells = CellReader(notes, empty)
     for split, source in sources.items():
         for row, values in _rows(source):
             with rejects.row(str(source.path), row):
-                product = _product(values, row, split)
+                product = _product(values, row, split, cells)
                 known = products.get(product.id)
                 if known and known.split != split:
                     raise RowError(f"product {product.id!r} is also in {sources[known.split].path}")
                 products[product.id] = _joined(known, product) if known else product
-    return Imported(sources, list(products.values()))
+    return Imported(sources, list(products.values()), notes)
 
 
 def _rows(source: Hdf5Source) -> Iterator[tuple[int, dict[str, str]]]:
@@ -88,13 +95,15 @@ def _decoded(value: object) -> str:
     return value.decode("latin-1").strip()
 
 
-def _product(values: Mapping[str, str], row: int, split: str) -> Product:
+def _product(values: Mapping[str, str], row: int, split: str, cells: CellReader) -> Product:
+    texts = {field: cells.text(values[column]) for field, column in TEXTS.items()}
+    texts |= {field: " ".join(texts[field].split()) for field in ("category", "subcategory")}
     product = Product(
         id=values[PRODUCT_ID],
         photos=(Photo(id=f"{values[PRODUCT_ID]}-1", uri=f"{split}/{row}", view=values[POSE]),),
         split=split,
-        attributes={key: values[key] for key in ATTRIBUTES if values.get(key)},
-        **{field: values[column] for field, column in TEXTS.items()},
+        attributes={key: text for key in ATTRIBUTES if (text := cells.line(values.get(key, "")))},
+        **texts,
     )
     if not product.id:
         raise RowError(f"{PRODUCT_ID} is empty")

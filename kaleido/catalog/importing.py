@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kaleido.atomic import write_atomically
+from kaleido.catalog.categories import find_spellings, split_paths
+from kaleido.catalog.content import changes, content_of
 from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.folder import import_folder, products_of_table, table_path
 from kaleido.catalog.imported import Imported
@@ -16,11 +19,12 @@ from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import OnError, Rejects
 from kaleido.catalog.sample import sample
 from kaleido.catalog.sources import open_source
-from kaleido.catalog.table import table_of_rows
+from kaleido.catalog.summary import REJECTS, ImportSummary, summary_of
+from kaleido.catalog.table import TableOptions, table_of_rows
 from kaleido.errors import UserError
 from kaleido.rows import jsonl_bytes
 
-REJECTS, FETCHED_PHOTOS = "rejects.jsonl", "photos"
+FETCHED_PHOTOS, CONTENT = "photos", "content"
 
 PathLike = str | os.PathLike[str]
 Columns = Mapping[str, str | Sequence[str]]
@@ -34,40 +38,39 @@ class ImportOptions:
         name: Name of the catalogue; the name of its folder if None.
         on_error: `stop` raises at a row that cannot be used, `skip` leaves it out.
         sample: Share of the products to keep, in (0, 1].
-        overwrite: Whether a catalogue made with other arguments is replaced.
+        overwrite: Whether a catalogue made with other arguments, or of files that were edited since, is replaced.
+        empty: Words that mean an empty cell; None for the usual ones.
+        merge_labels: Whether spellings of a category that differ in case or space are made one.
+        category_levels: Levels of category paths that are category and sub-category; see `categories.split_paths`.
     """
 
     name: str | None = None
     on_error: OnError = "stop"
     sample: float = 1.0
     overwrite: bool = False
+    empty: Sequence[str] | None = None
+    merge_labels: bool = False
+    category_levels: Sequence[int] | None = None
 
+    def __post_init__(self):
+        levels = self.category_levels
+        if levels is not None and (len(levels) not in (1, 2) or not all(1 <= level <= 20 for level in levels)):
+            raise UserError(
+                f"--category-levels must be one or two levels of a path, from 1, such as 1 2. Received: {list(levels)}."
+            )
 
-@dataclass(frozen=True, slots=True)
-class ImportSummary:
-    """Result of an import.
-
-    Attributes:
-        directory: Folder of the catalogue.
-        products: Number of products in it.
-        photos: Number of photos in it.
-        left_out: Number of rows that could not be used; they are listed in `rejects.jsonl`.
-        already_there: Whether the catalogue was finished before, with the same arguments, so that nothing was done.
-    """
-
-    directory: Path
-    products: int
-    photos: int
-    left_out: int = 0
-    already_there: bool = False
-
-    def __str__(self) -> str:
-        if self.already_there:
-            return f"{self.directory}: there already, from the same arguments; --overwrite imports again."
-        text = f"{self.directory}: {self.products:,} products, {self.photos:,} photos."
-        if self.left_out:
-            text += f"\nleft out: {self.left_out:,} rows, listed with reasons in {self.directory / REJECTS}"
-        return text
+    def as_json(self) -> dict[str, Any]:
+        """The options that change the catalogue, without those that have their defaults."""
+        values: dict[str, Any] = {"name": self.name or "", "on_error": self.on_error}
+        if self.sample != 1:
+            values["sample"] = self.sample
+        if self.empty is not None:
+            values["empty"] = list(self.empty)
+        if self.merge_labels:
+            values["merge_labels"] = True
+        if self.category_levels is not None:
+            values["category_levels"] = list(self.category_levels)
+        return values
 
 
 def import_table(
@@ -77,20 +80,24 @@ def import_table(
     columns: Columns | None = None,
     photo_options: PhotoOptions = PhotoOptions(),
     options: ImportOptions = ImportOptions(),
+    reading: TableOptions = TableOptions(),
 ) -> ImportSummary:
     """Makes a catalogue of a table of products and a folder or zip of photos, as `Catalog.from_table` describes."""
     named = _lists(columns)
     table = table_path(source, table)
     arguments = {"source": os.path.abspath(source), "table": table, "columns": named, **photo_options.as_json()}
+    arguments |= {key: value for key, value in asdict(reading).items() if value is not None and key != "empty"}
+    reading = replace(reading, empty=options.empty)
     rejects = Rejects(options.on_error)
     fetch_to = Path(out) / FETCHED_PHOTOS
     return _import(
-        lambda: import_folder(source, table, rejects, named, photo_options, fetch_to),
+        lambda: import_folder(source, table, rejects, named, photo_options, fetch_to, reading),
         "folder",
         arguments,
         out,
         rejects,
         options,
+        lambda: content_of(source, table, Path(out)),
     )
 
 
@@ -114,13 +121,15 @@ def import_rows(
         **photo_options.as_json(),
     }
     fetch_to = Path(out) / FETCHED_PHOTOS
+    reading = TableOptions(empty=options.empty)
     return _import(
-        lambda: products_of_table(open_source(source), table, rejects, named, photo_options, fetch_to),
+        lambda: products_of_table(open_source(source), table, rejects, named, photo_options, fetch_to, reading=reading),
         "folder",
         arguments,
         out,
         rejects,
         options,
+        lambda: content_of(source, None, Path(out)),
     )
 
 
@@ -142,7 +151,7 @@ def import_splits(
         from kaleido.catalog.fashion_small import import_fashion_small as read
     arguments = {split or "source": os.path.abspath(path) for split, path in paths.items()}
     rejects = Rejects(options.on_error)
-    return _import(lambda: read(paths, rejects), kind, arguments, out, rejects, options)
+    return _import(lambda: read(paths, rejects, options.empty), kind, arguments, out, rejects, options)
 
 
 def _import(
@@ -152,8 +161,9 @@ def _import(
     out: PathLike,
     rejects: Rejects,
     options: ImportOptions,
+    content: Callable[[], dict[str, Any]] | None = None,
 ) -> ImportSummary:
-    """Reads products and writes them, unless the catalogue of the same arguments is there.
+    """Reads products and writes them, unless the catalogue of the same arguments and files is there.
 
     Args:
         read: Returns the products and fills `rejects`.
@@ -162,14 +172,23 @@ def _import(
         out: Folder of the catalogue.
         rejects: Rows that cannot be used.
         options: See `ImportOptions`.
+        content: Describes the files that are read; None where changes are not looked for.
     """
     out = Path(out)
-    importer = {**arguments, "name": options.name or "", "on_error": options.on_error}
-    if options.sample != 1:
-        importer["sample"] = options.sample
-    if is_finished(out, importer, options.overwrite):
+    importer = {**arguments, **options.as_json()}
+    there = None if options.overwrite else read_header(out)
+    before = there["importer"].get(CONTENT) if there else None
+    if is_finished(out, importer | ({CONTENT: before} if before else {}), options.overwrite):
         header = read_header(out) or {}
+        if before and content and (changed := changes(before, content())):
+            raise UserError(
+                f"{out} holds the catalogue of files that were edited since: {'; '.join(changed)}; import them again with "
+                "--overwrite, or choose another --out."
+            )
         return ImportSummary(out, header["products"], header["photos"], already_there=True)
+    if content:
+        with suppress(UserError, OSError):  # what is missing is told by the import itself
+            importer[CONTENT] = content()
     imported = read()
     if not imported.products and rejects.rows:
         first = rejects.rows[0]
@@ -177,12 +196,14 @@ def _import(
             f"{first.file}: none of its rows can be used, so there is no product; row {first.row}: {first.reason}."
         )
     products = sample(imported.products, options.sample)
+    split_paths(products, options.category_levels, imported.notes)
+    find_spellings(products, options.merge_labels, imported.notes)
     if rejects.rows:
         write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
     else:
         (out / REJECTS).unlink(missing_ok=True)
     write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer)
-    return ImportSummary(out, len(products), sum(len(product.photos) for product in products), len(rejects.rows))
+    return summary_of(out, products, rejects.rows, imported.notes)
 
 
 def _lists(columns: Columns | None) -> dict[str, list[str]]:

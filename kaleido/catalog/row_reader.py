@@ -41,6 +41,55 @@ class FieldRow(NamedTuple):
     values: Mapping[str, Any]
 
 
+class CellReader:
+    """Reads the text of cells; equal short cells are cleaned once and kept once.
+
+    Args:
+        notes: Counts what was cleaned and what was read as empty.
+        empty: Words that mean an empty cell, in any case; None for `EMPTY`.
+    """
+
+    def __init__(self, notes: Notes, empty: Sequence[str] | None = None):
+        self._notes = notes
+        self._empty = frozenset(EMPTY if empty is None else (word.strip().lower() for word in empty))
+        self._longest = max(map(len, self._empty), default=0)
+        self._known: dict[str, tuple[str, str]] = {}
+
+    def is_empty(self, value: str) -> bool:
+        """Tells whether a cell only says that nothing is there, and counts it then."""
+        if not value:
+            return True
+        if len(value) > self._longest or value.lower() not in self._empty:
+            return False
+        self._notes.count(EMPTIED, value)
+        return True
+
+    def text(self, value: str) -> str:
+        """Returns plain text, which may have lines."""
+        known = self._known.get(value)
+        if known is None:
+            known = self._clean(value)
+            if len(value) <= _LONGEST_KNOWN and len(self._known) < _MOST_KNOWN:
+                self._known[value] = known
+        text, done = known
+        if done:
+            self._notes.count(done, value if done is EMPTIED else "")
+        return text
+
+    def line(self, value: str) -> str:
+        """Returns plain text on one line, as names of classes are."""
+        text = self.text(value)
+        return text if text.isprintable() and "  " not in text else " ".join(text.split())
+
+    def _clean(self, value: str) -> tuple[str, str]:
+        if len(value) <= self._longest and value.lower() in self._empty:
+            return "", EMPTIED
+        text = plain_text(value)
+        if text == value:
+            return value, ""
+        return ("" if text.lower() in self._empty else text), CLEANED
+
+
 class RowReader:
     """Reads the fields of rows.
 
@@ -57,11 +106,7 @@ class RowReader:
         self.photo_columns = columns[PHOTOS]
         self._columns = {field: names for field, names in columns.columns.items() if field != PHOTOS}
         self._used = {name for names in columns.columns.values() for name in names}
-        self._notes = notes
-        self._empty = frozenset(EMPTY if empty is None else (word.strip().lower() for word in empty))
-        self._longest = max(map(len, self._empty), default=0)
-        # Words that occur again and again are cleaned once and kept once.
-        self._known: dict[str, tuple[str, str]] = {}
+        self._cells = CellReader(notes, empty)
 
     def read(self, row: Row) -> FieldRow:
         """Reads a row.
@@ -73,7 +118,7 @@ class RowReader:
         return FieldRow(
             row.number,
             {
-                field: self._field(field, values.get(names[0], "")) if names else ""
+                field: self._field(field, value) if names and (value := values.get(names[0], "")) else ""
                 for field, names in self._columns.items()
             },
             [cell for name in self.photo_columns if (cell := self._photo(values.get(name)))],
@@ -85,64 +130,32 @@ class RowReader:
             values,
         )
 
-    def is_empty(self, text: str) -> bool:
-        """Tells whether a cell's text only says that nothing is there."""
-        return not text or (len(text) <= self._longest and text.lower() in self._empty)
-
     def _field(self, field: str, value: Any) -> str:
-        if not value:
-            return ""
-        if field == "id":
-            return self._id(value)
         if isinstance(value, list) and field in ("description", "category", "subcategory"):
             parts = [part.strip() for part in value if isinstance(part, str) and part.strip()]
             if len(parts) == len(value):
                 value = ("\n" if field == "description" else " > ").join(parts)
         if not isinstance(value, str):
             raise RowError(f"column {self._columns[field][0]!r} must hold text. Received: a {type(value).__name__}")
-        text = self._plain(value)
-        return " ".join(text.split()) if field in _SINGLE_LINE else text
-
-    def _id(self, value: Any) -> str:
-        if not isinstance(value, str):
-            raise RowError(f"column {self._columns['id'][0]!r} must hold text. Received: a {type(value).__name__}")
-        if self.is_empty(value):
-            self._notes.count(EMPTIED, value)
-            return ""
-        return value
+        if field == "id":
+            return "" if self._cells.is_empty(value) else value
+        return self._cells.line(value) if field in _SINGLE_LINE else self._cells.text(value)
 
     def _attribute(self, value: Any) -> str:
         if isinstance(value, str):
-            text = self._plain(value)
-            return " ".join(text.split()) if not text.isprintable() else text
+            return self._cells.line(value)
         try:
             return json.dumps(value, ensure_ascii=False)
         except RecursionError:
             raise RowError("its values are nested too deeply") from None
 
     def _photo(self, value: Any) -> Any:
-        if isinstance(value, str) and value and self.is_empty(value):
-            self._notes.count(EMPTIED, value)
-            return ""
+        if isinstance(value, str):
+            return "" if self._cells.is_empty(value) else value
         if isinstance(value, list):
-            return [cell for cell in value if cell is not None and not (isinstance(cell, str) and self.is_empty(cell))]
+            return [
+                cell
+                for cell in value
+                if cell is not None and not (isinstance(cell, str) and self._cells.is_empty(cell))
+            ]
         return value
-
-    def _plain(self, value: str) -> str:
-        known = self._known.get(value)
-        if known is None:
-            known = self._clean(value)
-            if len(value) <= _LONGEST_KNOWN and len(self._known) < _MOST_KNOWN:
-                self._known[value] = known
-        text, done = known
-        if done:
-            self._notes.count(done, value if done is EMPTIED else "")
-        return text
-
-    def _clean(self, value: str) -> tuple[str, str]:
-        if self.is_empty(value):
-            return "", EMPTIED
-        text = plain_text(value)
-        if text == value:
-            return value, ""
-        return ("" if self.is_empty(text) else text), CLEANED

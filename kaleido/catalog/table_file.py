@@ -56,6 +56,11 @@ _OTHERS = {
 }
 
 
+def is_table_name(name: str) -> bool:
+    """Tells whether a file may be a table by its name."""
+    return PurePosixPath(name.lower().removesuffix(".gz")).suffix in (*TABLE_SUFFIXES, ".zip")
+
+
 @dataclass(frozen=True, slots=True)
 class TableFile:
     """File with a table.

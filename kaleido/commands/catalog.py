@@ -23,6 +23,10 @@ class Import:
         on_error: Whether to stop at a row or photo that cannot be used, or to skip it and list it in `rejects.jsonl`.
         sample: Share of the products to keep, such as 0.25.
         overwrite: Replace a catalogue that is there.
+        empty: Words that mean an empty cell, instead of NaN, NULL, None, N/A, - and their like: --empty NULL -.
+        merge_labels: Make one class of categories that differ in case or space alone, in the most frequent spelling.
+        category_levels: Levels of paths such as A > B > C that are category and sub-category; by default 1 2 where there
+            are paths and no sub-categories.
     """
 
     out: str
@@ -30,6 +34,9 @@ class Import:
     on_error: Literal["stop", "skip"] = "stop"
     sample: float = 1.0
     overwrite: bool = False
+    empty: tuple[str, ...] | None = None
+    merge_labels: bool = False
+    category_levels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +45,13 @@ class ImportFolder(Import):
 
     Args:
         source: Folder or zip that the table's photo paths start from.
-        table: A .csv or .jsonl file in SOURCE or elsewhere.
-        columns: Columns of the fields id, title, description, category, subcategory, split and photos, where they have
-            other names: id=sku title=name photos=image1,image2.
+        table: A table in SOURCE or elsewhere: .csv, .tsv, .txt, .jsonl, .json, .xlsx, .ods, .xls, .xml or .parquet, each
+            also with .gz or alone in a .zip.
+        columns: Columns of the fields id, title, description, category, subcategory, split and photos, where they are
+            not found by their usual names: id=artikel title=bezeichnung photos=bild1,bild2.
+        encoding: Encoding of a text table, such as cp1252; by default it is found.
+        delimiter: Character between the cells of a text table, or tab; by default it is found.
+        sheet: Sheet of a spreadsheet; by default the first with rows.
         separators: Characters between the photos of a column, where the whole cell is no file.
         photo: Path of a photo built from columns, instead of a column: 'images/{id:.3}/{id}.jpg'.
         photo_root: Folder or zip with the photos, or folder of SOURCE, in which they are found by their file names.
@@ -52,6 +63,9 @@ class ImportFolder(Import):
     source: str = field(metadata=POSITIONAL)
     table: str = "products.csv"
     columns: dict[str, list[str]] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
     separators: str = SEPARATORS
     photo: str | None = None
     photo_root: str | None = None
@@ -131,12 +145,14 @@ class Show:
 
 
 def import_folder(config: ImportFolder) -> None:
-    """Makes a catalogue of a CSV or JSONL table and a folder or zip of photos."""
+    """Makes a catalogue of a table of products and a folder or zip of photos."""
     from kaleido.catalog.importing import import_table
     from kaleido.catalog.photos import PhotoOptions
+    from kaleido.catalog.table import TableOptions
 
     photos = PhotoOptions(**{field.name: getattr(config, field.name) for field in fields(PhotoOptions)})
-    print(import_table(config.source, config.table, config.out, config.columns, photos, _options(config)))
+    reading = TableOptions(config.encoding, config.delimiter, config.sheet)
+    print(import_table(config.source, config.table, config.out, config.columns, photos, _options(config), reading))
 
 
 def import_fashion_gen(config: ImportFashionGen) -> None:
@@ -188,7 +204,7 @@ def show(config: Show) -> None:
 def _options(config: Import):
     from kaleido.catalog.importing import ImportOptions
 
-    return ImportOptions(config.name, config.on_error, config.sample, config.overwrite)
+    return ImportOptions(**{one.name: getattr(config, one.name) for one in fields(ImportOptions)})
 
 
 COMMAND = {

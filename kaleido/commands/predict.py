@@ -17,8 +17,8 @@ class Predict:
     """Photos to predict, and the model.
 
     Args:
-        photos: A photo; a folder with photos, also in sub-folders; or a .csv or .jsonl table with the columns photo,
-            text and, if there is one, id.
+        photos: A photo; a folder with photos, also in sub-folders; or a table (.csv, .xlsx, .json and others, as
+            `catalog import folder` takes) with the columns photo, text and, if there is one, id.
         model: Folder of a saved model, the `model` folder of a run; or its address or name.
         out: Folder for predictions.csv and predictions.jsonl and, of a captioner, captions.jsonl and captions.html.
         columns: Columns of the table, where they have other names: id=sku text=name photo=image1,image2; or title=name
@@ -28,6 +28,10 @@ class Predict:
         photo: Path of a photo built from columns of the table, instead of a column: 'images/{id:.3}/{id}.jpg'.
         photo_root: Folder or zip with the photos, in which they are found by their file names.
         fetch_photos: Download addresses that no file answers to, to the folder photos of OUT.
+        encoding: Encoding of a text table, such as cp1252; by default it is found.
+        delimiter: Character between the cells of a text table, or tab; by default it is found.
+        sheet: Sheet of a spreadsheet; by default the first with rows.
+        empty: Words that mean an empty cell, instead of NaN, NULL, None, N/A, - and their like.
         batch_size: Photos at once.
         on_error: Whether to stop at a photo or row that cannot be used, or to skip and report it.
         beams: Captions that a causal decoder keeps at a time; null as it was trained.
@@ -45,6 +49,10 @@ class Predict:
     photo: str | None = None
     photo_root: str | None = None
     fetch_photos: bool = False
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    empty: tuple[str, ...] | None = None
     batch_size: int = 16
     on_error: Literal["stop", "skip"] = "stop"
     beams: int | None = None
@@ -59,6 +67,7 @@ class Predict:
 def predict(config: Predict) -> None:
     """Predicts photos and texts with a saved model: the class, a caption, or whether they belong together."""
     from kaleido.catalog.photos import PhotoOptions
+    from kaleido.catalog.table import TableOptions
     from kaleido.pretrained.hub import load
     from kaleido.pretrained.predictions import predict_photos
 
@@ -71,6 +80,7 @@ def predict(config: Predict) -> None:
         photo_options=PhotoOptions(
             config.photo, config.photo_root, config.separators, config.fetch_photos, check_photos=False
         ),
+        reading=TableOptions(config.encoding, config.delimiter, config.sheet, config.empty),
         batch_size=config.batch_size,
         on_error=config.on_error,
         **{name: getattr(config, name) for name in _OPTIONS},

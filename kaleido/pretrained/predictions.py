@@ -13,13 +13,13 @@ from kaleido.atomic import write_atomically
 from kaleido.catalog.photo_list import PhotoList, Texts, photo_of_file, photos_of_folder, photos_of_table
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
+from kaleido.catalog.table import TableOptions
+from kaleido.catalog.table_file import TABLE_SUFFIXES, is_table_name
 from kaleido.errors import UserError
 from kaleido.pictures import SUFFIXES
 from kaleido.pretrained.inputs import Group
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
-
-TABLES = (".csv", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def predict_photos(
     columns: Mapping[str, Sequence[str]] | None = None,
     source: str | os.PathLike[str] | None = None,
     photo_options: PhotoOptions = PhotoOptions(check_photos=False),
+    reading: TableOptions = TableOptions(),
     batch_size: int = BATCH_SIZE,
     on_error: Literal["stop", "skip"] = "stop",
     progress: bool = True,
@@ -62,13 +63,14 @@ def predict_photos(
 
     Args:
         model: Model of any task.
-        photos: A photo; a folder with photos, also in sub-folders; a `.csv` or `.jsonl` table with the columns `photo`,
+        photos: A photo; a folder with photos, also in sub-folders; a table (`table_file.TABLE_SUFFIXES`) with the columns `photo`,
             `text` and, if need be, `id`; or a list of photos.
         out: Folder to write into.
         columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
             other names.
         source: Folder or zip that the table's photo paths start from; None is the table's own folder.
         photo_options: How the photos of a table are found; downloaded ones go to the folder `photos` of `out`.
+        reading: How a table is read.
         batch_size: Photos at once.
         on_error: What an unusable photo or row does: `stop`, or `skip`.
         progress: Whether progress bars are drawn.
@@ -80,8 +82,10 @@ def predict_photos(
     predictor = model._predictor(batch_size, **options)
     texts: Texts = "required" if predictor.needs_text else "optional" if predictor.reads_text else "unused"
     if not isinstance(photos, PhotoList):
-        photos = _photo_list(Path(photos), columns or {}, source, photo_options, on_error, texts, Path(out) / "photos")
-    notes = [f"{what}: {count:,}" for what, count in photos.notes.counts().items()]
+        photos = _photo_list(
+            Path(photos), columns or {}, source, photo_options, on_error, texts, Path(out) / "photos", reading
+        )
+    notes = [*photos.notes.lines, *photos.notes.counted()]
     if empty := sum(not photo.text for photo in photos.photos) if predictor.reads_text else 0:
         notes.append(f"photos without a text, read with an empty one: {empty:,} of {len(photos.photos):,}")
     if texts == "unused" and any(photo.text for photo in photos.photos):
@@ -135,14 +139,24 @@ def _photo_list(
     on_error: Literal["stop", "skip"],
     texts: Texts,
     fetch_to: Path,
+    reading: TableOptions,
 ) -> PhotoList:
-    if path.suffix.lower() in TABLES and not path.is_dir():
+    if not path.is_dir() and is_table_name(path.name):
         return photos_of_table(
-            path, Rejects(on_error), os.fspath(source) if source else None, columns, photo_options, texts, fetch_to
+            path,
+            Rejects(on_error),
+            os.fspath(source) if source else None,
+            columns,
+            photo_options,
+            texts,
+            fetch_to,
+            reading,
         )
     single = path.is_file() and path.suffix.lower() in SUFFIXES
     if not path.is_dir() and not single:
-        raise UserError(f"{path}: give a folder of photos, a photo, or a table that ends in {' or '.join(TABLES)}")
+        raise UserError(
+            f"{path}: give a folder of photos, a photo, or a table that ends in {', '.join(TABLE_SUFFIXES)}"
+        )
     if texts == "required":
         raise UserError(
             f"{path}: this model tells whether a photo and a text belong together; give a table with the columns "

@@ -66,7 +66,7 @@ def test_bytes_that_latin_1_and_windows_write(tmp_path):
     names = [b"l\x92\xe9t\xe9", b"\x81\xe9", "l’été".encode()]
     train = write_file(tmp_path / "train.h5", [1, 2, 3], input_name=names)
     products = import_fashion_gen({"train": train}, Rejects()).products
-    assert [product.title for product in products] == ["l’été", "\x81é", "l’été"]
+    assert [product.title for product in products] == ["l’été", "é", "l’été"]
 
 
 def test_product_in_both_files(tmp_path):

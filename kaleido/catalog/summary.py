@@ -1,0 +1,98 @@
+"""Summary of an import, in lines that the owner of a shop understands."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaleido.catalog.notes import Notes
+from kaleido.catalog.product import Product
+from kaleido.catalog.rejects import Reject
+
+REJECTS = "rejects.jsonl"
+MAX_LINES = 15
+
+_WIDTH = 240
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """Result of an import.
+
+    Attributes:
+        directory: Folder of the catalogue.
+        products: Number of products in it.
+        photos: Number of photos in it.
+        left_out: Number of rows and photos that could not be used; they are listed in `rejects.jsonl`.
+        already_there: Whether the catalogue was finished before, of the same arguments and files, so that nothing was
+            done.
+        lines: What else is to be said: words, categories, splits, and what was cleaned, ignored, guessed and left out.
+    """
+
+    directory: Path
+    products: int
+    photos: int
+    left_out: int = 0
+    already_there: bool = False
+    lines: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.already_there:
+            return f"{self.directory}: there already, from the same arguments and unchanged files; --overwrite imports again."
+        first = f"{self.directory}: {self.products:,} products, {self.photos:,} photos."
+        last = f"next: kaleido catalog show {self.directory}"
+        return "\n".join([first, *self.lines[: MAX_LINES - 2], last])
+
+
+def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[Reject], notes: Notes) -> ImportSummary:
+    """Summarises the products of an import, the rows and photos left out, and what was noted."""
+    words = [len(product.text.split()) for product in products]
+    without = sum(not photo.photos[1:] for photo in products)
+    lines = [
+        f"words: {sum(words):,}, {min(words)} to {max(words)} a product; photos: {without:,} products have one alone",
+        "; ".join(
+            _classes(name, Counter(getattr(product, field) for product in products))
+            for name, field in (("categories", "category"), ("sub-categories", "subcategory"))
+        ),
+        "splits: " + (_splits(products) or "none prescribed; `prepare` holds out products"),
+    ]
+    left_out = []
+    if rejects:
+        rows = sum(not reject.photo for reject in rejects)
+        parts = [f"{rows:,} rows"] * bool(rows) + [f"{len(rejects) - rows:,} photos"] * (rows < len(rejects))
+        left_out = [f"left out: {' and '.join(parts)}, listed with reasons in {directory / REJECTS}"]
+    counted = notes.counted()
+    room = MAX_LINES - 2 - len(lines) - len(left_out)
+    said = notes.lines[:room]
+    if len(said) + len(counted) > room:  # counts share a line where there are many
+        counted = ["; ".join(counted)] if counted else []
+        said = notes.lines[: room - len(counted)]
+    lines += [*said, *counted, *left_out]
+    return ImportSummary(
+        directory,
+        len(products),
+        sum(len(product.photos) for product in products),
+        len(rejects),
+        lines=tuple(_short(line) for line in lines),
+    )
+
+
+def _classes(name: str, tally: Counter[str]) -> str:
+    without = tally.pop("", 0)
+    if not tally:
+        return f"{name}: none"
+    most = ", ".join(f"{label} {times:,}" for label, times in tally.most_common(3))
+    more = ", ..." if len(tally) > 3 else ""
+    return f"{name}: {len(tally):,} ({most}{more})" + (f", {without:,} products without" if without else "")
+
+
+def _splits(products: Sequence[Product]) -> str:
+    tally = Counter(product.split for product in products)
+    if set(tally) == {""}:
+        return ""
+    return ", ".join(f"{split or 'none'} {times:,}" for split, times in sorted(tally.items()))
+
+
+def _short(line: str) -> str:
+    line = " ".join(line.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 4] + " ..."

@@ -154,7 +154,7 @@ def is_spreadsheet(file: TableFile) -> bool:
         left = max(FREE_BYTES, MAX_RATIO * path.stat().st_size)
         try:
             for info in archive.infolist():
-                info.file_size = left + 1  # what it says need not be true; the checksum tells its end
+                info.file_size = left + (2 << 20)  # what it says need not be true; the checksum tells its end
                 with archive.open(info) as member:
                     while chunk := member.read(1 << 20):
                         left -= len(chunk)

@@ -46,7 +46,7 @@ _ALPHABETS = {
     "mac_roman": _WESTERN,
     "cp850": _WESTERN,
 }
-_OTHER_SCRIPTS = "cp1251 koi8_r cp866 mac_cyrillic cp1253 cp1255 cp1256 cp874 cp932 euc_jp gb18030 big5 cp949".split()
+_OTHER_SCRIPTS = "cp1251 koi8_r cp866 cp1253 cp1255 cp1256 cp874 cp932 euc_jp gb18030 big5 cp949"
 # What no text has: signs that only stand for letters of another encoding, alone or within a word.
 _ODD = re.compile(r"[¶¦¬¤¨¸ˇ˘˛˝]|(?<=[^\W\d_])(?:[^\w\x00-\x7f’‘´·\xa0\xad–—…®™]|[ªº¹²³¼½¾])(?=[^\W\d_])")
 
@@ -160,7 +160,7 @@ def _detected(sample: bytes, name: str) -> str:
     """Names the only encoding that makes sense of the sample."""
     runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", sample)]
     if sum(run for run in runs if run > 2) > sum(runs) / 2:
-        found = from_bytes(sample, cp_isolation=list(_OTHER_SCRIPTS))
+        found = from_bytes(sample, cp_isolation=_OTHER_SCRIPTS.split())
         likely = [match.encoding for match in found]
         if found and (len(found) == 1 or found[1].chaos - found[0].chaos > 0.02):
             return likely[0]

@@ -54,9 +54,6 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}
 """What files end with, by what they start with."""
 
-# Pillow warns between its own limit and twice that; such photos are reduced or rejected here in any case.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
 
 def open_picture(data: bytes) -> Image.Image:
     """Opens an encoded picture without decoding it.
@@ -65,6 +62,7 @@ def open_picture(data: bytes) -> Image.Image:
         UserError: if it is HEIC and pillow-heif is not installed.
         Exception: nearly any, from Pillow, if it is damaged; `reason_of` describes it.
     """
+    _ignore_warnings()
     formats: tuple[str, ...] = _FORMATS
     if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
         if not _can_read_heif():
@@ -189,6 +187,12 @@ def _jpeg_frame(head: bytes) -> tuple[int, int, bool] | None:
             return (width, height, marker not in _PROGRESSIVE) if depth == 8 and height else None
         place += 2 + int.from_bytes(head[place + 2 : place + 4], "big")
     return None
+
+
+@cache
+def _ignore_warnings() -> None:
+    """Pillow warns between its own limit and twice that; such photos are reduced or rejected here in any case."""
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @cache

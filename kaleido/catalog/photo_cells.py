@@ -89,7 +89,7 @@ class PhotoCells:
     def _of_text(self, text: str, depth: int) -> Iterator[str]:
         if not text:
             return
-        if depth or self._separator is None:
+        if depth or self._separator is None or text.startswith("data:"):
             yield text
         elif is_address(text):
             yield from filter(None, self._between_addresses.split(text))

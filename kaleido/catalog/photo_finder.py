@@ -122,6 +122,8 @@ class PhotoFinder:
         if is_address(reference):
             problem = f"{reference!r} is an address and no file here has its name; --fetch-photos downloads it"
             return f"{problem}{self._nearest(reference)}"
+        if reference.startswith("data:"):
+            return f"{reference[:30]!r}... is written into the table; save it as a file"
         problem = self.source.problem(_clean(reference)) or f"{reference!r} does not exist in {self._within!r}"
         return f"{problem}{self._nearest(reference)}" if "does not exist" in problem else problem
 

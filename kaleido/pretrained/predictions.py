@@ -114,8 +114,9 @@ def predict_photos(
     written = [Path(out) / name for name in files]
     for path, content in zip(written, files.values()):
         write_atomically(path, content)
+    in_part = {photo.key["row"] for photo in photos.photos} if photos.rejects else set()
     skipped = [
-        f"skipped {'a photo of ' * bool(reject.photo)}row {reject.row} of {reject.file}: {reject.reason}"
+        f"skipped {'a photo of ' * (reject.row in in_part)}row {reject.row} of {reject.file}: {reject.reason}"
         for reject in photos.rejects
     ]
     folder = f"{photos.source.path}{os.sep}"

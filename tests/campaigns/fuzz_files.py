@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from fuzz_imports import TABLE_TOKENS, Target
+from fuzz_imports import TABLE_TOKENS, UNCHECKED, Target
 from mutations import NUMBERS, mutate, mutate_lines
 
 from kaleido.catalog.catalog import Catalog
@@ -59,7 +59,7 @@ def build_catalog(folder: Path) -> None:
     (folder / "source" / "a.png").write_bytes(b"x")
     rows = "".join(f"{n},Dress,Long,train,a.png,9\n" for n in range(5))
     (folder / "source" / "t.csv").write_text("id,title,description,split,photos,price\n" + rows)
-    imported = import_folder(folder / "source", "t.csv", Rejects())
+    imported = import_folder(folder / "source", "t.csv", Rejects(), photo_options=UNCHECKED)
     (folder / "source").rename(folder / "inside")
     for source in imported.sources.values():
         source.path = folder / "inside"

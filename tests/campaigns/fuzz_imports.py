@@ -125,11 +125,11 @@ class Jsonl(Target):
         (folder / "t.jsonl").write_bytes(data)
         rejects = Rejects("skip")
         imported = import_folder(folder, "t.jsonl", rejects, photo_options=UNCHECKED)
-        left_out = {reject.row for reject in rejects.rows}
+        left_out = {reject.row for reject in rejects.rows if not reject.photo}
         rows = {}
         for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
             if line.strip():
-                photos = [] if number in left_out else json.loads(line)["photos"]
+                photos = [] if number in left_out else json.loads(line).get("photos", [])
                 rows[number] = len([path for path in photos if path.strip()]) if isinstance(photos, list) else 1
         check_nothing_is_lost(imported, rejects, rows)
         open_again(imported, folder)

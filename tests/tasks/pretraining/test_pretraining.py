@@ -15,6 +15,7 @@ from kaleido.app.step_tensorflow import StepTensorflow
 from kaleido.app.steps import create_step
 from kaleido.constants import CLASSIFICATION_TASKS, TASKS
 from kaleido.errors import UserError
+from kaleido.network_folder import is_network_folder
 from kaleido.records.pipeline import Pipeline
 from kaleido.tasks.pretraining.application import Pretraining
 
@@ -168,3 +169,21 @@ def test_starting_from_a_saved_model(config, change, tmp_path):
     create_step(wider, config.train_config, 8)
     with pytest.raises(UserError, match="hidden_size is 16"):
         load_weights(wider.model, first.directory / "model")
+
+
+def test_a_split_without_records_is_refused_before_the_first_step(config, change, tmp_path):
+    with pytest.raises(UserError, match=r"to be evaluated on test products.*no test records here.*--mode train"):
+        Pretraining(change(config, **{"evaluate_config.split": "test"})).run_train_and_evaluate()
+    assert not list((tmp_path / "run").rglob("*.safetensors")) and not (tmp_path / "run" / "metrics.jsonl").exists()
+    Pretraining(change(config, **{"evaluate_config.split": "test", "train_config.steps": 1})).run_train()
+
+
+def test_the_model_is_saved_before_its_last_evaluation(config, change, tmp_path, monkeypatch):
+    def fail(application, step, stop):
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(Pretraining, "_evaluate", fail)
+    application = Pretraining(change(config, **{"train_config.steps": 2}))
+    with pytest.raises(RuntimeError, match="power cut"):
+        application.run_train_and_evaluate()
+    assert is_network_folder(tmp_path / "run" / "model")

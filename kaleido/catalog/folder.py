@@ -38,8 +38,8 @@ def import_folder(
     """
     photos = open_source(source)
     table = Path(table)
-    inside = table if photos.problem(table.as_posix()) == "" else Path(table_path(source, table))
-    folder = "" if inside.is_absolute() or ".." in inside.parts else inside.parent.as_posix().strip(".")
+    inside = not photos.problem(table.as_posix())
+    folder = table.parent.as_posix() if inside else os.path.relpath(table.parent, source)
     read = _open_table(photos, table, rejects, reading)
     return products_of_table(photos, read, rejects, columns, photo_options, fetch_to, folder, reading)
 
@@ -69,7 +69,7 @@ def products_of_table(
             may have several); a field that is not given is read from the column of its own name, if there is one.
         photo_options: How photos are found and checked.
         fetch_to: Folder for downloaded photos.
-        table_folder: Folder in `photos` that the table lies in.
+        table_folder: Folder that the table lies in, as a path from `photos`; `..` is the one that these lie in.
         reading: How the table is read.
 
     Raises:

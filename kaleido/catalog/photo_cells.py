@@ -22,6 +22,11 @@ _KEYS = ("url", "src", "path", "href", "image", "file", "filename")
 _LONGEST_LIST = 1_000_000
 """Characters of a list in text that are parsed."""
 
+_BRACKETS = {"[": "]", "{": "}", "(": ")"}
+
+_NO_COMMA = re.compile(r"(['\"])\s+(?=['\"])")
+"""Between two texts of a list that NumPy printed."""
+
 _RUN = 4
 """Most pieces between separators that are tried as one file name."""
 
@@ -95,6 +100,9 @@ class PhotoCells:
             yield from filter(None, self._between_addresses.split(text))
         elif text[0] in "[{(" and not self._exists(text) and (values := _parsed(text)) is not None:
             yield from self._of(values)
+        elif _BRACKETS.get(text[0]) == text[-1] and not self._exists(text):
+            # A list without quotes, as PostgreSQL and YAML write it.
+            yield from self._of_text(text[1:-1].replace('"', "").strip(), depth)
         elif not self._separator.search(text):
             yield from self._spaced(text)
         elif self._exists(text):
@@ -177,7 +185,7 @@ def _parsed(text: str) -> Any:
         return None
     for parse in (json.loads, ast.literal_eval):
         try:
-            values = parse(text)
+            values = parse(text if parse is json.loads else _NO_COMMA.sub(r"\1, ", text))
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(values, list | tuple | dict):

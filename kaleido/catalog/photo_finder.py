@@ -59,14 +59,19 @@ class PhotoFinder:
 
     Args:
         source: Folder or zip.
-        table_folder: Folder in the source that the table lies in.
+        table_folder: Folder that the table lies in, as a path from the source; it may be one above, such as `..`.
         within: Folder of the source that is looked into alone; empty for all.
         by_name: Whether paths too, and not addresses alone, are matched by their file names.
     """
 
     def __init__(self, source: FileSource, table_folder: str = "", within: str = "", by_name: bool = False):
         self.source = source
-        self._table_folder = table_folder.strip("/")
+        levels = table_folder.split("/")
+        is_above = set(levels) == {".."}
+        self._table_folder = "" if is_above or levels[0] in ("..", ".") else table_folder
+        # How paths from a table's folder begin that lead into the source, if that lies below.
+        below = source.path.absolute().with_suffix("" if source.kind == "zip" else source.path.suffix)
+        self._from_table = "/".join((*below.parts[-len(levels) :], "")) if is_above else ""
         self._within = within.strip("/")
         self._by_name = by_name
         self._told = 0
@@ -136,6 +141,8 @@ class PhotoFinder:
             return
         if self._is_inside(path):
             yield path
+        if self._from_table and path.startswith(self._from_table):
+            yield path.removeprefix(self._from_table)
         for folder in dict.fromkeys((self._within, self._table_folder, self._index.top)):
             if folder and self._is_inside(f"{folder}/{path}"):
                 yield f"{folder}/{path}"
@@ -211,7 +218,7 @@ class _Index:
         """Returns the photo of a file name if no other photo is called like it, whatever their suffixes."""
         suffix = _suffix(name)
         found = self._names.get(_fold(name[: len(name) - len(suffix)]))
-        if not isinstance(found, str) or (suffix and _suffix(found).lower() != suffix.lower()):
+        if not isinstance(found, str) or (suffix and not _same_suffix(_suffix(found), suffix)):
             return None
         return found
 
@@ -251,7 +258,7 @@ class _Index:
             ending = "/" + _fold(path[: len(path) - len(suffix)])
             group = [one for one in group if f"/{_fold(one[: len(one) - len(_suffix(one))])}".endswith(ending)]
         if suffix:
-            group = [one for one in group if _suffix(one).lower() == suffix.lower()]
+            group = [one for one in group if _same_suffix(_suffix(one), suffix)]
         if len(group) > 1:
             exact = [one for one in group if f"/{one}".endswith(f"/{path}")]
             group = exact if len(exact) == 1 else group
@@ -270,6 +277,15 @@ def _put(places: dict[str, str | list[str]], key: str, path: str) -> None:
             known.append(path)
     elif known != path:
         places[key] = [known, path]
+
+
+_SAME = {".jpeg": ".jpg", ".jfif": ".jpg", ".tiff": ".tif", ".heif": ".heic"}
+"""Suffixes of one format."""
+
+
+def _same_suffix(one: str, other: str) -> bool:
+    one, other = one.lower(), other.lower()
+    return _SAME.get(one, one) == _SAME.get(other, other)
 
 
 def _suffix(path: str) -> str:

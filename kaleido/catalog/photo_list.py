@@ -129,7 +129,8 @@ def photos_of_table(
     reader = RowReader(resolved, notes, reading.empty)
     # The table's folder is where paths start, unless they start elsewhere.
     source = open_source(source or Path(table).parent)
-    photos = Photos(source, reader.photo_columns, photo_options, notes, rows.columns, fetch_to=fetch_to)
+    folder = os.path.relpath(Path(table).parent, source.path)
+    photos = Photos(source, reader.photo_columns, photo_options, notes, rows.columns, folder, fetch_to)
     found: list[tuple[int, ListedPhoto]] = []
     for product in merge_rows(rows, reader, photos, rejects, notes, listing=True):
         text = Product("", product.fields["title"], (), product.fields["description"]).text

@@ -80,7 +80,7 @@ class Photos:
         options: How they are found.
         notes: Counts what was found otherwise than it is written.
         table_columns: All columns of the table, for templates.
-        table_folder: Folder in the source that the table lies in.
+        table_folder: Folder that the table lies in, as a path from the source.
         fetch_to: Folder for downloaded photos.
 
     Attributes:

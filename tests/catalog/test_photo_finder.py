@@ -110,6 +110,30 @@ def test_the_tables_folder_the_top_folder_and_any_folder(tmp_path):
         finder.find("1.jpg")
 
 
+def test_suffixes_of_one_format(tmp_path):
+    finder = PhotoFinder(source_of(tmp_path, "1.jpg", "2.JPEG", "3.tif", "4.png"))
+    assert [path_of(finder, name) for name in ("1.jpeg", "2.jpg", "3.tiff", "4.jpg")] == [
+        "1.jpg",
+        "2.JPEG",
+        "3.tif",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_source_below_the_tables_folder(tmp_path, packed):
+    source = source_of(tmp_path / "shop" / "images", "a/1.jpg", "a/2.jpg", "2.jpg")
+    if packed:
+        with zipfile.ZipFile(tmp_path / "shop" / "images.zip", "w") as file:
+            for name, _ in source.names():
+                file.writestr(name, b"photo")
+        source = ZipSource(tmp_path / "shop" / "images.zip")
+    finder = PhotoFinder(source, "..")
+    assert path_of(finder, "images/a/1.jpg") == "a/1.jpg" and path_of(finder, "images/2.jpg") == "2.jpg"
+    assert path_of(PhotoFinder(source, "../.."), "shop/images/A/2.JPG") == "a/2.jpg"
+    assert finder.find("other/2.jpg") is None
+
+
 def test_an_address_goes_by_as_many_folders_as_agree(tmp_path):
     finder = PhotoFinder(source_of(tmp_path, "2024/06/tee.jpg", "2024/07/tee.jpg", "b/one.jpg"))
     start = "https://shop.example.com/wp-content/uploads"

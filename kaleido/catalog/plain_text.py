@@ -29,16 +29,16 @@ _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));|&")
 
 _LINK = re.compile(r'(!?)\[([^\[\]]{0,1000})\]\((?=[^()\s]*[/.#@:])[^()\s]{1,2000}(?: "[^"\n]{0,1000}")?\)')
-_EMPHASIS = [
-    re.compile(rf"(?<![\w{mark}])({mark}{{{times}}})(?=[^\s{mark}])([^{mark}\n]{{1,1000}})(?<=\S)\1(?![\w{mark}])")
-    for mark, times in ((r"\*", "1,3"), ("_", "1,3"), ("~", "2"), ("`", "1,3"))
-]
+_EMPHASIS = {
+    mark: re.compile(rf"(?<![\w\{mark}])(\{mark}{{{times}}})(?=[^\s\{mark}])([^\{mark}\n]{{1,1000}})(?<=\S)\1(?![\w\{mark}])")
+    for mark, times in (("*", "1,3"), ("_", "1,3"), ("~", "2"), ("`", "1,3"))
+}
 _LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}|\*)[ \t]+", re.MULTILINE)
 
 # Joiners are part of the spelling of Arabic and Indic scripts, and of emoji.
 _INVISIBLE = re.compile(
     "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\x01-\x08\x0e-\x1b\x7f]"
-    "|(?<![\u0600-\u0dff\u2600-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
+    "|[\u200c\u200d](?<![\u0600-\u0dff\u2600-\u2bff\ufe0f\U0001f000-\U0001faff][\u200c\u200d])"
 )
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 # Windows-1252 that was read as Latin-1.
@@ -46,10 +46,12 @@ _CONTROLS = re.compile("[\x80-\x9f]")
 # Line breaks as WooCommerce and Excel write them.
 _ESCAPED_BREAK = re.compile(r"\\r\\n|\\n|_x000[dD]_\n?")
 
-_SUSPICIOUS = re.compile(
-    "[<&`\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
-    r"|\]\(|\*\S|_[^\s_][^_\n]*_|~~|\\[rn]|_x000|\]\]>|^[ \t]*[#*]+[ \t]",
-    re.MULTILINE,
+_UNUSUAL = "\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_UNUSUAL_SIGN = re.compile(f"[{_UNUSUAL}]")
+# What is quickly found, and of that what is to be looked at.
+_SUSPICIOUS = re.compile(rf"[<&`*_~#\\\]{_UNUSUAL}]")
+_MARKUP = re.compile(
+    rf"[<&`{_UNUSUAL}]|\]\(|\*\S|_[^\s_][^_\n]*_|~~|\\[rn]|_x000|\]\]>|^[ \t]*[#*]+[ \t]", re.MULTILINE
 )
 _ENCODED_TIMES = 3
 """How often markup may be encoded in markup; feeds and spreadsheets do it twice."""
@@ -61,22 +63,28 @@ def plain_text(text: str) -> str:
     Block elements and line breaks separate words, inline elements do not. What only looks like markup stays: `5 < 6`,
     `size <M>`, `A & B`.
     """
-    if not _SUSPICIOUS.search(text):
+    if not _SUSPICIOUS.search(text) or not _MARKUP.search(text):
         return text
-    plain = _CDATA.sub("", text)
+    plain = _CDATA.sub("", text) if "]]>" in text or "<![" in text else text
     for _ in range(_ENCODED_TIMES):
+        if "<" not in plain and "&" not in plain:
+            break
         before = plain
         plain = _without_tags(plain) if "<" in plain else _ENTITY.sub(_decoded, plain)
         if plain == before:
             break
-    plain = _LINK.sub(lambda link: "" if link[1] else link[2], plain)
-    for emphasis in _EMPHASIS:
-        plain = emphasis.sub(r"\2", plain)
-    plain = _ESCAPED_BREAK.sub("\n", plain)
-    if "\n" in plain:
+    if "](" in plain:
+        plain = _LINK.sub(lambda link: "" if link[1] else link[2], plain)
+    for mark, emphasis in _EMPHASIS.items():
+        if mark in plain:
+            plain = emphasis.sub(r"\2", plain)
+    if "\\" in plain or "_x000" in plain:
+        plain = _ESCAPED_BREAK.sub("\n", plain)
+    if "\n" in plain and ("#" in plain or "*" in plain):
         plain = _LINE_MARK.sub("", plain)
-    plain = _CONTROLS.sub(lambda control: control[0].encode("latin-1").decode("cp1252", "ignore"), plain)
-    plain = _SPACES.sub(" ", _INVISIBLE.sub("", plain))
+    if _UNUSUAL_SIGN.search(plain):
+        plain = _CONTROLS.sub(lambda control: control[0].encode("latin-1").decode("cp1252", "ignore"), plain)
+        plain = _SPACES.sub(" ", _INVISIBLE.sub("", plain))
     if "<" in text or "&" in text:  # line breaks and indents are those of the markup
         plain = "\n".join(filter(None, (" ".join(line.split()) for line in plain.splitlines())))
     return plain.strip()
@@ -92,27 +100,34 @@ def _decoded(entity: re.Match) -> str:
 
 def _without_tags(text: str) -> str:
     """Takes off tags and decodes entities once, with what is no tag or entity kept from the parser."""
-    closed = {name.lower() for name in _CLOSING.findall(text)}
+    closed: set[str] = set()
 
     def is_tag(name: str) -> bool:
+        if name in _BLOCKS or name in _INLINE or ":" in name[1:-1]:
+            return True
         # Names such as <S> and <M> are sizes unless they are closed.
-        return name in _BLOCKS or name in _INLINE or name in closed or ":" in name[1:-1]
+        if not closed:
+            closed.update(("", *(name.lower() for name in _CLOSING.findall(text))))
+        return name in closed
 
     def mark(match: re.Match) -> str:
         if not match[1]:
             return "&lt;" if match[0] == "<" else match[0]
         name = match[1].lower()
+        if name in _BLOCKS:
+            return "\n"
         # The parser sees no tags but those of unseen elements: it is slow where thousands lie in one another.
         if name in _UNSEEN:
             return match[0]
-        return "\n" if name in _BLOCKS else "" if is_tag(name) else "&lt;" + match[0][1:]
+        return "" if is_tag(name) else "&lt;" + match[0][1:]
 
-    cut = _CUT_OFF.search(text)
-    if cut and (is_tag(cut[1].lower()) or "=" in cut[0]):
-        text = text[: cut.start()]
+    if text.rfind("<") > text.rfind(">"):
+        cut = _CUT_OFF.search(text)
+        if cut and (is_tag(cut[1].lower()) or "=" in cut[0]):
+            text = text[: cut.start()]
     marked = _TAG.sub(mark, text)
     if "<" not in marked:
-        return _ENTITY.sub(_decoded, marked)
+        return _ENTITY.sub(_decoded, marked) if "&" in marked else marked
     marked = _ENTITY.sub(lambda entity: entity[0] if _is_entity(entity) else "&amp;" + entity[0][1:], marked)
     tree = LexborHTMLParser(marked)
     tree.strip_tags(_UNSEEN)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from typing import BinaryIO, NamedTuple
 
-from charset_normalizer import from_bytes
+from charset_normalizer import CharsetMatch, from_bytes
 
 from kaleido.errors import UserError
 
@@ -162,7 +162,7 @@ def _detected(sample: bytes, name: str) -> str:
     if sum(run for run in runs if run > 2) > sum(runs) / 2:
         found = from_bytes(sample, cp_isolation=_OTHER_SCRIPTS.split())
         likely = [match.encoding for match in found]
-        if found and (len(found) == 1 or found[1].chaos - found[0].chaos > 0.02):
+        if found and (len(found) == 1 or _is_surest(found[0], found[1], sample)):
             return likely[0]
     else:
         likely = [encoding for encoding, alphabets in _ALPHABETS.items() if _fits(sample, encoding, alphabets)]
@@ -173,8 +173,15 @@ def _detected(sample: bytes, name: str) -> str:
             return likely[0]
     raise UserError(
         f"{name} is not UTF-8, and its encoding is not certain; name it by --encoding, such as --encoding "
-        f"{likely[0] if likely else 'cp1252'}, or save the table as UTF-8. Likely are: {', '.join(likely[:3]) or 'none'}."
+        f"{likely[0] if likely else 'cp1252'}, or save the table as UTF-8. "
+        f"Likely are: {', '.join(likely[:3]) or 'none'}."
     )
+
+
+def _is_surest(best: CharsetMatch, next_best: CharsetMatch, sample: bytes) -> bool:
+    if next_best.chaos - best.chaos > 0.02 or best.coherence - next_best.coherence > 0.15:
+        return True
+    return best.encoding in ("cp932", "euc_jp") and bool(re.search("[\u3041-\u30fa]", str(best)))
 
 
 def _fits(sample: bytes, encoding: str, alphabets: Sequence[str]) -> bool:

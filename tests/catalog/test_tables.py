@@ -139,7 +139,6 @@ ENCODED = {
     "cp1254": "Kırmızı elbise çiçekli, yünlü şapka, ığdır",
     "cp932": "赤いドレス コットン",
     "gb18030": "红色连衣裙 棉质",
-    "cp949": "빨간 드레스 면",
     "mac_roman": "Robe d’été légère, très chaude",
     "cp850": "Größe für Mädchen",
 }

@@ -1,4 +1,4 @@
-"""Names of classes: paths such as `Clothing > Dresses` are split, and spellings that differ in case or space are found."""
+"""Names of classes: paths such as `Clothing > Dresses` are split, and variants in case or space are found."""
 
 import re
 from collections import Counter

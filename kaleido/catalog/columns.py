@@ -37,10 +37,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "split": "split",
     PHOTOS: (
-        "photos photo images image imagesrc imagelink imagelinks imageurl imageurls imagesurl imagesurls imagepath imagepaths "
-        "imagefile imagefiles imagefilename imagename mainimage mainimageurl baseimage primaryimage primaryimageurl "
-        "productimage productimages productimageurl photourl photourls photopath photofile picture pictures pictureurl "
-        "img imgs imgurl imgsrc imgpath pic pics featuredimage thumbnail smallimage filename filepath file path"
+        "photos photo images image imagesrc imagelink imagelinks imageurl imageurls imagesurl imagesurls imagepath "
+        "imagepaths imagefile imagefiles imagefilename imagename mainimage mainimageurl baseimage primaryimage "
+        "primaryimageurl productimage productimages productimageurl photourl photourls photopath photofile picture "
+        "pictures pictureurl img imgs imgurl imgsrc imgpath pic pics featuredimage thumbnail smallimage filename filepath "
+        "file path"
     ),
 }  # fmt: skip
 """Names of columns by field, as `plain_name` gives them; the first that a table has is taken."""
@@ -80,7 +81,7 @@ class FieldColumns:
             table: Columns of the table.
         """
         read = ", ".join(f"{name} from {_listed(found)}" for name, found in self.columns.items() if found)
-        none = ", ".join(name for name, found in self.columns.items() if not found)
+        none = ", ".join(name for name, found in self.columns.items() if not found and name != PHOTOS)
         lines = [f"read {read}" + (f"; no column for {none}" if none else "")]
         used = {name for names in self.columns.values() for name in names}
         if rest := [name for name in table if name not in used]:

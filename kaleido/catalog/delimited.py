@@ -167,8 +167,8 @@ class Delimited:
             return
         if len(set(counts)) == 1 and counts[0] < width:
             raise UserError(
-                f"{self._file.name}: all rows have {counts[0]} cells where the heading has {width}; correct the heading, "
-                f"or name the character between cells by --delimiter. Received: {', '.join(self.heading[:10])}"
+                f"{self._file.name}: all rows have {counts[0]} cells where the heading has {width}; correct the "
+                f"heading or name the character between cells by --delimiter. Received: {', '.join(self.heading[:10])}"
             )
 
 

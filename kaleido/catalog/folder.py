@@ -32,7 +32,7 @@ def import_folder(
 
     Args:
         source: Folder or zip with the photos.
-        table: A `.csv` or `.jsonl` file inside `source`, or else anywhere.
+        table: A table inside `source`, or else anywhere.
         rejects: Collects the rows that cannot be used.
         columns, photo_options, fetch_to, reading: As in `products_of_table`.
     """
@@ -78,6 +78,8 @@ def products_of_table(
     notes = Notes()
     resolved = _resolve(columns or {}, table)
     notes.describe(table, resolved)
+    if not resolved[PHOTOS]:
+        notes.say(f"photos are {photo_options.photo or 'images/ID.jpg'}")
     reader = RowReader(resolved, notes, reading.empty)
     found = Photos(photos, reader.photo_columns, photo_options, notes, table.columns, table_folder, fetch_to)
     products = products_of_rows(table, reader, found, rejects, notes)

@@ -183,8 +183,8 @@ def _import(
         header = read_header(out) or {}
         if before and content and (changed := changes(before, content())):
             raise UserError(
-                f"{out} holds the catalogue of files that were edited since: {'; '.join(changed)}; import them again with "
-                "--overwrite, or choose another --out."
+                f"{out} holds the catalogue of files that were edited since: {'; '.join(changed)}; import them again "
+                "with --overwrite, or choose another --out."
             )
         return ImportSummary(out, header["products"], header["photos"], already_there=True)
     if content:

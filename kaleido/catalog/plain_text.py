@@ -6,18 +6,23 @@ from html.entities import html5
 
 from selectolax.lexbor import LexborHTMLParser
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Elements that separate words; all others of HTML are within words or lines.
-_BLOCKS = frozenset(
-    "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption figure "
-    "footer form h1 h2 h3 h4 h5 h6 header hgroup hr html img input label legend li main menu nav ol optgroup option p "
-    "picture pre section select source summary table tbody td tfoot th thead tr ul video".split()
+_BLOCKS = _names(
+    "address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption "
+    "figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html img input label legend li main menu nav ol optgroup "
+    "option p picture pre section select source summary table tbody td tfoot th thead tr ul video"
 )
-_UNSEEN = "head iframe noscript object script style svg template title".split()
-_INLINE = frozenset(
+_UNSEEN = _names("head iframe noscript object script style svg template title")
+_INLINE = _UNSEEN | _names(
     "abbr acronym applet area audio base basefont bdi bdo big blink button canvas cite code col colgroup data datalist "
     "del dfn em embed font ins kbd link map mark marquee meta nobr output param progress rp rt ruby samp small span "
-    "strike strong sub sup time track tt var wbr".split()
-) | frozenset(_UNSEEN)
+    "strike strong sub sup time track tt var wbr"
+)
 
 # What follows `=` in quotes may contain `>`.
 _TAG = re.compile(
@@ -30,7 +35,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1
 
 _LINK = re.compile(r'(!?)\[([^\[\]]{0,1000})\]\((?=[^()\s]*[/.#@:])[^()\s]{1,2000}(?: "[^"\n]{0,1000}")?\)')
 _EMPHASIS = {
-    mark: re.compile(rf"(?<![\w\{mark}])(\{mark}{{{times}}})(?=[^\s\{mark}])([^\{mark}\n]{{1,1000}})(?<=\S)\1(?![\w\{mark}])")
+    mark: re.compile(rf"(?<![\w\{mark}])(\{mark}{{{times}}})(?=\S)([^\{mark}\n]{{1,1000}})(?<=\S)\1(?![\w\{mark}])")
     for mark, times in (("*", "1,3"), ("_", "1,3"), ("~", "2"), ("`", "1,3"))
 }
 _LINE_MARK = re.compile(r"^[ \t]*(?:#{1,6}|\*)[ \t]+", re.MULTILINE)
@@ -46,7 +51,9 @@ _CONTROLS = re.compile("[\x80-\x9f]")
 # Line breaks as WooCommerce and Excel write them.
 _ESCAPED_BREAK = re.compile(r"\\r\\n|\\n|_x000[dD]_\n?")
 
-_UNUSUAL = "\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_UNUSUAL = (
+    "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff"
+)
 _UNUSUAL_SIGN = re.compile(f"[{_UNUSUAL}]")
 # What is quickly found, and of that what is to be looked at.
 _SUSPICIOUS = re.compile(rf"[<&`*_~#\\\]{_UNUSUAL}]")
@@ -130,5 +137,5 @@ def _without_tags(text: str) -> str:
         return _ENTITY.sub(_decoded, marked) if "&" in marked else marked
     marked = _ENTITY.sub(lambda entity: entity[0] if _is_entity(entity) else "&amp;" + entity[0][1:], marked)
     tree = LexborHTMLParser(marked)
-    tree.strip_tags(_UNSEEN)
+    tree.strip_tags(list(_UNSEEN))
     return tree.body.text(deep=True, separator="") if tree.body else ""

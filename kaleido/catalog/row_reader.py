@@ -10,10 +10,12 @@ from kaleido.catalog.plain_text import plain_text
 from kaleido.catalog.rejects import RowError
 from kaleido.catalog.table import Row
 
-EMPTY = (
-    "nan none null nil n/a #n/a n.a. na <na> nat - -- --- – — . ? [] {} () [''] [\"\"] [null] [none] [nan] (null) "
-    "(none) \\n undefined #value! #ref! #name? #null! #div/0!"
-).split()
+EMPTY: tuple[str, ...] = tuple(
+    str.split(
+        "nan none null nil n/a #n/a n.a. na <na> nat - -- --- – — . ? [] {} () [''] [\"\"] [null] [none] [nan] (null) "
+        "(none) \\n undefined #value! #ref! #name? #null! #div/0!"
+    )
+)
 """Words that mean an empty cell where they stand alone, in lower case."""
 
 CLEANED, EMPTIED = "texts cleaned of markup", "cells read as empty"

@@ -43,8 +43,8 @@ def sheet_rows(path: Path, name: str, sheet: str | None) -> Iterator[list[str]]:
                 yield row
             if process.wait():
                 raise UserError(
-                    f"{name} looks like an Excel file, and its sheet cannot be read within {memory >> 20:,} MB; save it "
-                    "as CSV."
+                    f"{name} looks like an Excel file, and its sheet cannot be read within {memory >> 20:,} MB; "
+                    "save it as CSV."
                 )
         finally:
             process.kill()

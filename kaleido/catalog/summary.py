@@ -38,7 +38,7 @@ class ImportSummary:
 
     def __str__(self) -> str:
         if self.already_there:
-            return f"{self.directory}: there already, from the same arguments and unchanged files; --overwrite imports again."
+            return f"{self.directory}: there already, of the same arguments and files; --overwrite imports again."
         first = f"{self.directory}: {self.products:,} products, {self.photos:,} photos."
         last = f"next: kaleido catalog show {self.directory}"
         return "\n".join([first, *self.lines[: MAX_LINES - 2], last])

@@ -81,7 +81,8 @@ class Table:
             f" and {len(self.columns) - 40} more" if len(self.columns) > 40 else ""
         )
         return UserError(
-            f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. Received: {received:.1000}."
+            f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. "
+            f"Received: {received:.1000}."
         )
 
 
@@ -232,7 +233,8 @@ def _is_object(text: str) -> bool:
 def _is_json(start: str) -> bool:
     """Tells whether text of another suffix is JSON: a list of objects, or an object a line or in all."""
     line = start.partition("\n")[0].strip()
-    return start[:1] == "[" and start[1:].lstrip()[:1] == "{" or line == "{" or _is_object(line)
+    is_list = start[:1] == "[" and start[1:].lstrip()[:1] == "{"
+    return is_list or line == "{" or _is_object(line)
 
 
 def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:

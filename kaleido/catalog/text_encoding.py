@@ -4,7 +4,6 @@ import codecs
 import re
 import unicodedata
 from collections.abc import Sequence
-
 from typing import BinaryIO, NamedTuple
 
 from charset_normalizer import CharsetMatch, from_bytes

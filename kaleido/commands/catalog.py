@@ -25,8 +25,8 @@ class Import:
         overwrite: Replace a catalogue that is there.
         empty: Words that mean an empty cell, instead of NaN, NULL, None, N/A, - and their like: --empty NULL -.
         merge_labels: Make one class of categories that differ in case or space alone, in the most frequent spelling.
-        category_levels: Levels of paths such as A > B > C that are category and sub-category; by default 1 2 where there
-            are paths and no sub-categories.
+        category_levels: Levels of paths such as A > B > C that are category and sub-category; by default 1 2 where
+            there are paths and no sub-categories.
     """
 
     out: str
@@ -45,8 +45,8 @@ class ImportFolder(Import):
 
     Args:
         source: Folder or zip that the table's photo paths start from.
-        table: A table in SOURCE or elsewhere: .csv, .tsv, .txt, .jsonl, .json, .xlsx, .ods, .xls, .xml or .parquet, each
-            also with .gz or alone in a .zip.
+        table: A table in SOURCE or elsewhere: .csv, .tsv, .txt, .jsonl, .json, .xlsx, .ods, .xls, .xml or .parquet,
+            each also with .gz or alone in a .zip.
         columns: Columns of the fields id, title, description, category, subcategory, split and photos, where they are
             not found by their usual names: id=artikel title=bezeichnung photos=bild1,bild2.
         encoding: Encoding of a text table, such as cp1252; by default it is found.

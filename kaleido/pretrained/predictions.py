@@ -63,8 +63,8 @@ def predict_photos(
 
     Args:
         model: Model of any task.
-        photos: A photo; a folder with photos, also in sub-folders; a table (`table_file.TABLE_SUFFIXES`) with the columns `photo`,
-            `text` and, if need be, `id`; or a list of photos.
+        photos: A photo; a folder with photos, also in sub-folders; a table (`table_file.TABLE_SUFFIXES`) with the
+            columns `photo`, `text` and, if need be, `id`; or a list of photos.
         out: Folder to write into.
         columns: Columns of the table that hold `id`, `text` (or `title` and `description`) and `photo`, where they have
             other names.

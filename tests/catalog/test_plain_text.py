@@ -12,7 +12,10 @@ from kaleido.catalog.plain_text import plain_text
 @pytest.mark.parametrize(
     ("text", "plain"),
     [
-        ("<p>A <strong>dress</strong> &amp; hat.</p><ul><li>100&#37;</li><li>30&deg;C</li></ul>", "A dress & hat.\n100%\n30°C"),
+        (
+            "<p>A <strong>dress</strong> &amp; hat.</p><ul><li>100&#37;</li><li>30&deg;C</li></ul>",
+            "A dress & hat.\n100%\n30°C",
+        ),
         ("<b>bo</b>ld <s>old</s>", "bold old"),
         ("Red<br>Blue<br/>Green", "Red\nBlue\nGreen"),
         ("<td>a</td><td>b</td>", "a\nb"),
@@ -42,8 +45,9 @@ def test_markup_is_taken_off(text, plain):
 @pytest.mark.parametrize(
     "text",
     [
-        "5 < 6", "7 > 3", "size <M>", "size <S> or <XL>", "A & B", "AT&T", "R&D &copy=1", "&bogus;", "a<b and c>d", "I <3 you",
-        "3*4*5 cm", "snake_case_name", "#1 best", "5\" heel", "Two\nlines", "50% off (new)", "C# [sale]", "~10 cm",
+        "5 < 6", "7 > 3", "size <M>", "size <S> or <XL>", "A & B", "AT&T", "R&D &copy=1", "&bogus;", "a<b and c>d",
+        "I <3 you", "3*4*5 cm", "snake_case_name", "#1 best", "5\" heel", "Two\nlines", "50% off (new)", "C# [sale]",
+        "~10 cm",
         "می\u200cخواهم", "👨\u200d👩\u200d👧", "x <= y", "- one\n- two",
     ],
 )  # fmt: skip
@@ -51,7 +55,9 @@ def test_what_only_looks_like_markup_stays(text):
     assert plain_text(text) == text
 
 
-@given(st.lists(st.text(st.characters(categories=["L", "N"], exclude_characters="_"), min_size=1), min_size=1, max_size=5))
+@given(
+    st.lists(st.text(st.characters(categories=["L", "N"], exclude_characters="_"), min_size=1), min_size=1, max_size=5)
+)
 def test_words_survive_any_wrapping(words):
     kept = " ".join(words)
     assert plain_text(f"<div><p>{html.escape(kept)}</p></div>").split() == kept.split()
@@ -65,6 +71,8 @@ def test_any_text_becomes_text_once(text):
     assert "</p>" not in plain and plain_text(plain) is not None
 
 
-@pytest.mark.parametrize("part", ["<div>", "<a href=x>", "<", "<!--", '<p ="', "&amp;", "[a](", "*a ", "<svg>", "<template>"])
+@pytest.mark.parametrize(
+    "part", ["<div>", "<a href=x>", "<", "<!--", '<p ="', "&amp;", "[a](", "*a ", "<svg>", "<template>"]
+)
 def test_a_long_text_takes_no_longer_by_its_form(part):
     plain_text(part * 200_000)  # seconds if the time were quadratic: minutes

@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.columns import SYNONYMS, plain_name, resolve_columns
 from kaleido.catalog.importing import ImportOptions, import_table
+from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.table import Table, TableOptions, read_table
 from kaleido.catalog.table_file import TableFile
 from kaleido.errors import UserError
 
 ROWS = [
-    {"id": "1", "title": "Kleid \"Zoé\", rot", "description": "Größe M; 39,90 €"},
+    {"id": "1", "title": 'Kleid "Zoé", rot', "description": "Größe M; 39,90 €"},
     {"id": "2", "title": "Hut", "description": "Zwei\nZeilen | mit Strich"},
 ]
 
@@ -56,7 +58,8 @@ def as_xlsx(rows):
         )
         archive.writestr(
             "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="S" sheetId="1" r:id="s"/></sheets></workbook>',
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="S" sheetId="1" r:id="s"/></sheets>'
+            "</workbook>",
         )
         archive.writestr(
             "xl/_rels/workbook.xml.rels",
@@ -112,8 +115,6 @@ def test_a_zip_with_one_table(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"photo")
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         archive.writestr("export/products.csv", "id,title,photos\n1,Hat,a.jpg\n")
-    from kaleido.catalog.photos import PhotoOptions
-
     unchecked = PhotoOptions(check_photos=False)
     found = import_table(tmp_path, "export.zip", tmp_path / "out", photo_options=unchecked)
     assert (found.products, found.photos) == (1, 1)
@@ -211,7 +212,12 @@ def test_headings_match_in_any_spelling(field, data):
 def test_what_is_ambiguous_follows_an_order_and_is_said():
     table = Table("t", ("SKU", "ID", "Product Name", "image 2", "Image_1", "Vendor"), lambda: iter(()))
     found = resolve_columns({}, table, ("id", "title", "photos", "category"))
-    assert found.columns == {"id": ("ID",), "title": ("Product Name",), "photos": ("image 2", "Image_1"), "category": ()}
+    assert found.columns == {
+        "id": ("ID",),
+        "title": ("Product Name",),
+        "photos": ("image 2", "Image_1"),
+        "category": (),
+    }
     lines = found.describe(table.columns)
     assert "no column for category" in lines[0] and "'SKU', 'Vendor'" not in lines[1] and "SKU, Vendor" in lines[1]
     assert "id could also be 'SKU'" in lines[2]
@@ -252,15 +258,14 @@ def test_a_fault_of_the_whole_file_is_told_once(data, name, message):
     assert "\n" not in str(error.value)
 
 
-BOMBS = {
-    "entities": b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><rss><item><id>&b;</id></item></rss>',
-    "gzip": gzip.compress(b"id,title\n" + b"1,x\n" * (1 << 25)),
-    "sheet": None,
-}
+ENTITIES = (
+    b'<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><rss><item><id>&b;</id></item></rss>'
+)
 
 
 def test_bombs_are_refused():
-    bombs = {"p.xml": (BOMBS["entities"], "defines entities"), "p.csv.gz": (BOMBS["gzip"], "expands to more than")}
+    packed = gzip.compress(b"id,title\n" + b"1,x\n" * (1 << 25))
+    bombs = {"p.xml": (ENTITIES, "defines entities"), "p.csv.gz": (packed, "expands to more than")}
     with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"<workbook/>")
         with archive.open("xl/worksheets/sheet1.xml", "w") as member:
@@ -308,7 +313,7 @@ def test_edited_tables_and_photos_are_noticed(shop, tmp_path):
     table.touch()
     assert import_table(shop, "products.csv", out).already_there
     table.write_text("id,title,photos\n1,Cap,a.png\n")
-    with pytest.raises(UserError, match="edited since: the table: as many bytes, other content; .*--overwrite"):
+    with pytest.raises(UserError, match=r"edited since: the table: as many bytes, other content; .*--overwrite"):
         import_table(shop, "products.csv", out)
     assert import_table(shop, "products.csv", out, options=ImportOptions(overwrite=True)).products == 1
     (shop / "b.png").write_bytes(b"more")
@@ -318,8 +323,6 @@ def test_edited_tables_and_photos_are_noticed(shop, tmp_path):
 
 def test_missing_values_are_empty_unless_overruled(shop, tmp_path):
     (shop / "products.csv").write_text("id,title,photos,category,brand\n1,Hat,a.png,N/A,None\n2,Cap,a.png,-,NULL\n")
-    from kaleido.catalog.catalog import Catalog
-
     products = Catalog.from_table(shop / "products.csv", tmp_path / "a").products
     assert [(one.category, dict(one.attributes)) for one in products] == [("", {}), ("", {})]
     products = Catalog.from_table(shop / "products.csv", tmp_path / "b", empty=["null", "-"]).products
@@ -332,18 +335,15 @@ def test_spellings_of_a_class_are_reported_or_merged(shop, tmp_path):
     (shop / "products.csv").write_text("id,title,photos,category\n" + rows)
     found = import_table(shop, "products.csv", tmp_path / "a")
     assert "'T-Shirts' / 't-shirts'; 'Hats' / 'HATS'; --merge-labels" in str(found)
-    from kaleido.catalog.catalog import Catalog
-
     products = Catalog.from_table(shop / "products.csv", tmp_path / "b", merge_labels=True).products
     assert [one.category for one in products] == ["T-Shirts"] * 3 + ["Hats", "Hats", "Hats and caps"]
 
 
 def test_category_paths_are_split(shop, tmp_path):
     (shop / "products.csv").write_text(
-        'id,title,photos,Categories\n1,Hat,a.png,Wear > Hats > Caps\n2,Belt,a.png,"Wear, Wear > Belts"\n3,Bag,a.png,Bags\n'
+        "id,title,photos,Categories\n1,Hat,a.png,Wear > Hats > Caps\n"
+        '2,Belt,a.png,"Wear, Wear > Belts"\n3,Bag,a.png,Bags\n'
     )
-    from kaleido.catalog.catalog import Catalog
-
     products = Catalog.from_table(shop / "products.csv", tmp_path / "a").products
     assert [(one.category, one.subcategory) for one in products] == [("Wear", "Hats"), ("Wear", "Belts"), ("Bags", "")]
     products = Catalog.from_table(shop / "products.csv", tmp_path / "b", category_levels=[2, 3]).products
@@ -352,7 +352,8 @@ def test_category_paths_are_split(shop, tmp_path):
 
 def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     (shop / "products.csv").write_text(
-        "SKU;Name;Body;Type;Note;Bild;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n2;Cap;Red;wear > Caps;;;b.png\n"
+        "SKU;Name;Body;Type;Note;Bild;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n"
+        "2;Cap;Red;wear > Caps;;;b.png\n"
     )
     options = ImportOptions(on_error="skip")
     lines = str(import_table(shop, "products.csv", tmp_path / "out", options=options)).splitlines()
@@ -360,6 +361,7 @@ def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     said = "\n".join(lines)
     for part in (
         "1 products, 1 photos", "id from 'SKU'", "no column for subcategory, split", "kept as attributes: Note, Bild",
-        "texts cleaned of markup: 1", "cells read as empty: 1 (NULL)", "category paths split", "left out: 1 ", "semicolon",
+        "texts cleaned of markup: 1", "cells read as empty: 1 (NULL)", "category paths split", "left out: 1 ",
+        "semicolon",
     ):  # fmt: skip
         assert part in said, part

@@ -61,7 +61,7 @@ def import_source(run, refused, tmp_path):
             code, printed, lines = run(*words, "--out", out, "--on-error", "skip")
             assert code == 0 and not lines
         rejects = [json.loads(line) for line in (out / "rejects.jsonl").read_text(encoding="utf-8").splitlines()]
-        assert all_bad or f"left out: {len(rejects)} rows," in printed
+        assert all_bad or f"left out: {len(rejects)} " in printed
         assert all(reject["reason"] for reject in rejects)
         return line, rejects
 

@@ -92,7 +92,8 @@ class PhotoFinder:
         for spelling in spellings:
             for path in self._places(spelling):
                 if self.source.has(path):
-                    return Found(path, "spelling")
+                    literal = path == f"{self._table_folder}/{_clean(reference)}"
+                    return Found(path, "" if literal else "spelling")
         for spelling in spellings:
             for path in self._places(spelling):
                 if found := self._index.of_path(path, reference):

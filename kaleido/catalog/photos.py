@@ -143,7 +143,7 @@ class Photos:
             return Reference(text, "", str(error))
         if found:
             if found.how:
-                what = "their file names" if found.how == "name" else "another spelling"
+                what = "their file names" if found.how == "name" else "another spelling or in another folder"
                 self._notes.count(f"photos found by {what}", f"{text} is {found.path}")
             if found.how == "name":
                 said = hash(text.partition("?")[0])

@@ -26,7 +26,8 @@ class PrepareConfig:
         vocabulary: `catalog` trains a vocabulary on the training texts; otherwise the path of one.
         vocabulary_size: Size of a trained vocabulary.
         max_stored_tokens: Largest number of tokens that are kept of a text; training can shorten texts further.
-        validation_fraction: Share of the products held out for validation where the catalogue prescribes none.
+        validation_fraction: Share of the products held out for validation where the catalogue prescribes none; above 0
+            it is at least one of two or three products, and two of more.
         test_fraction: Share of the products held out for testing where the catalogue prescribes no splits.
         seed: Seed of the choice of held-out products.
         shard_photos: Photos in a file; an interrupted preparation has to do at most one file again.

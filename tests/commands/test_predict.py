@@ -208,6 +208,7 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
     save_model(tmp_path / "other", KaleidoBert(other, ("itm",)), *arguments, **known)
     photos = workplace / "wardrobe" / "photos"
     (tmp_path / "pairs.csv").write_text(f"photo,text\n{next(photos.iterdir()).name},red\n")
+    (tmp_path / "colours.csv").write_text("colour,text\nred,shirt\n")
     pairs, source = str(tmp_path / "pairs.csv"), f"--source={photos}"
     model, matching = str(workplace / "run" / "model"), str(workplace / "matching")
     wrong = {
@@ -218,7 +219,7 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
         (model, str(photos), source): "--columns and --source go with a table",
         (model, str(tmp_path / "none")): "give a folder of photos, a photo, or a table that ends in .csv or .jsonl",
         (model, str(tmp_path / "none.csv")): "none.csv cannot be read",
-        (model, str(table)): "has no column 'photo'",
+        (model, str(tmp_path / "colours.csv")): "has no column 'photo'",
         (model, pairs, "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",
         (model, pairs, "--columns", "text"): "--columns takes FIELD=COLUMN",
         (str(tmp_path), pairs): "no saved model here",

@@ -1,12 +1,14 @@
 """Finds the file that a table means by a path or address, whatever the spelling; nothing ambiguous is guessed."""
 
 import difflib
+import os
 import re
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kaleido.catalog.rejects import RowError
@@ -70,8 +72,9 @@ class PhotoFinder:
         is_above = set(levels) == {".."}
         self._table_folder = "" if is_above or levels[0] in ("..", ".") else table_folder
         # How paths from a table's folder begin that lead into the source, if that lies below.
-        below = source.path.absolute().with_suffix("" if source.kind == "zip" else source.path.suffix)
-        self._from_table = "/".join((*below.parts[-len(levels) :], "")) if is_above else ""
+        below = Path(os.path.abspath(source.path)).parts[-len(levels) :] if is_above else ()
+        start = "/".join((*below, ""))
+        self._from_table = start.removesuffix(".zip/") + "/" if start.endswith(".zip/") else start
         self._within = within.strip("/")
         self._by_name = by_name
         self._told = 0

@@ -197,7 +197,11 @@ class Photos:
         self._fetch_to.mkdir(parents=True, exist_ok=True)
         self.sources.setdefault(FETCHED, FolderSource(self._fetch_to))
         targets = {address: self._fetch_to / uri.partition("/")[2] for address, uri in uris.items()}
-        new = {address: target for address, target in targets.items() if not target.exists()}
+        new = {
+            address: target
+            for address, target in targets.items()
+            if uris[address] not in self._problems and not target.exists()
+        }
         problems = fetch_addresses(new)
         for address, problem in problems.items():
             self._problems[uris[address]] = problem

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import posixpath
 import re
 import unicodedata
 from bisect import bisect_left
@@ -89,7 +90,7 @@ class PhotoFinder:
         address, absolute = is_address(reference), reference.startswith("/") or bool(_DRIVE.match(reference))
         if not (address or absolute) and self._is_inside(path) and self.source.has(path):
             return Found(path)
-        spellings = [spelling for spelling in _spellings(reference) if ".." not in spelling.split("/")]
+        spellings = list(filter(None, map(self._inside, _spellings(reference))))
         if address and (single := self._single(spellings)):
             return Found(single, "name")
         for spelling in spellings:
@@ -119,8 +120,7 @@ class PhotoFinder:
         try:
             return any(
                 self.source.has(place) or self._index.of_path(place, text)
-                for spelling in _spellings(text, whole=True)
-                if ".." not in spelling.split("/")
+                for spelling in filter(None, map(self._inside, _spellings(text, whole=True)))
                 for place in self._places(spelling)
             )
         except RowError:  # several files have this name
@@ -135,6 +135,13 @@ class PhotoFinder:
             return f"{reference[:30]!r}... is written into the table; save it as a file"
         problem = self.source.problem(_clean(reference)) or f"{reference!r} does not exist in {self._within!r}"
         return f"{problem}{self._nearest(reference)}" if "does not exist" in problem else problem
+
+    def _inside(self, spelling: str) -> str:
+        """Follows `..` from the table's folder; empty if that leads out of the source."""
+        if ".." not in spelling.split("/"):
+            return spelling
+        path = posixpath.normpath(f"{self._table_folder or '.'}/{spelling.lstrip('/')}")
+        return "" if path.startswith("..") else path
 
     def _is_inside(self, path: str) -> bool:
         return not self._within or path.startswith(f"{self._within}/")

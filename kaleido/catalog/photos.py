@@ -215,15 +215,18 @@ def _root_of(source: Source, photo_root: str | None) -> tuple[FileSource, str]:
         raise UserError(f"{source.path} must be a folder or a zip.")
     if photo_root is None:
         return source, ""
+    within, folders = photo_root.strip("/"), set()
+    if not os.path.isdir(source.path):
+        folders = {str(parent) for _, path in source.names() for parent in PurePosixPath(path).parents}
+        if within in folders:
+            return source, within
     for place in (source.path / photo_root, Path(photo_root)):
         if os.path.exists(place):
             root = open_source(place)
             assert isinstance(root, FileSource)
             return root, ""
-    within = photo_root.strip("/")
-    folders = {str(parent) for _, path in source.names() for parent in PurePosixPath(path).parents} - {"."}
-    if within in folders:
-        return source, within
+    if os.path.isdir(source.path):
+        folders = {entry.name for entry in os.scandir(source.path) if entry.is_dir()}
     raise UserError(
         f"--photo-root: there is no folder or zip {photo_root!r}, and none in {source.path}"
         f"{nearest(within, tuple(folders))}; correct the path."

@@ -106,6 +106,9 @@ def test_the_tables_folder_the_top_folder_and_any_folder(tmp_path):
     assert path_of(finder, "images/2.jpg") == "export/images/2.jpg"
     assert path_of(PhotoFinder(source), "images/1.jpg") == "export/images/1.jpg"
     assert path_of(finder, "3.jpg") == "export/m/3.jpg"
+    assert path_of(finder, "../images/2.jpg") == path_of(finder, "..\\IMAGES\\2.jpg") == "export/images/2.jpg"
+    assert path_of(finder, "images/../../m/./3.jpg") == "export/m/3.jpg"
+    assert finder.find("../../../export/m/3.jpg") is None
     with pytest.raises(RowError, match="may be"):
         finder.find("1.jpg")
 

@@ -1,5 +1,6 @@
 """The small exports of shared/cases, as far as photos and rows of one product are concerned."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,17 @@ def test_a_template(tmp_path):
         "photos/images/1.jpg",
         "photos/images/2.jpg",
     ]
+
+
+def test_a_photo_root_in_a_zip(tmp_path, monkeypatch):
+    (tmp_path / "img").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as file:
+        for path in ("export_urls.csv", "img/1.jpg", "img/2.jpg", "img/3.jpg", "img/4.jpg"):
+            file.write(CASES / "shopify" / path, path)
+        file.write(CASES / "shopify" / "img" / "5.jpg", "old/1.jpg")
+    options = {"source": "shop.zip", "columns": SHOPIFY, "photo_root": "img"}
+    catalog = Catalog.from_table("export_urls.csv", tmp_path / "out", **options)
+    assert [photo.uri for photo in catalog.products[0].photos] == ["photos/img/1.jpg", "photos/img/2.jpg"]
+    with pytest.raises(UserError, match="the nearest is 'img'"):
+        Catalog.from_table("export_urls.csv", tmp_path / "none", **(options | {"photo_root": "imgs"}))

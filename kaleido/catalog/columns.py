@@ -40,8 +40,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "photos photo images image imagesrc imagelink imagelinks imageurl imageurls imagesurl imagesurls imagepath "
         "imagepaths imagefile imagefiles imagefilename imagename mainimage mainimageurl baseimage primaryimage "
         "primaryimageurl productimage productimages productimageurl photourl photourls photopath photofile picture "
-        "pictures pictureurl img imgs imgurl imgsrc imgpath pic pics featuredimage thumbnail smallimage filename filepath "
-        "file path"
+        "pictures pictureurl img imgs imgurl imgsrc imgpath pic pics featuredimage thumbnail smallimage filename "
+        "filepath file path"
     ),
 }  # fmt: skip
 """Names of columns by field, as `plain_name` gives them; the first that a table has is taken."""

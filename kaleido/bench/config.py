@@ -8,7 +8,7 @@ from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
 from kaleido.ranges import check_range
 
-MEASUREMENTS = ("reading", "original", "saliency", "preparing", "training", "retrieval", "captioning")
+MEASUREMENTS = ("importing", "reading", "original", "saliency", "preparing", "training", "retrieval", "captioning")
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,10 @@ class BenchConfig:
     """Configuration of measurements of speed.
 
     Args:
-        what: Measurements to run: reading, original, saliency, preparing, training, retrieval, captioning; all if none
-            is given.
+        what: Measurements to run: importing, reading, original, saliency, preparing, training, retrieval, captioning;
+            all if none is given.
         seconds: Time for each measurement.
+        rows: Rows of the table of `importing`.
         workers: Number of threads; one per CPU core if null.
         batch_size: Examples of a batch.
         feature_size: Length of a patch feature.
@@ -33,6 +34,7 @@ class BenchConfig:
 
     what: tuple[str, ...] = field(default=(), metadata=POSITIONAL)
     seconds: float = 10.0
+    rows: int = 100_000
     workers: int | None = None
     batch_size: int = 64
     feature_size: int = 2048
@@ -47,6 +49,7 @@ class BenchConfig:
     def __post_init__(self):
         check_range(self, "(0, inf)", "seconds")
         check_range(self, "[1, 1_000_000]", "workers", "batch_size", "feature_size")
+        check_range(self, "[1, 10_000_000]", "rows")
         check_range(self, "[0, 100]", "tolerance")
         if unknown := sorted(set(self.what) - set(MEASUREMENTS)):
             raise UserError(f"bench measures {', '.join(MEASUREMENTS)}. Received: {', '.join(unknown)}")

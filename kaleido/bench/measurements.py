@@ -27,6 +27,8 @@ MEAN_TOKENS = 8
 CAPTION_TOKENS = 20
 """Length of every caption in `captioning`."""
 
+_WITHOUT_BACKEND = ("importing", "reading", "original")
+
 Measured = tuple[dict[str, Any], dict[str, Any]]
 """Settings and values of one measurement."""
 
@@ -56,12 +58,12 @@ def _in_its_own_process(name: str, config: BenchConfig) -> dict:
 
 def _measure(name: str, config: BenchConfig) -> dict:
     """Runs one measurement, then measures the machine's limits, after the peaks of memory were read."""
-    if name not in ("reading", "original"):
+    if name not in _WITHOUT_BACKEND:
         import_backend()
     settings, values = _MEASUREMENTS[name](config)
     values["peak_resident_bytes"] = machine.peak_resident_bytes()
     bandwidth, devices = machine.memory_bandwidth, 1
-    if name not in ("reading", "original"):
+    if name not in _WITHOUT_BACKEND:
         settings |= {"backend": keras.backend.backend(), "device": machine.device()}
         bandwidth = machine.device_bandwidth
         if (peak := machine.peak_device_bytes()) is not None:
@@ -75,6 +77,12 @@ def _measure(name: str, config: BenchConfig) -> dict:
             values["matrix_flop_per_second"] = devices * machine.matrix_rate(dtype)
         values |= machine.floor(values)
     return {"settings": settings, "values": values}
+
+
+def _importing(config: BenchConfig) -> Measured:
+    from kaleido.bench.importing import benchmark_importing
+
+    return {"rows": config.rows}, benchmark_importing(config.rows)
 
 
 def _reading(config: BenchConfig) -> Measured:
@@ -164,6 +172,7 @@ def _inference(config: BenchConfig, benchmark: Callable[..., dict[str, float]], 
 
 
 _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
+    "importing": _importing,
     "reading": _reading,
     "original": _original,
     "saliency": _saliency,

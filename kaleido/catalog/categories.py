@@ -14,7 +14,7 @@ LEVELS: tuple[Level, ...] = ("category", "subcategory")
 
 DEFAULT_LEVELS = (1, 2)
 
-_STEP = re.compile(r"\s*>\s*")
+_STEP, _STEP_OR_SLASH = re.compile(r"\s*(?:>+|»|›|→)\s*"), re.compile(r"\s*(?:>+|»|›|→|/)\s*")
 # WooCommerce lists the paths of a product with commas and writes a comma within a name as `\,`.
 _PATHS = re.compile(r"(?<!\\),\s*")
 
@@ -24,24 +24,28 @@ def split_paths(products: list[Product], levels: Sequence[int] | None, notes: No
 
     Args:
         products: All products of an import.
-        levels: Levels of the path, from 1, that are category and sub-category. None splits into the first two, if some
-            category is a path and no product has a sub-category.
+        levels: Levels of the path, from 1, that are category and sub-category; these split at `/` as well. None splits
+            into the first two, if some category is a path and no product has a sub-category.
         notes: Says what was split.
     """
-    paths = sum(" > " in product.category for product in products)
+    paths = any(_STEP.search(product.category) for product in products)
+    step = _STEP if levels is None else _STEP_OR_SLASH
     if levels is None and (not paths or any(product.subcategory for product in products)):
         if paths:
             notes.say("categories hold paths such as 'A > B'; --category-levels 1 2 splits them")
         return
     chosen = tuple(levels or DEFAULT_LEVELS)
     parts: dict[str, tuple[str, ...]] = {}
+    in_several: set[str] = set()
     several = 0
     for place, product in enumerate(products):
         if product.category not in parts:
-            options = _PATHS.split(product.category) if ">" in product.category else [product.category]
-            longest = max(options, key=lambda path: len(_STEP.split(path)))
-            parts[product.category] = tuple(step.replace("\\,", ",").strip() for step in _STEP.split(longest))
-        several += ">" in product.category and len(_PATHS.split(product.category)) > 1
+            options = _PATHS.split(product.category) if step.search(product.category) else [product.category]
+            longest = max(options, key=lambda path: len(step.split(path)))
+            parts[product.category] = tuple(name.replace("\\,", ",").strip() for name in step.split(longest))
+            if len(options) > 1:
+                in_several.add(product.category)
+        several += product.category in in_several
         steps = parts[product.category]
         named = [steps[level - 1] if level <= len(steps) else "" for level in chosen]
         if named != [product.category, product.subcategory]:

@@ -33,7 +33,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "subcategory": (
         "subcategory subcategories subcategoryname subcat category2 secondcategory articletype producttypename "
-        "subclass subtype producttype"
+        "subclass subtype"
     ),
     "split": "split",
     PHOTOS: (
@@ -54,8 +54,12 @@ MORE_PHOTOS = (
 
 
 def plain_name(name: str) -> str:
-    """Returns a column's name without case, spaces, signs and the prefix of a feed: `g:image_link` is `imagelink`."""
+    """Returns a column's name without case, spaces, signs, explanations and the prefix of feeds.
+
+    `g:image_link` is `imagelink`, `Body (HTML)` is `body`, and `image (2)` is `image2`.
+    """
     name = unicodedata.normalize("NFKC", name).casefold().removeprefix("g:")
+    name = re.sub(r"(?<=\w)\s*\((?!\d+\))[^()]*\)", "", name)
     return re.sub(r"[\W_]+", "", name)
 
 

@@ -15,6 +15,7 @@ MAX_CELL = 10_000_000
 """Longest cell, in characters."""
 
 _HEAD = 1 << 20
+_MOST_TITLES = 20
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _SAID = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe"}
 _SEP = re.compile(r'^"?sep=(.)"?\s*(?:\r\n|\r|\n|$)', re.IGNORECASE)
@@ -29,16 +30,20 @@ class Dialect(NamedTuple):
         escape: Character before a quotation mark within a cell; None where it is doubled.
         quoted: Whether quotation marks enclose cells.
         skipped: Lines before the heading that only name the delimiter.
+        wrapped: Whether each line is enclosed in quotation marks as a whole, as it is when a CSV is saved as one cell.
     """
 
     delimiter: str
     escape: str | None = None
     quoted: bool = True
     skipped: int = 0
+    wrapped: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """Makes a csv reader. Without `strict`, a quotation mark that is never closed would swallow what follows."""
         csv.field_size_limit(MAX_CELL)
+        if self.wrapped:
+            lines = (record[0] if record else "" for record in csv.reader(lines))
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -140,19 +145,32 @@ class Delimited:
         for _ in range(self.dialect.skipped):
             text.readline()
         reader = self.dialect.reader(text)
-        try:
-            fields = next((fields for fields in reader if any(field.strip() for field in fields)), None)
-        except csv.Error as error:
-            raise UserError(f"{self._file.name}, row 1: is not CSV ({error}); correct the heading.") from error
-        if not fields:
+        first: tuple[list[str], int] | None = None
+        for _ in range(_MOST_TITLES):
+            try:
+                fields = next(reader, None)
+            except csv.Error as error:
+                if not first:
+                    raise UserError(f"{self._file.name}, row 1: is not CSV ({error}); correct the heading.") from error
+                break
+            if fields is None:
+                break
+            if any(field.strip() for field in fields) and (first is None or _is_heading(fields)):
+                above, first = first, (fields, reader.line_num + self.dialect.skipped)
+                if above:
+                    self.notes.append(f"left out above the heading: {' '.join(' '.join(above[0]).split())[:60]!r}")
+                if _is_heading(fields):
+                    break
+        if not first:
             raise UserError(f"{self._file.name} is empty; give a table whose first line names its columns.")
+        fields, line = first
         heading = [" ".join(field.replace("\ufeff", "").split()) for field in fields]
         if _NO_TEXT.search("".join(heading)):
             raise UserError(
                 f"{self._file.name}, row 1: {self._fault(''.join(heading))}; save the table as UTF-8, or name its "
                 "encoding by --encoding."
             )
-        return heading, reader.line_num + self.dialect.skipped
+        return heading, line
 
     def _fault(self, text: str) -> str:
         if "\0" in text:
@@ -162,12 +180,14 @@ class Delimited:
     def _check_rows(self, head: str, whole: bool) -> None:
         """Raises a `UserError` if several rows were looked at and all have one wrong number of cells."""
         width = len(self.heading)
-        counts = [len(fields) for fields in _sample(self.dialect, head, whole)[1:] or []]
-        if self._join_surplus or len(counts) < 3 or any(count == width for count in counts):
+        rows = _sample(self.dialect, head, whole)[1:]
+        counts = {len(row) for row in rows}
+        if self._join_surplus or len(rows) < 2 or len(counts) > 1 or width in counts:
             return
-        if len(set(counts)) == 1 and counts[0] < width:
+        least = max((place for place, name in enumerate(self.heading, start=1) if name), default=0)
+        if max(counts) < least or all(any(row[width:]) for row in rows):
             raise UserError(
-                f"{self._file.name}: all rows have {counts[0]} cells where the heading has {width}; correct the "
+                f"{self._file.name}: all rows have {max(counts)} cells where the heading has {width}; correct the "
                 f"heading or name the character between cells by --delimiter. Received: {', '.join(self.heading[:10])}"
             )
 
@@ -183,12 +203,17 @@ def _dialect(head: str, whole: bool, delimiter: str | None, join_surplus: bool) 
             )
         candidates = given
     else:
-        candidates = named[1] if named else "," if join_surplus else ",;\t|"
+        candidates = named[1] if named else "," if join_surplus else ",;\t|^"
     dialects = [Dialect(candidate, None, True, skipped) for candidate in candidates]
     if '\\"' in head:
         dialects += [Dialect(candidate, "\\", True, skipped) for candidate in candidates]
     dialects += [Dialect(candidate, None, False, skipped) for candidate in candidates if candidate in "\t|"]
-    return max(dialects, key=lambda dialect: _merit(_sample(dialect, head, whole)))
+    best = max(dialects, key=lambda dialect: _merit(_sample(dialect, head, whole)))
+    if _merit(_sample(best, head, whole))[0] or '"' not in head:
+        return best
+    dialects = [dialect._replace(wrapped=True) for dialect in dialects if dialect.quoted]
+    unwrapped = max(dialects, key=lambda dialect: _merit(_sample(dialect, head, whole)))
+    return unwrapped if _merit(_sample(unwrapped, head, whole))[0] else best
 
 
 def _merit(records: list[list[str]]) -> tuple[bool, float, int]:
@@ -217,7 +242,14 @@ def _sample(dialect: Dialect, head: str, whole: bool) -> list[list[str]]:
             continue
         if any(field.strip() for field in record):
             records.append(record)
-    return records if whole or len(records) < 3 else records[:-1]
+    if not whole and len(records) > 2:
+        records.pop()
+    return records[next((place for place, record in enumerate(records[:_MOST_TITLES]) if _is_heading(record)), 0) :]
+
+
+def _is_heading(record: list[str]) -> bool:
+    """Tells a heading from a title above it."""
+    return sum(bool(field.strip()) for field in record) > 1
 
 
 def numbered(names: list[str]) -> list[str]:

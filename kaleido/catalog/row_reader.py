@@ -21,6 +21,7 @@ EMPTY: tuple[str, ...] = tuple(
 CLEANED, EMPTIED = "texts cleaned of markup", "cells read as empty"
 """What the reader counts."""
 
+_MAY_BE_LISTS = ("description", "category", "subcategory")
 _SINGLE_LINE = ("category", "subcategory", "split")
 _MOST_KNOWN, _LONGEST_KNOWN = 50_000, 60
 
@@ -133,10 +134,8 @@ class RowReader:
         )
 
     def _field(self, field: str, value: Any) -> str:
-        if isinstance(value, list) and field in ("description", "category", "subcategory"):
-            parts = [part.strip() for part in value if isinstance(part, str) and part.strip()]
-            if len(parts) == len(value):
-                value = ("\n" if field == "description" else " > ").join(parts)
+        if field in _MAY_BE_LISTS:
+            value = _joined(value, "\n" if field == "description" else " > ")
         if not isinstance(value, str):
             raise RowError(f"column {self._columns[field][0]!r} must hold text. Received: a {type(value).__name__}")
         if field == "id":
@@ -161,3 +160,18 @@ class RowReader:
                 if cell is not None and not (isinstance(cell, str) and self._cells.is_empty(cell))
             ]
         return value
+
+
+def _joined(value: Any, separator: str) -> Any:
+    """Joins a list of texts, also one in JSON; of a list of objects with names, takes the first name."""
+    if isinstance(value, str) and value.startswith('["'):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    if isinstance(value, list):
+        if value and isinstance(value[0], Mapping) and isinstance(value[0].get("name"), str):
+            return value[0]["name"].strip()
+        if all(isinstance(part, str) for part in value):
+            return separator.join(filter(None, (part.strip() for part in value)))
+    return value

@@ -219,7 +219,7 @@ def _renamed(file: TableFile, suffixes: Sequence[str], kind: str, table: Table) 
     """Notes that a file is not what its suffix says."""
     if file.suffix in suffixes:
         return table
-    note = f"{Path(file.name).name} looks like {kind} and was read as one"
+    note = f"{Path(file.name).name} looks like {kind} and was read as such"
     return Table(table.file, table.columns, table.rows, (note, *table.notes), table.repeated)
 
 

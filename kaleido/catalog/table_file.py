@@ -191,6 +191,8 @@ def _only_table(file: TableFile) -> TableFile:
             and not Path(info.filename).name.startswith(".")
         ]
     tables = [name for name in names if PurePosixPath(name.lower().removesuffix(".gz")).suffix in TABLE_SUFFIXES]
+    if len(tables) > 1:  # notes of the export are no tables
+        tables = [name for name in tables if not name.lower().endswith(".txt")] or tables
     if len(tables) != 1:
         found = f"{len(tables)} tables: {', '.join(tables[:3])}" if tables else f"no table among {len(names)} files"
         raise UserError(f"{file.name} is a zip with {found}; name one table inside it, or unpack it.")

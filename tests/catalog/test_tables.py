@@ -365,3 +365,18 @@ def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
         "semicolon",
     ):  # fmt: skip
         assert part in said, part
+
+
+def test_a_title_above_the_heading_and_lines_in_quotation_marks():
+    rows = [{"id": "1", "title": "Tee, red"}, {"id": "2", "title": "Hat"}]
+    assert values_of(b'Products of 2024\n\nid,title\n1,"Tee, red"\n2,Hat\n') == rows
+    table = table_of(b'"id,title"\n"1,""Tee, red"""\n"2,Hat"\n')
+    assert [(row.number, dict(row.values)) for row in table] == [(2, rows[0]), (3, rows[1])]
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [("Body (HTML)", "body"), ("g:image_link", "imagelink"), ("image (2)", "image2"), ("Name *", "name"), ("(x)", "x")],
+)
+def test_plain_names(name, plain):
+    assert plain_name(name) == plain

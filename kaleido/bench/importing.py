@@ -9,9 +9,7 @@ from PIL import Image
 
 from kaleido.catalog.importing import import_table
 
-_WORDS = (
-    "red blue cotton linen dress skirt shirt long short sleeve crew neck summer winter slim fit wool denim"
-).split(" ")
+_WORDS = "red blue cotton linen dress skirt shirt long short sleeve crew neck summer winter slim fit wool denim"
 
 
 def benchmark_importing(rows: int = 100_000) -> dict[str, float]:
@@ -23,8 +21,8 @@ def benchmark_importing(rows: int = 100_000) -> dict[str, float]:
         rows: Rows of the table; another has a tenth of them.
 
     Returns:
-        `examples_per_second`, rows of the table in a second of the import, and `tenth_examples_per_second`, the same for
-        the smaller one: equal where the time grows linearly.
+        `examples_per_second`, rows of the table in a second of the import, and `tenth_examples_per_second`, the same
+        for the smaller one: equal where the time grows linearly.
     """
     with tempfile.TemporaryDirectory() as folder:
         sizes = {"tenth_examples_per_second": max(rows // 10, 1), "examples_per_second": rows}
@@ -38,7 +36,7 @@ def _rate(folder: Path, rows: int) -> float:
     with open(folder / "products.csv", "w", encoding="utf-8") as table:
         table.write("SKU,Name,Description,Category,Sub Category,Brand,Price,Image\n")
         for number in range(rows):
-            words = rng.choices(_WORDS, k=24)
+            words = rng.choices(_WORDS.split(), k=24)
             table.write(
                 f"P{number:07d},{' '.join(words[:5])},<p>{' '.join(words[5:])} &amp; more</p>,{words[0]},{words[1]},"
                 f"Brand {number % 97},{number % 200}.99,photo.jpg\n"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import Photos, Reference
@@ -13,8 +12,8 @@ from kaleido.catalog.table import Row, Table
 
 _TEXTS = ("title", "description")
 
-_CHUNK = 1024
-"""Rows whose photos are found and looked at together."""
+_CHUNK, _CHUNK_SIZE = 1024, 1 << 22
+"""Rows whose photos are found and looked at together, and characters of their cells after which no more are taken."""
 
 
 @dataclass(slots=True)
@@ -166,6 +165,13 @@ def _read(reader: RowReader, row: Row) -> FieldRow | RowError:
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, _CHUNK)):
+    chunk: list[Row] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += sum(map(len, row.values.values()))
+        if len(chunk) == _CHUNK or size > _CHUNK_SIZE:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
         yield chunk

@@ -60,6 +60,8 @@ _SUSPICIOUS = re.compile(rf"[<&`*_~#\\\]{_UNUSUAL}]")
 _MARKUP = re.compile(
     rf"[<&`{_UNUSUAL}]|\]\(|\*\S|_[^\s_][^_\n]*_|~~|\\[rn]|_x000|\]\]>|^[ \t]*[#*]+[ \t]", re.MULTILINE
 )
+_BLANKS = re.compile(r"\s+")
+_LONG = 100_000
 _ENCODED_TIMES = 3
 """How often markup may be encoded in markup; feeds and spreadsheets do it twice."""
 
@@ -93,8 +95,14 @@ def plain_text(text: str) -> str:
         plain = _CONTROLS.sub(lambda control: control[0].encode("latin-1").decode("cp1252", "ignore"), plain)
         plain = _SPACES.sub(" ", _INVISIBLE.sub("", plain))
     if "<" in text or "&" in text:  # line breaks and indents are those of the markup
-        plain = "\n".join(filter(None, (" ".join(line.split()) for line in plain.splitlines())))
+        plain = "\n".join(filter(None, map(_squeezed, plain.splitlines())))
     return plain.strip()
+
+
+def _squeezed(line: str) -> str:
+    if len(line) > _LONG:  # its words would take ten times the memory
+        return _BLANKS.sub(" ", line).strip()
+    return " ".join(line.split())
 
 
 def _is_entity(entity: re.Match) -> bool:

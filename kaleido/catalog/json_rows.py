@@ -51,8 +51,8 @@ class JsonText:
         self._line = 1
         self._decoder = json.JSONDecoder(object_pairs_hook=_object)
 
-    def lists(self) -> Iterator[tuple[tuple[str, ...], int, Any]]:
-        """Yields every item of every list that is not within another: keys that lead to the list, line, and item.
+    def lists(self) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Yields every item of every list that is not within another, with the keys that lead to the list.
 
         Raises:
             UserError: if the text is not JSON.
@@ -61,7 +61,7 @@ class JsonText:
         if self._next():
             raise self._wrong("has more after the end of its value")
 
-    def _value(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, Any]]:
+    def _value(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         start = self._next()
         if start == "[":
             self._place += 1
@@ -72,13 +72,12 @@ class JsonText:
         else:
             self._decode()
 
-    def _items(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, Any]]:
+    def _items(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         separator = "["
         while (start := self._next()) != "]" or separator == ",":
             if not start or separator == "]":
                 raise self._wrong("is not JSON: a list has no end")
-            line = self._line
-            yield keys, line, self._decode()
+            yield keys, self._decode()
             separator = self._next()
             if separator not in (",", "]"):
                 raise self._wrong("is not JSON: `,` or `]` is missing")
@@ -87,7 +86,7 @@ class JsonText:
             self._place += 1
         self._place += 1
 
-    def _members(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, Any]]:
+    def _members(self, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         while self._next() != "}":
             key = self._decode()
             if not isinstance(key, str) or self._next() != ":":

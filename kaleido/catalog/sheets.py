@@ -6,6 +6,7 @@ A spreadsheet of some kilobytes may claim billions of cells, and the library tha
 import contextlib
 import datetime
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,9 +34,12 @@ def sheet_rows(path: Path, name: str, sheet: str | None) -> Iterator[list[str]]:
         import python_calamine  # noqa: F401
     memory = min(max(_LEAST_MEMORY, _MEMORY_RATIO * path.stat().st_size), _MOST_MEMORY)
     command = [sys.executable, "-m", "kaleido.catalog.sheets", str(path), str(memory), sheet or ""]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **paths}
+    ) as process:
         try:
-            assert process.stdout and process.stderr
+            assert process.stdout
             for line in process.stdout:
                 row = json.loads(line)
                 if isinstance(row, dict):

@@ -40,8 +40,8 @@ class Row:
     """Row of a table.
 
     Attributes:
-        number: Line of a text file on which it begins, from 1; row of a spreadsheet, from 1; place of a product in
-            XML and Parquet, from 1; or index of a row in memory, from 0.
+        number: Line of a text file on which it begins, from 1; row of a spreadsheet, from 1; place of a product in a
+            list of JSON, in XML and in Parquet, from 1; or index of a row in memory, from 0.
         values: Values by column. Scalars are stripped text; lists and objects are those of JSON.
     """
 
@@ -258,12 +258,12 @@ def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tu
 
 
 def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:
-    def lists() -> Iterator[tuple[tuple[str, ...], int, Any]]:
+    def lists() -> Iterator[tuple[tuple[str, ...], Any]]:
         with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED, newline="\n") as text:
             yield from json_rows.JsonText(text, file.name).lists()
 
     columns: dict[tuple[str, ...], dict[str, None]] = {}
-    for keys, _, item in lists():
+    for keys, item in lists():
         if isinstance(item, dict) and (keys in columns or len(columns) < 100):
             known = columns.setdefault(keys, {})
             if not item.keys() <= known.keys():
@@ -275,14 +275,16 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
         notes = (*notes, f"products are the list {'.'.join(wanted)!r}")
 
     def rows() -> Iterator[Row]:
-        for keys, line, item in lists():
+        numbers = count(1)
+        for keys, item in lists():
             if keys == wanted:
+                number = next(numbers)
                 if not isinstance(item, dict):
-                    rejects.add(file.name, line, f"is not a JSON object. Received: {type(item).__name__}")
+                    rejects.add(file.name, number, f"is not a JSON object. Received: {type(item).__name__}")
                 elif _is_text(item):
-                    yield Row(line, {key: scalar_as_text(value) for key, value in item.items()})
+                    yield Row(number, {key: scalar_as_text(value) for key, value in item.items()})
                 else:
-                    rejects.add(file.name, line, "is not UTF-8")
+                    rejects.add(file.name, number, "is not UTF-8")
 
     return Table(file.name, tuple(names), rows, notes)
 

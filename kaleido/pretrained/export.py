@@ -54,7 +54,9 @@ def export_saved_model(saved: SavedModel, directory: Path) -> list[str]:
         about = _about(saved, signatures, extra)
         (extra / ABOUT_FILE).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if saved.labels:
-            (extra / LABELS_FILE).write_text("".join(f"{label}\n" for label in saved.labels), encoding="utf-8")
+            # As many lines as classes, also of a model whose classes were not read by an import.
+            lines = "".join(f"{' '.join(label.split())}\n" for label in saved.labels)
+            (extra / LABELS_FILE).write_text(lines, encoding="utf-8")
     return list(signatures)
 
 

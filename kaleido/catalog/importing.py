@@ -190,7 +190,7 @@ def _import(
     if content:
         with suppress(UserError, OSError):  # what is missing is told by the import itself
             importer[CONTENT] = content()
-    # Nothing that is made here refers to itself, and looking for that again and again takes a third of the time.
+    # Nothing that is made here refers to itself, and the collector would look at all products again and again.
     gc.disable()
     try:
         imported = read()

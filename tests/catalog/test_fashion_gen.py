@@ -99,3 +99,12 @@ def test_wrong_files(tmp_path):
     uneven = write_file(tmp_path / "uneven.h5", [1, 2], input_pose=[b"front"])
     with pytest.raises(UserError, match=r"input_pose must have .* rows, 2; .* Received: \[1, 1\]"):
         import_fashion_gen({"train": uneven}, Rejects())
+
+
+def test_markup_and_missing_values(tmp_path):
+    names = [b"<p>Wool&nbsp;coat</p>", b"Hat"]
+    paths = {
+        "train": write_file(tmp_path / "t.h5", [1, 2], input_name=names, input_category=[b"NULL", b"Hats\nand caps"])
+    }
+    first, second = import_fashion_gen(paths, Rejects()).products
+    assert (first.title, first.category, second.category) == ("Wool coat", "", "Hats and caps")

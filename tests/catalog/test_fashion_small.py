@@ -75,3 +75,15 @@ def test_real_catalogue(tmp_path):
     assert Counter(product.split for product in catalog.products) == {"train": 31_644, "validation": 3_935}
     assert len({product.subcategory for product in catalog.products}) == 28
     assert catalog.read(catalog.products[0].photos[0].uri)[:2] == b"\xff\xd8"
+
+
+def test_markup_and_missing_values(tmp_path):
+    odd = "9,Men,Apparel,nan,Shirts,NA,,,<i>Casual</i>,<b>Tom</b> &amp; Co Shirt\n"
+    path = make_zip(tmp_path / "small.zip", HEADING + odd, 9)
+    imported = import_fashion_small({"": path}, Rejects())
+    (shirt,) = imported.products
+    assert (shirt.title, shirt.subcategory) == ("Tom & Co Shirt", "")
+    assert shirt.attributes == {"gender": "Men", "articleType": "Shirts", "usage": "Casual"}
+    assert imported.notes.counts() == {"texts cleaned of markup": 2, "cells read as empty": 2}
+    (shirt,) = import_fashion_small({"": path}, Rejects(), empty=["nan"]).products
+    assert shirt.attributes["baseColour"] == "NA" and shirt.subcategory == ""

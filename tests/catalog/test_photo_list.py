@@ -110,3 +110,13 @@ def test_a_folder(shop, tmp_path):
         photos_of_folder(tmp_path / "empty")
     with pytest.raises(UserError, match="is not a folder"):
         photos_of_folder(tmp_path / "absent")
+
+
+def test_tables_are_read_as_in_an_import(shop):
+    table = 'SKU;Name;Body (HTML);Image Src\n1;<b>Dress</b>;nan;a.jpg\n2;Hat;"A &amp; B";b.png\n'
+    found = shop(table)
+    assert [photo.text for photo in found.photos] == ["Dress", "Hat. A & B"]
+    assert [photo.key["id"] for photo in found.photos] == ["1", "2"]
+    assert found.notes.counts() == {"texts cleaned of markup": 2, "cells read as empty": 1}
+    one_line = json.dumps([{"photo": "a.jpg", "text": "x"}, {"photo": "b.png", "text": "y"}])
+    assert [photo.text for photo in shop(one_line, name="shop.json").photos] == ["x", "y"]

@@ -83,7 +83,7 @@ class Delimited:
             head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
         self.dialect = _dialect(head, whole, delimiter, join_surplus)
         self.notes = [encoding.note] if encoding.note else []
-        if self.dialect.delimiter != "," and file.suffix != ".tsv":
+        if self.dialect.delimiter != ("\t" if file.suffix == ".tsv" else ","):
             self.notes.append(f"cells divided by {_SAID.get(self.dialect.delimiter, repr(self.dialect.delimiter))}")
         self.heading, self._heading_line = self._read_heading(head)
         names = [name for name in self.heading if name]

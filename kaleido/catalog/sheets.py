@@ -16,7 +16,7 @@ from typing import Any
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 
-_LEAST_MEMORY, _MOST_MEMORY, _MEMORY_RATIO = 1 << 30, 6 << 30, 60
+_LEAST_MEMORY, _MOST_MEMORY, _MEMORY_RATIO = 2 << 30, 6 << 30, 60
 
 
 def sheet_rows(path: Path, name: str, sheet: str | None) -> Iterator[list[str]]:

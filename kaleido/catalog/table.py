@@ -15,7 +15,6 @@ from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.table_file import TABLE_SUFFIXES, TableFile, file_at, unpacked
 from kaleido.catalog.text_encoding import MARKED, encoding_of
 from kaleido.errors import UserError
-from kaleido.extras import missing_extras_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,32 +377,13 @@ def _read_feed(file: TableFile, options: TableOptions) -> Table:
 
 
 def _read_parquet(file: TableFile) -> Table:
-    with missing_extras_named():
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
+    from kaleido.catalog.parquet import parquet_columns, parquet_rows
 
     def rows() -> Iterator[Row]:
         with file.on_disk() as path:
-            numbers = count(1)
-            try:
-                for batch in ParquetFile(path).iter_batches(batch_size=1024):
-                    for values in batch.to_pylist():
-                        row = {name: scalar_as_text(plain_value(value)) for name, value in values.items()}
-                        yield Row(next(numbers), row)
-            except (ArrowException, OSError, UnicodeError) as error:
-                raise _damaged(file, error) from None
+            for number, values in enumerate(parquet_rows(path, file.name), start=1):
+                yield Row(number, {name: scalar_as_text(plain_value(value)) for name, value in values.items()})
 
     with file.on_disk() as path:
-        try:
-            metadata = ParquetFile(path).metadata
-            names = tuple(ParquetFile(path).schema_arrow.names)
-        except (ArrowException, OSError) as error:
-            raise _damaged(file, error) from None
-        if metadata.num_rows > max(1_000_000, path.stat().st_size):
-            raise UserError(f"{file.name} claims more rows than it has bytes, as no table does.")
-    return Table(file.name, names, rows)
-
-
-def _damaged(file: TableFile, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200]
-    return UserError(f"{file.name} looks like a Parquet file, and is damaged ({reason}); write it again.")
+        columns = parquet_columns(path, file.name)
+    return Table(file.name, columns, rows)

@@ -13,7 +13,7 @@ from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.row_reader import RowReader
 from kaleido.catalog.sources import Source, open_source
 from kaleido.catalog.table import Table, TableOptions, read_table, read_table_file
-from kaleido.catalog.table_file import file_at, file_in_zip
+from kaleido.catalog.table_file import file_at, file_in_zip, is_table_name
 from kaleido.errors import UserError
 
 FIELDS = ("id", "title", "description", "category", "subcategory", "split", PHOTOS)
@@ -100,7 +100,11 @@ def _open_table(photos: Source, table: Path, rejects: Rejects, reading: TableOpt
         file = file_in_zip(photos.path, name) if photos.kind == "zip" else file_at(photos.path / name)
         return read_table(file, rejects, reading)
     if not os.path.isfile(table):
-        raise UserError(f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.")
+        names = sorted(filter(is_table_name, os.listdir(photos.path))) if photos.kind == "folder" else []
+        there = f" Tables there: {', '.join(names[:5])}." if names else ""
+        raise UserError(
+            f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.{there}"
+        )
     return read_table_file(table, rejects, reading)
 
 

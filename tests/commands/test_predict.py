@@ -217,7 +217,7 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
         (str(tmp_path / "other"), pairs, source): "reads features of 7 numbers and the backbone that it names gives",
         (matching, str(photos)): "give a table with the columns photo and text",
         (model, str(photos), source): "--columns and --source go with a table",
-        (model, str(tmp_path / "none")): "give a folder of photos, a photo, or a table that ends in .csv or .jsonl",
+        (model, str(tmp_path / "none")): "give a folder of photos, a photo, or a table that ends in .csv",
         (model, str(tmp_path / "none.csv")): "none.csv cannot be read",
         (model, str(tmp_path / "colours.csv")): "has no column 'photo'",
         (model, pairs, "--batch-size=0"): "batch_size must be in [1, 1_000_000]. Received: 0",

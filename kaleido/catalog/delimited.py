@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from kaleido.catalog.rejects import Rejects
@@ -86,8 +87,7 @@ class Delimited:
         if self.dialect.delimiter != ("\t" if file.suffix == ".tsv" else ","):
             self.notes.append(f"cells divided by {_SAID.get(self.dialect.delimiter, repr(self.dialect.delimiter))}")
         self.heading, self._heading_line = self._read_heading(head)
-        names = [name for name in self.heading if name]
-        self.repeated = tuple(dict.fromkeys(name for name in names if names.count(name) > 1))
+        self.repeated = repeated(self.heading)
         self.heading = numbered(self.heading)
         self._check_rows(head, whole)
 
@@ -252,15 +252,19 @@ def _is_heading(record: list[str]) -> bool:
     return sum(bool(field.strip()) for field in record) > 1
 
 
-def numbered(names: list[str]) -> list[str]:
+def numbered(names: Sequence[str]) -> list[str]:
     """Makes repeated names different, by numbers."""
-    taken: set[str] = set()
-    numbered = []
+    taken = set(names)
+    seen: Counter[str] = Counter()
+    unique = []
     for name in names:
-        unique, number = name, 1
-        while unique and unique in taken:
-            number += 1
-            unique = f"{name} ({number})"
-        taken.add(unique)
-        numbered.append(unique)
-    return numbered
+        seen[name] += 1
+        while name and seen[name] > 1 and f"{name} ({seen[name]})" in taken:
+            seen[name] += 1
+        unique.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
+    return unique
+
+
+def repeated(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that occur more than once."""
+    return tuple(name for name, times in Counter(names).items() if name and times > 1)

@@ -11,6 +11,9 @@ ITEMS = ("item", "entry", "product", "offer", "shopitem", "article", "record", "
 """Names of elements that are products; the first of them that occurs is that of the whole feed."""
 
 
+_DEEPEST = 200
+
+
 def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields the number of every product, from 1, and its values by the name of the element, without namespaces.
 
@@ -23,20 +26,24 @@ def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterato
         from defusedxml import DefusedXmlException
         from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
-    item, number, above = "", 0, []
+    item, number, inside, above = "", 0, 0, []
     try:
         parser = DefusedXMLParser(encoding=encoding, forbid_dtd=False, forbid_entities=True, forbid_external=True)
         for event, element in iterparse(file, events=("start", "end"), parser=parser):
             tag = local_name(element.tag)
             if event == "start":
                 above.append(element)
+                if len(above) > _DEEPEST:
+                    raise ValueError("its elements are nested too deeply")
                 item = item or (tag if tag.lower() in ITEMS and len(above) > 1 else "")
+                inside += tag == item
                 continue
             above.pop()
-            if tag == item and not any(local_name(outer.tag) == item for outer in above):
+            inside -= tag == item
+            if tag == item and not inside:
                 number += 1
                 yield number, _values(element)
-            if not any(local_name(outer.tag) == item for outer in above) and above:
+            if not inside and above:  # what was read is given up
                 above[-1].remove(element)
     except DefusedXmlException:
         raise UserError(
@@ -58,17 +65,14 @@ def local_name(tag: Any) -> str:
 
 def _values(item: Element) -> dict[str, Any]:
     values: dict[str, Any] = {local_name(key): value for key, value in item.attrib.items()}
+    found: dict[str, list[Any]] = {}
     for child in item:
         name = local_name(child.tag)
         value = _value(child)
         if not name or value in ("", {}, []):
             continue
-        if name in values and name not in item.attrib:
-            known = values[name]
-            values[name] = [*known, value] if isinstance(known, list) else [known, value]
-        else:
-            values[name] = value
-    return values
+        found.setdefault(name, []).append(value)
+    return values | {name: several if several[1:] else several[0] for name, several in found.items()}
 
 
 def _value(element: Element, depth: int = 0) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kaleido.catalog import json_rows
-from kaleido.catalog.delimited import Delimited, numbered
+from kaleido.catalog.delimited import Delimited, numbered, repeated
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.table_file import TABLE_SUFFIXES, TableFile, file_at, unpacked
 from kaleido.catalog.text_encoding import MARKED, encoding_of
@@ -361,8 +361,7 @@ def _read_sheet(file: TableFile, options: TableOptions) -> Table:
                 yield Row(number, {name: cell.strip() for name, cell in zip(names, row) if name})
 
     notes = (f"the sheet {sheet!r} of {sheets}",) if sheets != "1" else ()
-    repeated = tuple(dict.fromkeys(name for name in plain if name and plain.count(name) > 1))
-    return Table(file.name, tuple(filter(None, names)), rows, notes, repeated)
+    return Table(file.name, tuple(filter(None, names)), rows, notes, repeated(plain))
 
 
 def _read_feed(file: TableFile, options: TableOptions) -> Table:

@@ -380,3 +380,20 @@ def test_a_title_above_the_heading_and_lines_in_quotation_marks():
 )
 def test_plain_names(name, plain):
     assert plain_name(name) == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("nested.xml", b'<?xml version="1.0"?><r><item>' + b"<a>" * 100_000),
+        ("repeated.xml", b'<?xml version="1.0"?><r><item><id>1</id>' + b"<a>1</a>" * 50_000 + b"</item></r>"),
+        ("nested.json", b"[" * 1_000_000),
+        ("columns.csv", b",".join(b"c%d" % n for n in range(50_000)) + b"\n"),
+        ("repeated.csv", b",".join([b"c"] * 50_000) + b"\n"),
+    ],
+)
+def test_hostile_tables_take_no_longer_by_their_form(name, data):
+    try:  # seconds; if the time were quadratic, minutes
+        list(table_of(data, name))
+    except UserError as error:
+        assert "\n" not in str(error)

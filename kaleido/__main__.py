@@ -18,6 +18,7 @@ GROUPS = {
     "every day": {
         "catalog": "import, generate or show a catalogue of products",
         "prepare": "turn a catalogue into records: patches, features, token ids",
+        "verify": "compare the checksums of records",
         "align": "align words with patches, for guided masking",
         "pretrain": "pre-train a model on records",
         "finetune": "fine-tune a model: recognise, match or describe products, or a custom task",

@@ -14,7 +14,7 @@ import numpy as np
 
 from kaleido.backend import keras, ops
 
-PACKAGES = ("numpy", "pillow", "array-record", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
+PACKAGES = ("numpy", "pillow", "google-crc32c", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
 
 
 def floor(work: Mapping[str, float]) -> dict[str, float | str]:

@@ -15,20 +15,24 @@ class OriginalIndex:
     """Columns of labels and ids of n records.
 
     Attributes:
+        rows: int64 [n], the row of the record's file at which its features begin.
         columns: Columns by name: labels int32 [n]; ids and label names as texts [n].
     """
 
+    rows: np.ndarray
     columns: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, examples: Sequence[Mapping], numbers: Sequence[None] = ()) -> "OriginalIndex":
+    def of(cls, examples: Sequence[Mapping], numbers: Sequence[None], rows: Sequence[int]) -> "OriginalIndex":
         """Makes the index of at least one record; `numbers`, which only photo records have, is not used."""
-        return cls({name: np.array([example[name] for example in examples]) for name in examples[0]})
+        columns = {name: np.array([example[name] for example in examples]) for name in examples[0]}
+        return cls(np.array(rows, np.int64), columns)
 
     @classmethod
     def concatenate(cls, parts: Sequence["OriginalIndex"]) -> "OriginalIndex":
         """Concatenates indexes."""
-        return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+        return cls(np.concatenate([part.rows for part in parts]), columns)
 
     @classmethod
     def load(cls, path: Path) -> "OriginalIndex":
@@ -42,15 +46,18 @@ class OriginalIndex:
                 columns = dict(arrays)
             if len({column.shape for column in columns.values()}) != 1 or next(iter(columns.values())).ndim != 1:
                 raise ValueError("its columns have different lengths")
-            return cls(columns)
+            rows = columns.pop("rows")
+            if rows.dtype.kind != "i":
+                raise ValueError(f"rows is {rows.dtype}")
+            return cls(rows, columns)
         except Exception as error:  # damaged archives make NumPy and zipfile raise nearly anything
             raise UserError(f"{path}: not an index of records ({error}); prepare them again") from None
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`, first under a temporary name."""
         temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **self.columns)
+        np.savez(temporary, rows=self.rows, **self.columns)
         os.replace(temporary, path)
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(self.rows)

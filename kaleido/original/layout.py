@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from kaleido.constants import PATCHES
-from kaleido.original.batches import NUMBERS, TEXTS, Examples
+from kaleido.original.batches import NUMBERS, TEXTS
 from kaleido.original.index import OriginalIndex
 from kaleido.original.schema import Schema
 from kaleido.records.fixed_layout import FixedLayout
@@ -46,11 +46,3 @@ class OriginalLayout(FixedLayout):
             for name, (shape, dtype) in tensors.items()
         }
         super().__init__(tfds.features.FeaturesDict(features), self.numbers)
-
-    def examples(self, records: list[bytes]) -> Examples:
-        """Reads the arrays of some records.
-
-        Raises:
-            ValueError: if a record does not have this layout.
-        """
-        return {name: np.stack([self.view(record, name) for record in records]) for name in self.numbers}

@@ -158,4 +158,4 @@ def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareCon
 
 def _batch(found: list[tuple[Any, PhotoView]]) -> tuple[list[Any], Batch]:
     examples, views = zip(*found)
-    return list(examples), clean_photos(views, views[0].vectors.shape[1])
+    return list(examples), clean_photos(views)

@@ -4,12 +4,11 @@ A record holds every vector that a corruption can need, so a corruption is a cho
 """
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kaleido.constants import PATCHES
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.reader import PhotoView
 from kaleido.vision.crops import COLOUR, GREY, LEVEL2, LEVEL3, LEVEL5, ROTATIONS
@@ -73,41 +72,53 @@ class Corruption:
             labels["blank_positions"] = patches[5]
         return cls(vectors, donor_vectors, {name: label.astype(np.int32) for name, label in labels.items()})
 
-    def apply(self, photos: Iterable[tuple[PhotoView, PhotoView]], feature_size: int) -> dict[str, np.ndarray]:
-        """Copies the chosen vectors, and nothing else, out of the records.
+    def rows(self, photos: np.ndarray, donors: np.ndarray) -> dict[str, np.ndarray]:
+        """Chooses the rows of a table of vectors that a batch consists of.
 
         Args:
-            photos: Photo and donor of each row; the donor is not read without camouflage.
-            feature_size: Length D of a vector.
+            photos: int64 [B], row of the table at which the vectors of each photo begin.
+            donors: int64 [B], the same for each donor; not used without camouflage.
 
         Returns:
-            The batch's `level1` to `level5`, `positions`, `grey_targets`, `blank_targets` and labels.
+            The batch's `level1` to `level5`, `grey_targets` and `blank_targets`, as int64 [B, n]; 0, a row of zeros,
+            for blanked patches.
         """
-        batch = {name: np.empty((*chosen.shape, feature_size), np.float16) for name, chosen in self.vectors.items()}
-        batch["positions"] = np.empty((len(self.vectors["level1"]), PATCHES, 5), np.float32)
-        for row, (photo, donor) in enumerate(photos):
-            # As bytes, because NumPy first copies all of an unaligned array, and in a record vectors may lie so.
-            source = photo.vectors.view(np.uint8)
-            for name, chosen in self.vectors.items():
-                np.take(source, chosen[row], axis=0, out=batch[name][row].view(np.uint8), mode="clip")
-            batch["positions"][row] = photo.positions
-            if "camouflage_label" in self.labels:
-                batch["level3"][row, self.labels["camouflage_label"][row]] = donor.vectors[self.donor_vectors[row]]
+        rows = {name: photos[:, None] + chosen for name, chosen in self.vectors.items()}
+        if "camouflage_label" in self.labels:
+            replaced = self.labels["camouflage_label"][:, None].astype(np.int64)
+            np.put_along_axis(rows["level3"], replaced, (donors + self.donor_vectors)[:, None], axis=1)
         if "blank_positions" in self.labels:
-            blanks = self.labels["blank_positions"]
-            batch["level5"][np.arange(len(blanks))[:, None], blanks] = 0
-        return batch | self.labels
+            np.put_along_axis(rows["level5"], self.labels["blank_positions"].astype(np.int64), 0, axis=1)
+        return rows
 
 
-def clean_photos(views: Sequence[PhotoView], feature_size: int) -> dict[str, np.ndarray]:
+def gather(table: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Copies rows of a table.
+
+    Args:
+        table: float16 [rows, D].
+        rows: int64 [B, n] by name.
+
+    Returns:
+        float16 [B, n, D] by name, one after the other in memory.
+    """
+    found = np.empty((sum(chosen.size for chosen in rows.values()), table.shape[1]), table.dtype)
+    # Clipping never happens; it is the mode in which NumPy writes straight into `out`.
+    np.take(table, np.concatenate([chosen.ravel() for chosen in rows.values()]), axis=0, out=found, mode="clip")
+    ends = np.cumsum([chosen.size for chosen in rows.values()])
+    return {
+        name: part.reshape(*chosen.shape, -1) for (name, chosen), part in zip(rows.items(), np.split(found, ends[:-1]))
+    }
+
+
+def clean_photos(views: Sequence[PhotoView]) -> dict[str, np.ndarray]:
     """Builds a batch of photos to which nothing is done.
 
     Args:
         views: The photos, B of them.
-        feature_size: Length D of a vector.
 
     Returns:
         `level1` to `level5`, float16 [B, n, D], and `positions`, float32 [B, 55, 5].
     """
-    vectors = {level: np.tile(whole, (len(views), 1)) for level, whole in _WHOLE.items()}
-    return Corruption(vectors, np.zeros(0, np.int64), {}).apply(zip(views, views), feature_size)
+    levels = {level: np.stack([view.vectors[whole] for view in views]) for level, whole in _WHOLE.items()}
+    return levels | {"positions": np.stack([view.positions for view in views])}

@@ -4,6 +4,8 @@ The same example gets the same draws whatever thread, batch or run asks for them
 and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
 """
 
+import functools
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -46,13 +48,11 @@ def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ())
     Returns:
         float64 [n, *shape], evenly in [0, 1); row i is a function of (seed, epoch[i], indices[i], stream) alone.
     """
-    key = _mix(np.uint64(seed % 2**64))
-    for part in (stream, epoch, indices):
+    key = _key(seed, stream)
+    for part in (epoch, indices):
         key = _mix(key ^ np.asarray(part).astype(np.uint64))
-    key = np.broadcast_to(key, np.shape(indices))
-    counter = np.arange(1, int(np.prod(shape, dtype=np.int64)) + 1, dtype=np.uint64).reshape(shape)
-    with np.errstate(over="ignore"):
-        bits = _mix(key.reshape(key.shape + (1,) * len(shape)) + counter * _GAMMA)
+    counter = np.arange(1, math.prod(shape) + 1, dtype=np.uint64).reshape(shape)
+    bits = _mix(key.reshape(np.shape(indices) + (1,) * len(shape)) + counter * _GAMMA)
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
@@ -61,12 +61,20 @@ def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
     return np.argsort(uniform(seed, epoch, np.arange(size), Stream.ORDER), kind="stable")
 
 
+@functools.lru_cache(maxsize=256)
+def _key(seed: int, stream: int) -> np.ndarray:
+    # An array, because NumPy warns of overflows of scalars and not of those of arrays.
+    return _mix(_mix(np.array([seed % 2**64], np.uint64)) ^ np.uint64(stream))
+
+
 def _mix(value: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        value = value + _GAMMA
-        value = (value ^ (value >> np.uint64(30))) * _FIRST
-        value = (value ^ (value >> np.uint64(27))) * _SECOND
-    return value ^ (value >> np.uint64(31))
+    value = value + _GAMMA
+    value ^= value >> np.uint64(30)
+    value *= _FIRST
+    value ^= value >> np.uint64(27)
+    value *= _SECOND
+    value ^= value >> np.uint64(31)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

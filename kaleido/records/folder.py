@@ -58,6 +58,15 @@ class Records:
         """
         return open_records(self.directory, split)
 
+    def verify(self) -> None:
+        """Reads all files and compares their checksums; reading records does not.
+
+        Raises:
+            UserError: at the first damaged record, with its file and number.
+        """
+        for split in self.splits:
+            self.open(split).verify()
+
     def batches(
         self,
         split: str,

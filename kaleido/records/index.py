@@ -23,6 +23,9 @@ class Index:
     Attributes:
         product_ids: UTF-8 [n], the product's id.
         photo_ids: UTF-8 [n], the photo's id.
+        rows: int64 [n], the row of the record's file at which its vectors begin.
+        photo_widths: int32 [n], in pixels.
+        photo_heights: int32 [n], in pixels.
         product: int32 [n], the product's number in the catalogue.
         text: int32 [n], equal where the token ids are equal.
         category: int32 [n], index into the metadata's `categories`, -1 where unlabelled.
@@ -38,6 +41,9 @@ class Index:
 
     product_ids: np.ndarray
     photo_ids: np.ndarray
+    rows: np.ndarray
+    photo_widths: np.ndarray
+    photo_heights: np.ndarray
     product: np.ndarray
     text: np.ndarray
     category: np.ndarray
@@ -51,14 +57,19 @@ class Index:
     pair_scores: np.ndarray
 
     @classmethod
-    def of(cls, examples: Sequence[Mapping], numbers: Sequence[tuple[int, int, int, int]]) -> "Index":
+    def of(
+        cls, examples: Sequence[Mapping], numbers: Sequence[tuple[int, int, int, int]], rows: Sequence[int]
+    ) -> "Index":
         """Builds the index of some records.
 
         Args:
             examples: Fields of the records, as `RecordLayout.encode` takes them.
             numbers: Numbers of the product, text, category and sub-category of each.
+            rows: Row of their file at which the vectors of each begin.
         """
         ids = [np.array([e[name].encode() for e in examples], "S") for name in ("product_id", "photo_id")]
+        places = np.array(rows, np.int64)
+        widths, heights = np.array([e["photo_size"] for e in examples], np.int32).reshape(-1, 2).T.copy()
         product, text, category, subcategory = np.array(numbers, np.int32).reshape(-1, 4).T.copy()
 
         def ragged(values: list[np.ndarray], dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +82,7 @@ class Index:
         _, pair_patches = ragged([e["pairs"]["patch"] for e in examples], np.int32)
         _, pair_scores = ragged([e["pairs"]["score"] for e in examples], np.float32)
         tokens, pairs = (token_offsets, token_ids, word_ids), (pair_offsets, pair_words, pair_patches, pair_scores)
-        return cls(*ids, product, text, category, subcategory, *tokens, *pairs)
+        return cls(*ids, places, widths, heights, product, text, category, subcategory, *tokens, *pairs)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Index"]) -> "Index":
@@ -112,7 +123,8 @@ class Index:
             if column.ndim != 1 or column.dtype.kind != _KINDS.get(name, "i"):
                 raise ValueError(f"{name} is {column.dtype} {list(column.shape)}")
         columns_of = (
-            (len(self.product), (self.product_ids, self.photo_ids, self.text, self.category, self.subcategory)),
+            (len(self.product), (self.product_ids, self.photo_ids, self.rows, self.photo_widths, self.photo_heights)),
+            (len(self.product), (self.text, self.category, self.subcategory)),
             (len(self.token_ids), (self.word_ids,)),
             (len(self.pair_words), (self.pair_patches, self.pair_scores)),
         )

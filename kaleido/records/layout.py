@@ -19,7 +19,7 @@ class RecordLayout(FixedLayout):
 
     INDEX = Index
     DESCRIPTION = "Features of the kaleido patches of product photos, with the products' texts."
-    indexed = ("product_id", "photo_id", "token_ids", "word_ids", "pairs")
+    indexed = ("product_id", "photo_id", "token_ids", "word_ids", "pairs", "photo_size")
 
     def __init__(self, feature_size: int):
         self.feature_size = feature_size
@@ -48,14 +48,6 @@ class RecordLayout(FixedLayout):
         }
         super().__init__(tfds.features.FeaturesDict(features), ("positions", "features"))
 
-    def vectors(self, record: bytes) -> np.ndarray:
-        """Views the record's feature vectors, float16 [74, D]; raises a ValueError like `view`."""
-        return self.view(record, "features")
-
-    def positions(self, record: bytes) -> np.ndarray:
-        """Views the record's grid positions, float32 [55, 5], in 0..1 of the photo."""
-        return self.view(record, "positions")
-
     def product(self, record: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Reads the product's picture uint8 [224, 224, 3], its cell mask uint8 [14, 14] and its box int32 [4].
 
@@ -69,9 +61,3 @@ class RecordLayout(FixedLayout):
             return picture, cells, np.array(head["box"].int64_list.value, np.int32).reshape(4)
         except (IndexError, OSError) as error:
             raise ValueError(f"a damaged record ({error})") from None
-
-    def raw_positions(self, record: bytes) -> np.ndarray:
-        """Computes the record's grid positions in pixels: whole numbers, float32 [55, 5]."""
-        width, height = self.parse_head(record).feature["photo_size"].int64_list.value
-        scale = np.array([width, width, height, height, width * height], np.float32)
-        return np.rint(self.positions(record) * scale)

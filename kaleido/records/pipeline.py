@@ -1,18 +1,18 @@
 """The pipeline from photo records to batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from kaleido.constants import TASKS
 from kaleido.errors import UserError
 from kaleido.records.config import NO_TEXT, PipelineConfig
-from kaleido.records.corruption import Corruption
+from kaleido.records.corruption import Corruption, gather
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.masking import GuidedMasking
 from kaleido.records.pairs import no_pairs
-from kaleido.records.partners import GROUP, Partners
-from kaleido.records.reader import PhotoRecords, PhotoView
+from kaleido.records.partners import Partners
+from kaleido.records.reader import PhotoRecords
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
 
@@ -86,7 +86,9 @@ class Pipeline(BatchStream):
         masks = self._masking(token_ids, word_ids, pairs, draws)
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
-        batch.update(corruption.apply(self._photos(records, donors), self.records.feature_size))
+        first_rows = self.records.first_rows
+        batch.update(gather(self.records.table, corruption.rows(first_rows[records], first_rows[donors])))
+        batch.update(corruption.labels, positions=self.records.positions(records, self._raw_positions))
         if "mlm" in self._tasks:
             batch["token_ids"] = masks.token_ids
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
@@ -95,15 +97,6 @@ class Pipeline(BatchStream):
         for name, targets in self._labels.items():
             batch[f"{name}_label"] = targets[records]
         return batch
-
-    def _photos(self, records: np.ndarray, donors: np.ndarray) -> Iterator[tuple[PhotoView, PhotoView]]:
-        """Reads photo and donor of each row, group by group, because donors are of the same group."""
-        for start in range(0, len(records), GROUP):
-            wanted = np.concatenate([records[start : start + GROUP], donors[start : start + GROUP]])
-            needed, places = np.unique(wanted, return_inverse=True)
-            views = self.records.views(needed, self._raw_positions)
-            rows = len(wanted) // 2
-            yield from ((views[own], views[donor]) for own, donor in zip(places[:rows], places[rows:]))
 
     def texts(self, draws: Draws) -> np.ndarray:
         """Chooses the record whose text each row shows: its own, or where they mismatch another product's."""

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-NAME, VERSION = "kaleido_records", "2.0.0"
-"""Name and version of the data set, as its description has them."""
+NAME, VERSION, FORMAT = "kaleido_records", "3.0.0", "tfrecord"
+"""Name, version and file format of the data set, as its description has them."""
 
 
 def partial_directory(directory: Path) -> Path:

@@ -5,6 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
@@ -12,19 +13,17 @@ import numpy as np
 
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
-from kaleido.records.place import NAME, VERSION, index_file, partial_directory
+from kaleido.progress import tqdm
+from kaleido.records.mapped_rows import map_rows
+from kaleido.records.place import FORMAT, NAME, VERSION, index_file, partial_directory
+from kaleido.records.tfrecord import HEAD, TAIL, check_file, is_intact
+from kaleido.vision.crops import FEATURES
 from kaleido.vision.patches import Grid
 
-# TFDS and ArrayRecord are needed to read records, and not to use a trained model.
+# TFDS is needed to read records, and not to use a trained model.
 if TYPE_CHECKING:
-    from array_record.python import array_record_module
-
     from kaleido.records.fixed_layout import FixedLayout
     from kaleido.records.layout import RecordLayout
-
-# Records are read whole at random places: reading ahead or in threads of the reader's own only costs.
-_READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
-
 
 MAX_FEATURE_SIZE = 100_000
 
@@ -60,6 +59,8 @@ class ProductView(NamedTuple):
 class SplitRecords(ABC):
     """The records of one split, of any kind; safe to read from several threads.
 
+    The files are mapped into memory and read without comparing checksums; `verify` does that.
+
     Attributes:
         KIND: Name of this kind of records in the metadata.
         directory: Folder of the records.
@@ -81,13 +82,45 @@ class SplitRecords(ABC):
         self.index = self._layout.INDEX.load(directory / index_file(split))
         self._files = files
         self._ends = np.cumsum(lengths)
-        self._starts = self._ends - lengths
-        self._readers: dict[int, Any] = {}
+        self._check_files()
+
+    def _check_files(self) -> None:
+        """Raises a UserError where the index and the files do not fit one another."""
         if len(self.index) != self._ends[-1]:
             raise UserError(
-                f"{directory}: {index_file(split)} lists {len(self.index)} records and the files hold "
+                f"{self.directory}: {index_file(self.split)} lists {len(self.index)} records and the files hold "
                 f"{self._ends[-1]}; prepare the catalogue again"
             )
+        for path, rows in zip(self._files, np.split(self.index.rows, self._ends[:-1])):
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise UserError(f"{path}: damaged ({error.strerror}); prepare the catalogue again") from None
+            # Rows of a file's head lie before those of its first record, and between two records.
+            increases = np.diff(rows, prepend=-self._layout.rows) > self._layout.rows
+            if size != self._layout.file_size(rows) or not increases.all():
+                raise UserError(
+                    f"{path}: damaged ({size} bytes, in its index {self._layout.file_size(rows)}); prepare the "
+                    "catalogue again"
+                )
+
+    @cached_property
+    def _mapped(self) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return map_rows(self._files, self._layout.row_bytes)
+        except OSError as error:
+            raise UserError(f"{self.directory}: its files cannot be mapped into memory ({error.strerror})") from None
+
+    @property
+    def table(self) -> np.ndarray:
+        """The files as they are, as rows of features: float16 [rows, D], read-only; row 0 is zeros."""
+        return self._mapped[0].view(np.float16)
+
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """The row of `table` at which each record's features begin: int64 [n]."""
+        _, starts = self._mapped
+        return self.index.rows + np.repeat(starts, np.diff(self._ends, prepend=0))
 
     @staticmethod
     @abstractmethod
@@ -124,7 +157,7 @@ class SplitRecords(ABC):
                 f"{cls._HOW_TO_ADD.format(split=split)}. Received: {split}"
             )
         count = len(lengths[split])
-        names = [f"{NAME}-{split}.array_record-{n:05d}-of-{count:05d}" for n in range(count)]
+        names = [f"{NAME}-{split}.{FORMAT}-{n:05d}-of-{count:05d}" for n in range(count)]
         return cls(directory, split, metadata, [directory / name for name in names], lengths[split])
 
     def __len__(self) -> int:
@@ -146,29 +179,43 @@ class SplitRecords(ABC):
 
     def example(self, index: int) -> dict:
         """Decodes all fields of one record; texts are bytes, as TFDS gives them."""
-        return self._layout.decode(self._read(np.array([index]))[0])
+        return self._layout.decode(self._record(index))
 
-    def _read(self, indices: np.ndarray) -> list[bytes]:
-        records = [b""] * len(indices)
-        shards = np.searchsorted(self._ends, indices, side="right")
-        for shard in np.unique(shards):
-            places = np.flatnonzero(shards == shard)
-            try:
-                found = self._reader(shard).read((indices[places] - self._starts[shard]).tolist())
-            except (RuntimeError, ValueError, IndexError) as error:
-                reason = " ".join(str(error).split())
-                raise UserError(f"{self._files[shard]}: damaged ({reason}); prepare the catalogue again") from None
-            for place, record in zip(places, found):
-                records[place] = record
-        return records
+    def verify(self) -> None:
+        """Reads all files and compares their checksums.
 
-    def _reader(self, shard: int) -> "array_record_module.ArrayRecordReader":
-        from array_record.python import array_record_module
+        Raises:
+            UserError: at the first damaged record, with its file and number.
+        """
+        with tqdm(total=len(self), desc=f"verify {self.split}", unit="record", leave=False) as progress:
+            for path in self._files:
+                try:
+                    for _ in check_file(path):
+                        progress.update()
+                except (OSError, ValueError) as error:
+                    raise UserError(f"{path}: {error}; prepare the catalogue again") from None
 
-        # Two threads may both open a file: the later reader stays, the other goes when its read is done.
-        if shard not in self._readers:
-            self._readers[shard] = array_record_module.ArrayRecordReader(str(self._files[shard]), _READER_OPTIONS)
-        return self._readers[shard]
+    def _record(self, index: int) -> bytes:
+        """Copies one record and compares its checksum."""
+        file = int(np.searchsorted(self._ends, index, side="right"))
+        first = index == 0 or index == self._ends[file - 1]
+        rows, starts = self._mapped
+        start = starts[file] * self._layout.row_bytes if first else self._record_ends(np.array([index - 1]))[0] + TAIL
+        framed = rows.reshape(-1)[start : self._record_ends(np.array([index]))[0] + TAIL].tobytes()
+        if not is_intact(framed):
+            raise UserError(
+                f"{self._files[file]}: record {index - (self._ends[file - 1] if file else 0)} is damaged; prepare the "
+                "catalogue again"
+            )
+        return framed[HEAD:-TAIL]
+
+    def _record_ends(self, indices: np.ndarray) -> np.ndarray:
+        """Gives the byte of all files at which each record ends, before its checksum: int64 [n]."""
+        return (self.first_rows[indices] + self._layout.rows) * self._layout.row_bytes
+
+    def _gather(self, indices: np.ndarray, name: str) -> np.ndarray:
+        """Copies one of the fields of fixed size of some records: [n, ...]."""
+        return self._layout.gather(self._mapped[0].reshape(-1), self._record_ends(indices), name)
 
 
 class PhotoRecords(SplitRecords):
@@ -205,32 +252,40 @@ class PhotoRecords(SplitRecords):
 
     def product(self, index: int) -> ProductView:
         """Reads the product's picture and cell mask from a record."""
-        record = self._read(np.array([index]))[0]
-        try:
-            return ProductView(*self._layout.product(record))
-        except ValueError as error:
-            raise self._damaged(error) from None
+        return ProductView(*self._layout.product(self._record(index)))
+
+    def positions(self, indices: np.ndarray, raw: bool = False) -> np.ndarray:
+        """Reads the grid positions of some records.
+
+        Args:
+            indices: int [n], in any order, repetitions allowed.
+            raw: Whether they are given in pixels, as whole numbers, and not in 0..1 of the photo.
+
+        Returns:
+            float32 [n, 55, 5].
+        """
+        positions = self._gather(indices, "positions")
+        if not raw:
+            return positions
+        width, height = self.index.photo_widths[indices], self.index.photo_heights[indices]
+        scale = np.stack([width, width, height, height, width * height], axis=1).astype(np.float32)
+        return np.rint(positions * scale[:, None])
 
     def views(self, indices: np.ndarray, raw_positions: bool = False) -> list[PhotoView]:
-        """Views the vectors of some records in the bytes that were read; nothing is copied.
+        """Views the vectors of some records; nothing is copied but the positions.
 
         Args:
             indices: int [n], in any order, repetitions allowed.
             raw_positions: Give positions in pixels.
         """
-        positions = self._layout.raw_positions if raw_positions else self._layout.positions
-        try:
-            return [PhotoView(self._layout.vectors(r), positions(r)) for r in self._read(np.asarray(indices))]
-        except ValueError as error:
-            raise self._damaged(error) from None
-
-    def _damaged(self, error: ValueError) -> UserError:
-        return UserError(f"{self.directory}: {error} among the {self.split} records; prepare again")
+        indices = np.asarray(indices)
+        vectors = (self.table[row : row + FEATURES] for row in self.first_rows[indices].tolist())
+        return list(map(PhotoView, vectors, self.positions(indices, raw_positions)))
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Copies the vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
-        vectors, positions = zip(*self.views(indices))
-        return np.stack(vectors), np.stack(positions)
+        rows = self.first_rows[np.asarray(indices)][:, None] + np.arange(FEATURES)
+        return self.table[rows], self.positions(indices)
 
 
 def kind_of(metadata: Mapping) -> str:

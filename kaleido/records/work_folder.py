@@ -12,6 +12,7 @@ from kaleido.atomic import flush, refusals_named
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.records.builder import make_work_folder
+from kaleido.records.place import FORMAT
 from kaleido.text import Tokenizer, load_tokenizer
 
 _BEGUN_FILE = "begun.json"
@@ -49,7 +50,7 @@ class WorkFolder:
             UserError: if there are files that were made otherwise, or the disk refuses.
         """
         begun = {file.parent: read_json(file) for file in sorted(partial.glob(f"*/{_BEGUN_FILE}"))}
-        with_files = [path for path in begun if any((path / "records").glob("*.array_record*"))]
+        with_files = [path for path in begun if any((path / "records").glob(f"*.{FORMAT}*"))]
         ours = [path for path in (*with_files, *begun) if _is_begun(path, begun[path], plan)][:1]
         wanted = begun[ours[0]] if ours else plan
         for path in with_files:

@@ -124,7 +124,7 @@ class PhotoGallery(Gallery):
         self.first_photos = first
 
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
-        return clean_photos(self.records.views(items, self._raw_positions), self.records.feature_size)
+        return clean_photos(self.records.views(items, self._raw_positions))
 
 
 _GALLERIES: dict[str, Callable[..., Gallery]] = {}

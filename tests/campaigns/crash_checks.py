@@ -20,7 +20,7 @@ def unsound(stage: str, folder: Path, reference: Path) -> list[str]:
     }[stage]
     found = [(path, reference / path.relative_to(out)) for name in names for path in out.glob(name)]
     if stage == "prepare":
-        partial = folder.glob("out.partial/records/*.array_record*")
+        partial = folder.glob("out.partial/records/*.tfrecord*")
         found += [(path, reference / path.name) for path in partial]
     problems = [
         f"{path} is not as in the reference"

@@ -152,7 +152,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "config-file": partial(Config, True),
     "config-options": partial(Config, False),
     "catalog": partial(Files, build_catalog, read_catalog, ["*.json", "*.jsonl"]),
-    "records": partial(Files, build_records, read_records, ["*.json", "*.npz", "*array_record*"]),
+    "records": partial(Files, build_records, read_records, ["*.json", "*.npz", "*tfrecord*"]),
     "sentencepiece": partial(Files, build_tokenizer, partial(read_tokenizer, "sentencepiece.model"), ["*.model"]),
     "wordpiece": partial(Files, build_tokenizer, partial(read_tokenizer, "vocab.txt"), ["*.txt"]),
     "backbone-weights": partial(Files, build_backbone, read_backbone, ["*.safetensors"]),

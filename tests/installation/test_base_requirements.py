@@ -6,7 +6,7 @@ import pytest
 CODE = """
 import importlib, sys
 
-EXTRAS = {"array_record", "boto3", "joblib", "matplotlib", "numba", "pycocoevalcap", "sklearn", "tensorboard",
+EXTRAS = {"boto3", "google_crc32c", "joblib", "matplotlib", "numba", "pycocoevalcap", "sklearn", "tensorboard",
           "tensorflow_datasets"}
 
 class Missing:

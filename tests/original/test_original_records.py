@@ -112,7 +112,7 @@ def test_records_hold_the_data(tmp_path, content):
     for name, column in NUMBERS[content].items():
         if name.endswith("label"):
             assert np.array_equal(records.index.columns[name], columns[column][:, 0])
-    examples = list(tfds.builder_from_directory(directory).as_data_source("train"))
+    examples = list(tfds.as_numpy(tfds.builder_from_directory(directory).as_dataset("train")))
     assert np.array_equal([example["token_ids"] for example in examples], columns["input_ids"])
 
 

@@ -9,7 +9,7 @@ from kaleido.records.partners import GROUP, Partners
 
 def index_of(products, texts, subcategories) -> Index:
     none, offsets = np.zeros(0, np.int32), np.zeros(len(products) + 1, np.int64)
-    columns = [np.array(c, np.int32) for c in (products, texts, subcategories, subcategories)]
+    columns = [np.array(c, np.int32) for c in (products,) * 3 + (products, texts, subcategories, subcategories)]
     ids = [np.array([str(n).encode() for n in range(len(products))], "S")] * 2
     return Index(*ids, *columns, offsets, none, none, offsets, none, none, none)
 

@@ -37,7 +37,7 @@ def test_records_hold_the_catalogue(catalog, prepared):
     found, splits_of = {}, {}
     builder = tfds.builder_from_directory(prepared)
     for split in builder.info.splits:
-        for example in builder.as_data_source(split):
+        for example in tfds.as_numpy(builder.as_dataset(split)):
             found[example["photo_id"].decode()] = example
             assert example["split"].decode() == split
             splits_of.setdefault(example["product_id"].decode(), set()).add(split)
@@ -64,7 +64,7 @@ def test_records_hold_the_catalogue(catalog, prepared):
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_index_and_reader_agree_with_plain_tfds(prepared, split):
     records = PhotoRecords.open(prepared, split, backbone="random", feature_size=64)
-    source = tfds.builder_from_directory(prepared).as_data_source(split)
+    source = list(tfds.as_numpy(tfds.builder_from_directory(prepared).as_dataset(split)))
     order = np.random.default_rng(0).permutation(np.tile(np.arange(len(records)), 2))
     features, positions = records.read(order)
     for place, row in enumerate(order):
@@ -95,7 +95,7 @@ def test_same_input_same_bytes_whatever_the_interruptions(tmp_path, catalog, pre
         with pytest.raises(UserError, match="interrupted"):
             PhotoRecords.open(again, "train")
     catalog.reads_left = math.inf
-    written = {path.name: path.stat().st_mtime_ns for path in partial_directory(again).glob("*/records/*array*")}
+    written = {path.name: path.stat().st_mtime_ns for path in partial_directory(again).glob("*/records/*tfrecord*")}
     assert written
     make_catalog_records(catalog, again, prepare_config)
     assert contents(again) == contents(prepared)
@@ -163,7 +163,7 @@ def test_unusable_photos_stop_or_are_listed(tmp_path, catalog, prepare_config):
     rejects = [json.loads(line) for line in (tmp_path / "skipped" / "rejects.jsonl").read_text().splitlines()]
     assert {reject["uri"] for reject in rejects} == catalog.broken
     assert all("broken" in reject["reason"] for reject in rejects)
-    source = tfds.builder_from_directory(tmp_path / "skipped").as_data_source("train")
+    source = list(tfds.as_numpy(tfds.builder_from_directory(tmp_path / "skipped").as_dataset("train")))
     records = PhotoRecords.open(tmp_path / "skipped", "train")
     features, _ = records.read(np.arange(len(records)))
     assert len(source) == len(records)
@@ -197,18 +197,22 @@ def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
     with pytest.raises(UserError, match="only train, validation, test"):
         PhotoRecords.open(prepared, "holdout")
     monkeypatch.setattr("kaleido.records.reader.VERSION", "9.0.0")
-    with pytest.raises(UserError, match=r"2\.0\.0, expected .*9\.0\.0"):
+    with pytest.raises(UserError, match=r"3\.0\.0, expected .*9\.0\.0"):
         PhotoRecords.open(prepared, "train")
 
 
 def test_damage_is_named(prepared):
-    shard = sorted(prepared.glob("*train*array_record*"))[0]
+    shard = sorted(prepared.glob("*train*tfrecord*"))[0]
     data = bytearray(shard.read_bytes())
     data[len(data) // 8] ^= 1
     shard.write_bytes(data)
-    records = PhotoRecords.open(prepared, "train")
-    with pytest.raises(UserError, match=f"{shard.name}.*damaged"):
-        records.read(np.arange(len(records)))
+    with pytest.raises(UserError, match=f"{shard.name}: record 0 is damaged"):
+        PhotoRecords.open(prepared, "train").verify()
+    with pytest.raises(UserError, match=f"{shard.name}: record 0 is damaged"):
+        PhotoRecords.open(prepared, "train").example(0)
+    shard.write_bytes(data[:-1])
+    with pytest.raises(UserError, match=f"{shard.name}: damaged"):
+        PhotoRecords.open(prepared, "train")
     (prepared / "index-train.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"index-train\.npz"):
         PhotoRecords.open(prepared, "train")

@@ -1,8 +1,11 @@
 """The handle on a folder of records."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from kaleido.__main__ import main
 from kaleido.bench.synthetic import write_synthetic
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
@@ -46,3 +49,15 @@ def test_batches_of_a_split_are_those_of_its_pipeline(tmp_path):
     for name, values in plain.batch(5).items():
         np.testing.assert_array_equal(found.batch(5)[name], values)
     assert len(list(Records(tmp_path / "records").batches("train", 4, training=False))) == 3
+
+
+def test_records_are_verified(synthetic, tmp_path, capsys):
+    directory = shutil.copytree(synthetic, tmp_path / "records")
+    assert main(["verify", str(directory)]) == 0
+    assert capsys.readouterr().out == f"{directory}: 71 records are intact\n"
+    path = max(directory.glob("*validation.tfrecord*"))
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    assert main(["verify", str(directory)]) == 2
+    assert f"{path}: record 20 is damaged; prepare" in capsys.readouterr().err

@@ -23,6 +23,7 @@ from kaleido.records import prepare as prepare_module
 from kaleido.records.builder import KaleidoRecords
 from kaleido.records.place import partial_directory
 from kaleido.records.prepare import make_catalog_records
+from kaleido.records.reader import PhotoRecords
 from kaleido.records.shard import Shard
 
 
@@ -108,7 +109,7 @@ def test_what_a_copy_cut_off_is_made_again(tmp_path, damaged, config, unsplit):
     for number in (1, 2):
         make_catalog_records(damaged, directory, config, shard=Shard(number, 2))
     work = next(partial_directory(directory).glob("*/"))
-    files = sorted(work.glob("records/*train*array_record*"))
+    files = sorted(work.glob("records/*train*tfrecord*"))
     parts = sorted(work.glob("parts/train*.npz")), sorted(work.glob("parts/train*.jsonl"))
     vocabulary = next(work.glob("records/*.model"))
     for path, size in ((files[0], 1000), (files[1], files[1].stat().st_size - 1), (parts[0][2], 700), (vocabulary, 9)):
@@ -117,6 +118,21 @@ def test_what_a_copy_cut_off_is_made_again(tmp_path, damaged, config, unsplit):
     parts[0][3].unlink()
     make_catalog_records(damaged, directory, config)
     assert contents(directory) == unsplit
+
+
+def test_a_bit_that_flipped_on_the_way_is_named(tmp_path, damaged, config):
+    directory = tmp_path / "records"
+    make_catalog_records(damaged, directory, config, shard=Shard(1, 2))
+    path = min(partial_directory(directory).glob("*/records/*train*tfrecord*"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=f"{path}: record [0-9]+ is damaged; delete this file and run the same"):
+        make_catalog_records(damaged, directory, config)
+    assert not directory.exists()
+    path.unlink()
+    make_catalog_records(damaged, directory, config)
+    PhotoRecords.open(directory, "train").verify()
 
 
 def other_configuration(config, **_):

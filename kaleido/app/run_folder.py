@@ -20,6 +20,7 @@ RUNTIME_KEYS = (
     "model",
     "mode",
     "preprocess_config.workers",
+    "preprocess_config.worker_kind",
     "preprocess_config.prefetch",
     "train_config.keep_checkpoints",
     "train_config.save_every",

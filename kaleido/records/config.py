@@ -114,8 +114,10 @@ class PipelineConfig:
             records have pairs and random where they have none.
         mismatch_probability: Share of the photos that are shown with the text of another product.
         mismatch: Product of that text: `any` other one, or one of the `same_subcategory` where there is one.
-        workers: Threads that make batches.
-        prefetch: Batches that are made ahead.
+        workers: Threads or processes that make batches; one per processor core if null.
+        worker_kind: `threads`; `processes`, which take a second to start and grow with the cores; or `auto`, processes
+            for trainings with more than two workers.
+        prefetch: Batches that are made ahead, beside those being made.
     """
 
     max_text_length: int = 64
@@ -125,7 +127,8 @@ class PipelineConfig:
     masking: Literal["auto", "guided", "random"] = "auto"
     mismatch_probability: float = 0.5
     mismatch: Literal["any", "same_subcategory"] = "any"
-    workers: int = 2
+    workers: int | None = 2
+    worker_kind: Literal["auto", "threads", "processes"] = "auto"
     prefetch: int = 4
 
     def __post_init__(self):
@@ -133,5 +136,6 @@ class PipelineConfig:
         check("[0, 1]", "mask_probability", "mismatch_probability")
         check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
         check("[1, 512]", "max_predictions")
-        check("[1, 1000]", "workers")
+        if self.workers is not None:
+            check("[1, 1000]", "workers")
         check("[0, 1000]", "prefetch")

@@ -4,7 +4,7 @@ A record holds every vector that a corruption can need, so a corruption is a cho
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,19 +92,24 @@ class Corruption:
         return rows
 
 
-def gather(table: np.ndarray, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def gather(
+    table: np.ndarray, rows: Mapping[str, np.ndarray], allocate: Callable[[int], np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
     """Copies rows of a table.
 
     Args:
         table: float16 [rows, D].
         rows: int64 [B, n] by name.
+        allocate: Function that gives the memory to copy into, uint8 [size].
 
     Returns:
         float16 [B, n, D] by name, one after the other in memory.
     """
-    found = np.empty((sum(chosen.size for chosen in rows.values()), table.shape[1]), table.dtype)
+    wanted = np.concatenate([chosen.ravel() for chosen in rows.values()])
+    size = len(wanted) * table.shape[1] * table.itemsize
+    found = (allocate(size) if allocate else np.empty(size, np.uint8)).view(table.dtype).reshape(len(wanted), -1)
     # Clipping never happens; it is the mode in which NumPy writes straight into `out`.
-    np.take(table, np.concatenate([chosen.ravel() for chosen in rows.values()]), axis=0, out=found, mode="clip")
+    np.take(table, wanted, axis=0, out=found, mode="clip")
     ends = np.cumsum([chosen.size for chosen in rows.values()])
     return {
         name: part.reshape(*chosen.shape, -1) for (name, chosen), part in zip(rows.items(), np.split(found, ends[:-1]))

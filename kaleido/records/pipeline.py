@@ -67,7 +67,7 @@ class Pipeline(BatchStream):
         self._labels = labels or {}
         self._hard_negatives = hard_negatives
         self._show_text = show_text
-        self._tokenizer = tokenizer
+        self._pad_id, self._cls_id, self._sep_id = tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id
         self._partners = Partners(records.index)
         self._masking = GuidedMasking(tokenizer, config.mask_probability, config.max_predictions, config.whole_word)
 
@@ -87,7 +87,8 @@ class Pipeline(BatchStream):
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
         first_rows = self.records.first_rows
-        batch.update(gather(self.records.table, corruption.rows(first_rows[records], first_rows[donors])))
+        rows = corruption.rows(first_rows[records], first_rows[donors])
+        batch.update(gather(self.records.table, rows, self.allocate))
         batch.update(corruption.labels, positions=self.records.positions(records, self._raw_positions))
         if "mlm" in self._tasks:
             batch["token_ids"] = masks.token_ids
@@ -120,10 +121,10 @@ class Pipeline(BatchStream):
         """Lays out [CLS] text [SEP]: ids, word ids (-1 where there is no word) and mask, int32 [B, width]."""
         ids, words, present = self.records.index.texts(texts, width - 2)
         lengths = present.sum(axis=1)
-        token_ids = np.full((len(texts), width), self._tokenizer.pad_id, np.int32)
-        token_ids[:, 1:-1] = np.where(present, ids, self._tokenizer.pad_id)
-        token_ids[:, 0] = self._tokenizer.cls_id
-        token_ids[np.arange(len(texts)), lengths + 1] = self._tokenizer.sep_id
+        token_ids = np.full((len(texts), width), self._pad_id, np.int32)
+        token_ids[:, 1:-1] = np.where(present, ids, self._pad_id)
+        token_ids[:, 0] = self._cls_id
+        token_ids[np.arange(len(texts)), lengths + 1] = self._sep_id
         word_ids = np.pad(np.where(present, words, -1), ((0, 0), (1, 1)), constant_values=-1)
         token_mask = (np.arange(width) < lengths[:, None] + 2).astype(np.int32)
         return token_ids, word_ids, token_mask

@@ -78,7 +78,6 @@ class SplitRecords(ABC):
         self.split = split
         self.metadata = metadata
         self.feature_size: int = metadata["feature_size"]
-        self._layout = self._layout_of(metadata)
         self.index = self._layout.INDEX.load(directory / index_file(split))
         self._files = files
         self._ends = np.cumsum(lengths)
@@ -105,11 +104,19 @@ class SplitRecords(ABC):
                 )
 
     @cached_property
+    def _layout(self) -> "FixedLayout":
+        return self._layout_of(self.metadata)
+
+    @cached_property
     def _mapped(self) -> tuple[np.ndarray, np.ndarray]:
         try:
             return map_rows(self._files, self._layout.row_bytes)
         except OSError as error:
             raise UserError(f"{self.directory}: its files cannot be mapped into memory ({error.strerror})") from None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process maps the files itself.
+        return {name: value for name, value in vars(self).items() if name not in ("_mapped", "_layout")}
 
     @property
     def table(self) -> np.ndarray:

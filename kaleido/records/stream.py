@@ -2,20 +2,32 @@
 
 import functools
 import itertools
+import os
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.records.draws import Draws, permutation
+from kaleido.records.processes import BatchProcesses
 from kaleido.records.reader import SplitRecords
 
 EVALUATION_SEED = 20210620
 
+MOST_THREADS = 2
+"""Threads beyond which processes are faster: about half of a batch's time holds Python's lock."""
+
+_HELD = 4
+"""Batches that a training step may hold while more are made."""
+
 Batch = dict[str, np.ndarray]
+
+# A batch touches two epochs at most unless it is larger than the data; few threads are ever further apart.
+_order = functools.lru_cache(maxsize=4)(permutation)
 
 
 class BatchStream(ABC):
@@ -34,6 +46,9 @@ class BatchStream(ABC):
         rank: Number of this worker, of `count`.
         count: Workers that share a batch; this one makes rows `rank * B // count` to `(rank + 1) * B // count`. What it
             makes does not depend on the split.
+
+    Attributes:
+        allocate: Function that gives memory for large arrays of a batch, uint8 [size].
     """
 
     def __init__(
@@ -52,8 +67,7 @@ class BatchStream(ABC):
         self.seed = seed if training else EVALUATION_SEED
         self.training = training
         self._rank, self._count = rank, count
-        # A batch touches two epochs at most unless it is larger than the data; few threads are ever further apart.
-        self._order = functools.lru_cache(maxsize=2)(functools.partial(permutation, self.seed, size=len(records)))
+        self.allocate: Callable[[int], np.ndarray] = _allocate
 
     @property
     def evaluation_steps(self) -> int:
@@ -69,7 +83,7 @@ class BatchStream(ABC):
         """
 
     def iterate(self, first_step: int = 0, last_step: int | None = None, stride: int = 1) -> Iterator[Batch]:
-        """Yields batches in order; threads make them ahead.
+        """Yields batches in order; threads or processes make them ahead.
 
         Args:
             first_step: First step.
@@ -80,15 +94,30 @@ class BatchStream(ABC):
             last_step = self.evaluation_steps
         endless = last_step is None
         steps = itertools.count(first_step, stride) if endless else iter(range(first_step, last_step, stride))
-        pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="batches")
+        count, ahead = self.config.workers or cores(), deque[Future[Batch]]()
+        kind = self.config.worker_kind
+        if kind == "auto":
+            kind = "processes" if self.training and count > MOST_THREADS else "threads"
+        processes, make = None, self.batch
+        if kind == "processes" and (first := next(steps, None)) is not None:
+            # The first one here: it tells how much memory a batch needs.
+            batch = self.batch(first)
+            processes = BatchProcesses(self, count, batch, slots=count + self.config.prefetch + _HELD)
+            make = processes.batch
+            tqdm.write(f"batches are made in {count} processes")
+        pool = ThreadPoolExecutor(count, thread_name_prefix="batches")
         try:
-            ahead = deque(pool.submit(self.batch, step) for step in itertools.islice(steps, self.config.prefetch + 1))
+            ahead.extend(pool.submit(make, step) for step in itertools.islice(steps, count + self.config.prefetch))
+            if processes:
+                yield batch
             while ahead:
                 batch = ahead.popleft().result()
-                ahead.extend(pool.submit(self.batch, step) for step in itertools.islice(steps, 1))
+                ahead.extend(pool.submit(make, step) for step in itertools.islice(steps, 1))
                 yield batch
         finally:
             pool.shutdown(cancel_futures=True)
+            if processes:
+                processes.close()
 
     def __iter__(self) -> Iterator[Batch]:
         return self.iterate()
@@ -109,9 +138,18 @@ class BatchStream(ABC):
         epochs, places = np.divmod(stream, size)
         records = np.empty_like(stream)
         for epoch in np.unique(epochs):
-            records[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
+            records[epochs == epoch] = _order(self.seed, int(epoch), size)[places[epochs == epoch]]
         return Draws(self.seed, epochs, records)
 
     def _local(self, rows: int) -> slice:
         """Gives the rows of a global batch that this worker makes."""
         return slice(self._rank * rows // self._count, (self._rank + 1) * rows // self._count)
+
+
+def cores() -> int:
+    """Counts the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _allocate(size: int) -> np.ndarray:
+    return np.empty(size, np.uint8)

@@ -13,6 +13,7 @@ from kaleido.records.config import PipelineConfig, PrepareConfig
         (PipelineConfig, {"mask_probability": 1.5}),
         (PipelineConfig, {"max_text_length": 2}),
         (PipelineConfig, {"workers": 0}),
+        (PipelineConfig, {"workers": -1}),
     ],
 )
 def test_values_out_of_range_are_named(kind, values):

@@ -141,7 +141,7 @@ class SaliencyTraining(Application):
         )
         step = create_step(self, train, config.steps)
         engine = Engine(step, self.directory, train, config.steps, description="train saliency")
-        pipeline = PipelineConfig(workers=config.workers)
+        pipeline = PipelineConfig(workers=config.workers, worker_kind="threads")
         scenes = SceneStream(WardrobeCutouts(config.seed, config.products), pipeline, config.batch_size, config.seed)
         held_out = SceneStream(
             WardrobeCutouts(HELD_OUT_SEED, HELD_OUT_SCENES), pipeline, config.batch_size, training=False

@@ -446,6 +446,7 @@ class RecordsApplication(Application):
 
     def _train(self, evaluates: bool) -> dict[str, float] | None:
         from kaleido.app.engine import Engine
+        from kaleido.app.features import hold_features
         from kaleido.app.steps import create_step
 
         self._claim_directory()
@@ -465,6 +466,7 @@ class RecordsApplication(Application):
             return self._evaluate(step, stop)
 
         batches = self.batches("train", training=True, cluster=step.cluster)
+        hold_features(step, "train", batches)
         metrics = engine.train(batches, evaluation if evaluates else None, self.config.evaluate_config.every)
         if step.cluster.is_chief:
             self.export_model(self.directory / "model", metrics)
@@ -483,10 +485,13 @@ class RecordsApplication(Application):
 
     def _evaluate(self, step: "Step", stop: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
         from kaleido.app.engine import evaluate
+        from kaleido.app.features import hold_features
 
         # Whole batches: several workers take turns.
         split = self.config.evaluate_config.split
-        return evaluate(step, self.batches(split), f"evaluate on {split}", stop)
+        batches = self.batches(split)
+        hold_features(step, "evaluate", batches)
+        return evaluate(step, batches, f"evaluate on {split}", stop)
 
     def _write_metrics(self, metrics: dict[str, float], step: int | None) -> None:
         content = {

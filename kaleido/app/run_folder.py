@@ -22,6 +22,7 @@ RUNTIME_KEYS = (
     "preprocess_config.workers",
     "preprocess_config.worker_kind",
     "preprocess_config.prefetch",
+    "preprocess_config.features",
     "train_config.keep_checkpoints",
     "train_config.save_every",
     "train_config.tensorboard",

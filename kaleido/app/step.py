@@ -1,7 +1,8 @@
 """Interface of the engine to a framework: training step, evaluation step, and the state as named arrays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,31 @@ class Step(ABC):
         application: Application whose model is run.
         optimizer: Optimizer; None if the step only evaluates.
         cluster: Rank of this process, which determines its share of each batch.
+        tables: Features that lie on the devices, for `train` and `evaluate` (`hold_features`); empty on the host.
+        table_records: The same, by folder and split of the records.
+        table_devices: Number of devices that can hold features together; 0 for none.
     """
 
     application: Application
     optimizer: Any
     cluster: Cluster = Cluster()
+    tables: Mapping[str, Mapping[str, Any]] = {"train": {}, "evaluate": {}}
+    table_records: Mapping[tuple[Path, str], Mapping[str, Any]] = {}
+    table_devices: int = 0
+
+    def free_memory(self) -> int | None:
+        """Tells how many bytes are free on the accelerator with the least; None without accelerators."""
+        return None
+
+    def place_table(self, shape: tuple[int, int], parts: Iterable[np.ndarray], spread: bool) -> Any:
+        """Puts a table on the devices, part by part.
+
+        Args:
+            shape: Rows and columns of the table, float16.
+            parts: Its rows in order.
+            spread: Whether each device gets a share of the rows, and not all of them.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def train(self, batch: Mapping[str, np.ndarray]) -> Any:

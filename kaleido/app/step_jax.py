@@ -1,7 +1,7 @@
 """The step on JAX: one compiled function over a mesh of devices, gradient accumulation by a scan."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
 from kaleido.app.config import TrainConfig
+from kaleido.app.features import materialise
 from kaleido.app.optimizer import create_optimizer
 from kaleido.app.step import Step, batch_rows, check_batch_size
 
@@ -36,7 +37,7 @@ class StepJax(Step):
         if total_steps:
             check_batch_size(config, len(devices))
         mesh = Mesh(np.array(devices), ("rows",))
-        self.devices = len(devices)
+        self.devices = self.table_devices = len(devices)
         self._whole, self._cut = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("rows"))
         self._cut_parts = NamedSharding(mesh, PartitionSpec(None, "rows"))
         keras.config.set_dtype_policy(config.precision)
@@ -53,7 +54,7 @@ class StepJax(Step):
     def train(self, batch: Mapping[str, np.ndarray]) -> jax.Array:
         variables = (self.model.trainable_variables, self._generators(), self.optimizer.variables)
         state = jax.device_put([[variable.value for variable in group] for group in variables], self._whole)
-        state, values = self._train(state, jax.device_put(dict(batch), self._cut))
+        state, values = self._train(state, {**jax.device_put(dict(batch), self._cut), **self.tables["train"]})
         for group, changed in zip(variables, state):
             for variable, value in zip(group, changed):
                 variable.assign(value)
@@ -66,14 +67,33 @@ class StepJax(Step):
         # A last batch that cannot be divided is replicated on every device.
         layout = self._whole if batch_rows(batch) % self.devices else self._cut
         weights = jax.device_put([variable.value for variable in self.model.variables], self._whole)
-        return np.asarray(self._evaluate(weights, jax.device_put(dict(batch), layout)), np.float64)
+        batch = {**jax.device_put(dict(batch), layout), **self.tables["evaluate"]}
+        return np.asarray(self._evaluate(weights, batch), np.float64)
 
     def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         weights = [variable.value for variable in self.model.variables]
         return {name: np.asarray(values) for name, values in self._predict(weights, dict(batch)).items()}
 
+    def free_memory(self) -> int | None:
+        found = [device.memory_stats() for device in self._whole.mesh.devices.flat]
+        if not all(found):
+            return None
+        return min(stats["bytes_limit"] - stats["bytes_in_use"] for stats in found)
+
+    def place_table(self, shape: tuple[int, int], parts: Iterable[np.ndarray], spread: bool) -> jax.Array:
+        layout = self._cut if spread else self._whole
+        rows = -(-shape[0] // self.devices) * self.devices
+        table = jax.jit(lambda: jnp.zeros((rows, shape[1]), jnp.float16), out_shardings=layout)()
+        write = jax.jit(jax.lax.dynamic_update_slice_in_dim, donate_argnums=0, static_argnums=3, out_shardings=layout)
+        start = 0
+        for part in parts:
+            table = write(table, jax.device_put(part, self._whole), start, 0)
+            start += len(part)
+        return table
+
     def _train_on_devices(self, state, batch):
         weights, generators, slots = state
+        batch = materialise(batch)
         loss_weights = self.application.build_loss_weights(batch)
         gradients, sums, generators = self._accumulate(weights, generators, batch, loss_weights)
         norm = jnp.sqrt(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
@@ -116,6 +136,7 @@ class StepJax(Step):
         return gradients, sums, generators
 
     def _evaluate_on_devices(self, weights, batch):
+        batch = materialise(batch)
         with keras.StatelessScope(list(zip(self.model.variables, weights))):
             return self._metric_sums(self.application.build_logits(batch, EVALUATE), batch)
 

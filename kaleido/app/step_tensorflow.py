@@ -1,15 +1,17 @@
 """The step on TensorFlow: `tf.distribute`, `tf.function`, gradient accumulation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.client import device_lib
 
 from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
 from kaleido.app.cluster import read_cluster
 from kaleido.app.config import TrainConfig
+from kaleido.app.features import materialise
 from kaleido.app.optimizer import create_optimizer
 from kaleido.app.step import Step, batch_rows, check_batch_size
 from kaleido.errors import UserError
@@ -36,6 +38,7 @@ class StepTensorflow(Step):
         self.strategy = _strategy(config, self.cluster.workers)
         self.replicas = self.strategy.num_replicas_in_sync
         self.local_replicas = self.replicas // self.cluster.workers
+        self.table_devices = int(self.replicas == 1)
         if total_steps:
             check_batch_size(config, self.replicas)
         keras.config.set_dtype_policy(config.precision)
@@ -53,7 +56,7 @@ class StepTensorflow(Step):
 
     def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
         with self._workers_alive():
-            return self._train(self._distribute(batch))
+            return self._train(self._distribute(batch), self.tables["train"])
 
     def fetch(self, handle: tf.Tensor) -> np.ndarray:
         with self._workers_alive():
@@ -63,8 +66,8 @@ class StepTensorflow(Step):
         rows = batch_rows(batch)
         if rows % self.local_replicas:
             # A last batch that cannot be divided runs on each device as a whole; the sum counts it once per device.
-            return self._evaluate(_tensors(batch)).numpy().astype(np.float64) / self.local_replicas
-        return self._evaluate(self._distribute(batch)).numpy().astype(np.float64)
+            return self._evaluate(_tensors(batch), {}).numpy().astype(np.float64) / self.local_replicas
+        return self._evaluate(self._distribute(batch), self.tables["evaluate"]).numpy().astype(np.float64)
 
     def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: values.numpy() for name, values in self._predict(_tensors(batch)).items()}
@@ -112,12 +115,30 @@ class StepTensorflow(Step):
 
         return self.strategy.experimental_distribute_values_from_function(part)
 
-    def _train_on_devices(self, batch):
-        values = self.strategy.run(self._train_replica, (batch,))
+    def free_memory(self) -> int | None:
+        gpus = [device for device in device_lib.list_local_devices() if device.device_type == "GPU"]
+        if not gpus:
+            return None
+        return gpus[0].memory_limit - tf.config.experimental.get_memory_info("GPU:0")["current"]
+
+    def place_table(self, shape: tuple[int, int], parts: Iterable[np.ndarray], spread: bool) -> tf.Variable:
+        table = tf.Variable(tf.zeros(shape, tf.float16), trainable=False)
+        start = 0
+        for part in parts:
+            table[start : start + len(part)].assign(part)
+            start += len(part)
+        return table
+
+    def _train_on_devices(self, batch, table):
+        values = self.strategy.run(self._train_replica, ({**batch, **table},))
         return self.strategy.experimental_local_results(values)[0]
 
-    def _evaluate_on_devices(self, batch):
-        sums = self.strategy.run(lambda part: self._metric_sums(self._logits(part, EVALUATE), part), (batch,))
+    def _evaluate_on_devices(self, batch, table):
+        def replica(part):
+            part = materialise(part)
+            return self._metric_sums(self._logits(part, EVALUATE), part)
+
+        sums = self.strategy.run(replica, ({**batch, **table},))
         # Over this worker's devices only: workers evaluate different batches, and different numbers of them.
         return tf.add_n(self.strategy.experimental_local_results(sums))
 
@@ -127,6 +148,7 @@ class StepTensorflow(Step):
         return self.strategy.experimental_local_results(sums)[0]
 
     def _train_replica(self, batch):
+        batch = materialise(batch)
         weights = self._all_reduce(self.application.build_loss_weights(batch))
         gradients, sums = self._accumulate(batch, weights)
         gradients, sums = self._all_reduce(gradients), self._all_reduce(sums)

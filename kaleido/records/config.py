@@ -118,6 +118,9 @@ class PipelineConfig:
         worker_kind: `threads`; `processes`, which take a second to start and grow with the cores; or `auto`, processes
             for trainings with more than two workers.
         prefetch: Batches that are made ahead, beside those being made.
+        features: Where the features of a training's and an evaluation's records lie: on the `host`, which sends them
+            with each batch; on the `device`, once; or `auto`, on an accelerator if they fit into half of its free
+            memory.
     """
 
     max_text_length: int = 64
@@ -130,6 +133,7 @@ class PipelineConfig:
     workers: int | None = 2
     worker_kind: Literal["auto", "threads", "processes"] = "auto"
     prefetch: int = 4
+    features: Literal["auto", "host", "device"] = "auto"
 
     def __post_init__(self):
         check = partial(check_range, self, section="preprocess_config")

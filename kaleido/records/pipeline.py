@@ -15,6 +15,9 @@ from kaleido.records.partners import Partners
 from kaleido.records.reader import PhotoRecords
 from kaleido.records.stream import Batch, BatchStream
 from kaleido.text import Tokenizer
+from kaleido.vision.crops import FEATURES
+
+FEATURE_ROWS = "feature_rows"
 
 
 class Pipeline(BatchStream):
@@ -35,6 +38,10 @@ class Pipeline(BatchStream):
         hard_negatives: int64 [n, K], for every record the K records whose texts its mismatches show, -1 where there are
             fewer; a record without any is mismatched as `config.mismatch` says.
         show_text: Whether rows have their texts; otherwise they have [CLS] and [SEP] alone.
+
+    Attributes:
+        on_device: Whether batches have `feature_rows` int32 [B, n] in place of features: rows of a table of a row of
+            zeros and then the vectors of all records.
 
     Raises:
         UserError: if the split holds too few products for the tasks.
@@ -62,6 +69,7 @@ class Pipeline(BatchStream):
                 f"camouflage need two; prepare more products or leave these tasks out"
             )
         super().__init__(records, config, batch_size, seed, training, rank, count)
+        self.on_device = False
         self._tasks = tasks
         self._raw_positions = raw_positions
         self._labels = labels or {}
@@ -86,9 +94,13 @@ class Pipeline(BatchStream):
         masks = self._masking(token_ids, word_ids, pairs, draws)
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
-        first_rows = self.records.first_rows
-        rows = corruption.rows(first_rows[records], first_rows[donors])
-        batch.update(gather(self.records.table, rows, self.allocate))
+        if self.on_device:
+            rows = corruption.rows(1 + FEATURES * records, 1 + FEATURES * donors)
+            batch[FEATURE_ROWS] = np.concatenate(list(rows.values()), axis=1).astype(np.int32)
+        else:
+            first_rows = self.records.first_rows
+            rows = corruption.rows(first_rows[records], first_rows[donors])
+            batch.update(gather(self.records.table, rows, self.allocate))
         batch.update(corruption.labels, positions=self.records.positions(records, self._raw_positions))
         if "mlm" in self._tasks:
             batch["token_ids"] = masks.token_ids

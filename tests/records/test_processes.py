@@ -1,10 +1,12 @@
 """Batches made in other processes."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import replace
 
 import numpy as np
@@ -68,6 +70,23 @@ def test_memory_is_used_again_when_nothing_refers_to_it(records, tokenizer):
         addresses.add(address)
     batches.close()
     assert 1 < len(addresses) < 12
+
+
+@pytest.mark.parametrize("framework", ["jax", "tensorflow"])
+def test_a_framework_keeps_the_memory_that_it_refers_to(records, tokenizer, framework, monkeypatch):
+    """On a CPU both may view an array's memory instead of copying it."""
+    monkeypatch.setattr(processes_module, "_SMALL", 0)
+    library = pytest.importorskip(framework)
+    place = library.device_put if framework == "jax" else library.convert_to_tensor
+    batches = Pipeline(records, PROCESSES, tokenizer, 16, seed=5).iterate()
+    held = deque(maxlen=3)
+    for _ in range(40):
+        batch = next(batches)
+        held.append([(place(array), array.copy()) for array in batch.values()])
+        del batch
+        for placed, copied in itertools.chain(*held):
+            np.testing.assert_array_equal(np.asarray(placed), copied)
+    batches.close()
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,11 @@ def precision(policy: str | None) -> Iterator[None]:
         keras.config.set_dtype_policy(former)
 
 
+def accelerators() -> int:
+    """Counts the devices of the backend that are not processors."""
+    return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
 def import_backend() -> None:
     """Imports Keras on the backend in use (`KERAS_BACKEND`, TensorFlow by default).
 

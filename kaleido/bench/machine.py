@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.backend import keras, ops
+from kaleido.backend import accelerators, keras, ops
 
 PACKAGES = ("numpy", "pillow", "google-crc32c", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
 
@@ -66,11 +66,6 @@ def _cpu() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor() or platform.machine()
-
-
-def accelerators() -> int:
-    """Counts the devices of the backend that are not processors."""
-    return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
 def device() -> str:

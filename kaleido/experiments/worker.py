@@ -157,7 +157,8 @@ def _environment() -> dict[str, Any]:
     """Describes the machine, if Keras is loaded."""
     found: dict[str, Any] = {}
     if keras := sys.modules.get("keras"):
-        from kaleido.bench.machine import accelerators, device, environment
+        from kaleido.backend import accelerators
+        from kaleido.bench.machine import device, environment
 
         found = {**environment(), "backend": keras.backend.backend(), "device": device(), "devices": accelerators()}
     return found

@@ -15,8 +15,9 @@ from safetensors.numpy import load_file, save_file
 from kaleido.errors import UserError
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.backbones.efficientnet_lite0 import SHIPPED
+from kaleido.vision.backbones.pointwise import PointwiseConv2D
 from kaleido.vision.backbones.random_projection import RandomProjection
-from kaleido.vision.backbones.shifted_depthwise import ShiftedDepthwiseConv2D
+from kaleido.vision.backbones.shifted_depthwise import ShiftedDepthwiseConv2D, depthwise_layer
 
 CLASSIFIER = Path(__file__).with_name("imagenet_classifier.safetensors")
 """The classifier of EfficientNet-Lite0 (Google, Apache-2.0), which the package leaves out, rounded to 8 bits."""
@@ -84,6 +85,27 @@ def test_shifted_depthwise_convolution(kernel, stride):
             shifted.build(pictures.shape)
             shifted.set_weights(plain.get_weights())
         np.testing.assert_allclose(shifted(pictures), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_pointwise_convolution():
+    keras.utils.set_random_seed(0)
+    options = {"activation": "relu6", "bias_initializer": "normal"}
+    plain = keras.layers.Conv2D(5, 1, **options)
+    pointwise = PointwiseConv2D(5, 1, **options)
+    for height, width in ((8, 9), (1, 1)):
+        pictures = keras.random.normal((2, height, width, 3))
+        expected = plain(pictures)
+        if not pointwise.built:
+            pointwise.build(pictures.shape)
+            pointwise.set_weights(plain.get_weights())
+        np.testing.assert_allclose(pointwise(pictures), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("accelerated", "layer"), [(0, ShiftedDepthwiseConv2D), (1, keras.layers.DepthwiseConv2D)])
+def test_the_depthwise_layer_of_a_device(monkeypatch, accelerated, layer):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr("kaleido.vision.backbones.shifted_depthwise.accelerators", lambda: accelerated)
+    assert depthwise_layer() is layer
 
 
 JAX_FEATURES = """

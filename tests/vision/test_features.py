@@ -1,7 +1,13 @@
 """The stream of photos: order, failures, bounded work ahead, and independence of the company."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
 from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +17,11 @@ from kaleido.errors import UserError
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.backbones.random_projection import RandomProjection
 from kaleido.vision.crops import COLOUR, LEVEL5, ROTATIONS, cut
+from kaleido.vision.cutter import Cutter, PhotoGeometry
+from kaleido.vision.cutter_process import ProcessCutter
 from kaleido.vision.features import FeatureExtractor, PhotoFailure, PhotoFeatures
 from kaleido.vision.saliency import BorderSaliency, box_of
+from kaleido.vision.saliency.unet_marker import UnetMarker
 
 SIZES = (16, 12, 8, 8, 8)
 
@@ -82,6 +91,84 @@ def test_features_do_not_depend_on_the_company(name):
             np.testing.assert_array_equal(features, together[key])
 
 
+def test_processes_give_the_same_bits(monkeypatch):
+    started = []
+    begin = ProcessCutter.__init__
+    monkeypatch.setattr(ProcessCutter, "__init__", lambda self, *args: (started.append(self), begin(self, *args))[1])
+    items = [item(seed) for seed in range(70)]
+    items[21] = ("broken", lambda: b"no picture")
+
+    def extract(workers, processes):
+        stream = FeatureExtractor(RandomProjection(24), BorderSaliency(), SIZES, workers, 32, processes=processes)
+        return list(stream.extract(items))
+
+    expected = extract(2, False)
+    assert not started
+    found = extract(2, True)
+    assert started
+    for one, other in zip(found, expected, strict=True):
+        if isinstance(other, PhotoFailure):
+            assert one == other
+            continue
+        for name in PhotoFeatures.__slots__:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_process_ends_with_its_pipe_and_its_end_is_told():
+    cutter = ProcessCutter(2, UnetMarker(), SIZES, "kaleido")
+    assert cutter.open([("one", png(1)), ("two", b"no picture")]).shape == (1, 96, 96, 3)
+    photos, crops = cutter.cut(np.ones((1, 96, 96), np.float32))
+    assert [type(photo) for photo in photos] == [PhotoGeometry, PhotoFailure]
+    expected = Cutter(UnetMarker(), SIZES, "kaleido")
+    expected.open([("one", png(1))])
+    for size, wanted in expected.cut(np.ones((1, 96, 96), np.float32))[1].items():
+        np.testing.assert_array_equal(crops[size], wanted)
+    with pytest.raises(ValueError, match="scores"):
+        cutter.open([("one", png(1))])
+        cutter.cut(None)
+    cutter.process.kill()
+    with pytest.raises(UserError, match="was killed"):
+        cutter.open([("one", png(1))])
+
+
+LEFT_BEHIND = """
+import os, signal
+from kaleido.vision.cutter_process import ProcessCutter
+from kaleido.vision.saliency import BorderSaliency
+cutter = ProcessCutter(2, BorderSaliency(), (8,) * 5, "kaleido")
+cutter.open([])
+print(cutter.process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_does_not_outlive_its_parent():
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", LEFT_BEHIND], env=environment, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL
+    assert not done.stderr
+    for _ in range(100):
+        if not running(int(done.stdout)):
+            return
+        time.sleep(0.1)
+    pytest.fail("still there after ten seconds")
+
+
+def running(pid: int) -> bool:
+    """Tells whether a process is there and no zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_large_photos_are_decoded_again(monkeypatch):
+    whole = list(extractor().extract(map(item, range(3))))
+    monkeypatch.setattr("kaleido.vision.cutter.KEPT_PIXELS", 40 * 30)
+    for one, other in zip(extractor().extract(map(item, range(3))), whole, strict=True):
+        np.testing.assert_array_equal(one.features, other.features)
+
+
 def test_endless_streams_are_read_only_a_little_ahead():
     read = []
 
@@ -92,7 +179,8 @@ def test_endless_streams_are_read_only_a_little_ahead():
     stream = extractor().extract((str(seed), lambda seed=seed: noted(seed)) for seed in count())
     assert [result.key for result in islice(stream, 50)] == [str(seed) for seed in range(50)]
     stream.close()
-    assert len(read) <= 50 + 2 * FeatureExtractor.AHEAD
+    # The group that is handed out, the next one, two for as many workers, and one that waits.
+    assert len(read) <= 50 + 5 * FeatureExtractor.GROUP
 
 
 def test_no_photos():

@@ -19,25 +19,23 @@ from kaleido.network_folder import CONFIG_FILE, WEIGHTS_FILE, read_network_confi
 from kaleido.tasks.saliency.agreement import box_iou, mask_iou
 from kaleido.vision.saliency import box_of, create_saliency
 from kaleido.vision.saliency.unet import SIDE, build_unet
-from kaleido.vision.saliency.unet_saliency import UnetSaliency
+from kaleido.vision.saliency.unet_marker import UnetMarker
 from kaleido.vision.saliency.weights import SHIPPED, load_network, save_network
 from kaleido.wardrobe import draw_products
 
 ROOT = Path(__file__).parents[2]
 
 
-class Brightness:
+class Brightness(UnetMarker):
     """In the network's place: the brighter a pixel, the more it belongs to the product."""
 
-    def predict_on_batch(self, photos):
-        return (photos[..., 0].astype(np.float32) - 127.5) / 20
+    def scores(self, squeezed):
+        return (squeezed[..., 0].astype(np.float32) - 127.5) / 20
 
 
 @pytest.fixture(scope="module")
 def bright():
-    saliency = UnetSaliency.__new__(UnetSaliency)
-    saliency.network = Brightness()
-    return saliency
+    return Brightness()
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +74,12 @@ def test_photos_of_any_shape_have_a_mask(unet, shape, value):
     assert mask.shape == shape
     assert mask.dtype == bool
     assert mask.any()
+
+
+def test_photos_of_different_shapes_together(bright):
+    photos = [np.random.default_rng(n).integers(0, 256, (20 + n, 30 - n, 3), np.uint8) for n in range(3)]
+    for photo, mask in zip(photos, bright.masks(photos), strict=True):
+        np.testing.assert_array_equal(mask, bright.mask(photo))
 
 
 def test_nothing_found_is_the_whole_photo(bright):

@@ -1,6 +1,7 @@
 """Interface of all backbones."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,17 @@ class Backbone(ABC):
     crop_sizes: tuple[int, int, int, int, int]
 
     @abstractmethod
+    def dispatch(self, crops: np.ndarray) -> Any:
+        """Starts encoding a batch; `np.asarray` of the result waits for what `encode` returns.
+
+        Args:
+            crops: uint8 [n, s, s, 3], RGB, which must stay as it is until then.
+        """
+
+    @abstractmethod
+    def dispatch_map(self, crops: np.ndarray) -> Any:
+        """Starts `encode_map`, as `dispatch` starts `encode`."""
+
     def encode(self, crops: np.ndarray) -> np.ndarray:
         """Encodes a batch.
 
@@ -31,8 +43,8 @@ class Backbone(ABC):
         Returns:
             float32 [n, feature_size].
         """
+        return np.asarray(self.dispatch(crops))
 
-    @abstractmethod
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
         """Encodes crops to feature maps, before features are averaged over the crop.
 
@@ -42,3 +54,4 @@ class Backbone(ABC):
         Returns:
             float32 [n, s / 16, s / 16, C].
         """
+        return np.asarray(self.dispatch_map(crops))

@@ -16,6 +16,7 @@ from keras import layers
 
 from kaleido.network_folder import load_weights
 from kaleido.vision.backbones.keras_backbone import KerasBackbone
+from kaleido.vision.backbones.pointwise import PointwiseConv2D
 from kaleido.vision.backbones.shifted_depthwise import depthwise_layer
 
 SHIPPED = Path(__file__).with_name("efficientnet_lite0.safetensors")
@@ -73,6 +74,7 @@ def _build() -> keras.Model:
     """Builds the network without batch normalisation, which is folded into the convolutions' kernels and biases."""
     # All weights are about to be loaded, and JAX would compile a random generator for each shape of them.
     convolution = functools.partial(layers.Conv2D, padding="same", kernel_initializer="zeros")
+    pointwise = functools.partial(PointwiseConv2D, kernel_size=1, kernel_initializer="zeros")
     depthwise = functools.partial(depthwise_layer(), padding="same", depthwise_initializer="zeros")
     pixels = keras.Input((None, None, 3))
     # Normalisation is not folded into the stem: padding is 0 in normalised values, not in pixels.
@@ -85,12 +87,12 @@ def _build() -> keras.Model:
             shortcut = x
             if stage.expansion > 1:
                 width = x.shape[-1] * stage.expansion
-                x = convolution(width, 1, activation="relu6", name=f"{block}._expand_conv")(x)
+                x = pointwise(width, activation="relu6", name=f"{block}._expand_conv")(x)
             stride = stage.stride if repeat == 0 else 1
             x = depthwise(stage.kernel, stride, activation="relu6", name=f"{block}._depthwise_conv")(x)
-            x = convolution(stage.filters, 1, name=f"{block}._project_conv")(x)
+            x = pointwise(stage.filters, name=f"{block}._project_conv")(x)
             if repeat > 0:
                 x = layers.Add(name=f"{block}._add")([x, shortcut])
             index += 1
-    x = convolution(1280, 1, activation="relu6", name="_conv_head")(x)
+    x = pointwise(1280, activation="relu6", name="_conv_head")(x)
     return keras.Model(pixels, layers.GlobalAveragePooling2D()(x), name="efficientnet_lite0")

@@ -1,9 +1,12 @@
 """Base class of backbones that are Keras networks."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from kaleido.vision.backbones.backbone import Backbone
+from kaleido.vision.inference import inference
 
 
 class KerasBackbone(Backbone):
@@ -18,16 +21,12 @@ class KerasBackbone(Backbone):
     """
 
     def __init__(self, network: keras.Model, map_network: keras.Model):
-        # TensorFlow's own kernels (oneDNN) run depthwise convolutions about 17 times as fast on a CPU as XLA's;
-        # without XLA, JAX would run operation by operation.
-        for model in (network, map_network):
-            model.compile(jit_compile=keras.backend.backend() != "tensorflow")
         self.network = network
-        self._map_network = map_network
+        self._infer, self._infer_map = inference(network), inference(map_network)
         self.feature_size = network.output_shape[-1]
 
-    def encode(self, crops: np.ndarray) -> np.ndarray:
-        return np.asarray(self.network.predict_on_batch(crops))
+    def dispatch(self, crops: np.ndarray) -> Any:
+        return self._infer(crops)
 
-    def encode_map(self, crops: np.ndarray) -> np.ndarray:
-        return np.asarray(self._map_network.predict_on_batch(crops))
+    def dispatch_map(self, crops: np.ndarray) -> Any:
+        return self._infer_map(crops)

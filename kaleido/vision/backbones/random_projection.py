@@ -30,7 +30,7 @@ class RandomProjection(Backbone):
         self._kernel = (random.uniform(-1, 1, (inputs, feature_size)) * np.sqrt(3 / inputs)).astype(np.float32)
         self._bias = random.uniform(-1, 1, feature_size).astype(np.float32)
 
-    def encode(self, crops: np.ndarray) -> np.ndarray:
+    def dispatch(self, crops: np.ndarray) -> np.ndarray:
         size = crops.shape[1]
         starts = np.arange(self.THUMBNAIL) * size // self.THUMBNAIL
         counts = np.diff(starts, append=size).astype(np.float32)
@@ -40,7 +40,7 @@ class RandomProjection(Backbone):
         products = thumbnails.reshape(len(crops), 1, -1) @ self._kernel
         return np.maximum(products[:, 0] + self._bias, 0)
 
-    def encode_map(self, crops: np.ndarray) -> np.ndarray:
+    def dispatch_map(self, crops: np.ndarray) -> np.ndarray:
         side = crops.shape[1] // self.MAP_CELL
         pixels = crops.reshape(len(crops), side, self.MAP_CELL, side, self.MAP_CELL, 3)
         return pixels.mean((2, 4), dtype=np.float32) / 127.5 - 1

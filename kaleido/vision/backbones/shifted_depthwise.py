@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from kaleido.backend import accelerators
+
 
 class ShiftedDepthwiseConv2D(layers.DepthwiseConv2D):
     """Multiplies each channel with its kernel as a sum of shifted pictures, one for each of the kernel's places.
@@ -26,5 +28,6 @@ class ShiftedDepthwiseConv2D(layers.DepthwiseConv2D):
 
 
 def depthwise_layer() -> type[layers.DepthwiseConv2D]:
-    """Returns the class of depthwise convolution that is fast on the backend in use."""
-    return layers.DepthwiseConv2D if keras.backend.backend() == "tensorflow" else ShiftedDepthwiseConv2D
+    """Returns the class of depthwise convolution that is fast on the backend and the device in use."""
+    slow = keras.backend.backend() == "jax" and not accelerators()
+    return ShiftedDepthwiseConv2D if slow else layers.DepthwiseConv2D

@@ -5,6 +5,7 @@
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -13,24 +14,51 @@ from kaleido.pictures import MIN_SIDE
 
 
 class Saliency(ABC):
-    """Finds the product in a photo."""
+    """Finds the product in photos: `squeeze` and `mark` for each photo, and between them `scores` for several at once.
+
+    Only `scores` needs a network, so that the rest can run in processes without a deep-learning library.
+    """
+
+    @property
+    def marker(self) -> "Saliency":
+        """The same method without its network, to be sent to another process."""
+        return self
+
+    def squeeze(self, photo: np.ndarray) -> np.ndarray | None:
+        """Makes what `scores` reads of a photo, uint8 [s, s, 3]; None where there is no network."""
+        return None
+
+    def scores(self, squeezed: np.ndarray) -> np.ndarray:
+        """Computes what `mark` needs from the network: uint8 [n, s, s, 3] -> float32 [n, s, s]."""
+        raise NotImplementedError(f"{type(self).__name__} has no network")
 
     @abstractmethod
-    def mask(self, photo: np.ndarray) -> np.ndarray:
+    def mark(self, photo: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
         """Marks the product.
 
         Args:
             photo: uint8 [H, W, 3].
+            scores: float32 [s, s], the photo's row of `scores`; None where there is no network.
 
         Returns:
             bool [H, W], True on the product, with at least one pixel True.
         """
 
+    def masks(self, photos: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Marks the products of photos uint8 [H, W, 3], as `mark` does."""
+        squeezed = [row for photo in photos if (row := self.squeeze(photo)) is not None]
+        scores = self.scores(np.stack(squeezed)) if squeezed else [None] * len(photos)
+        return [self.mark(*row) for row in zip(photos, scores, strict=True)]
+
+    def mask(self, photo: np.ndarray) -> np.ndarray:
+        """Marks the product of one photo."""
+        return self.masks([photo])[0]
+
 
 class NoSaliency(Saliency):
     """Marks the whole photo as the product."""
 
-    def mask(self, photo: np.ndarray) -> np.ndarray:
+    def mark(self, photo: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
         return np.ones(photo.shape[:2], bool)
 
 
@@ -56,7 +84,7 @@ class BorderSaliency(Saliency):
         self.min_distance = min_distance
         self.min_area = min_area
 
-    def mask(self, photo: np.ndarray) -> np.ndarray:
+    def mark(self, photo: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
         height, width = photo.shape[:2]
         ring = np.ones((height, width), bool)
         inset = max(1, round(self.BORDER * min(height, width)))

@@ -5,8 +5,7 @@ import functools
 import keras
 from keras import layers, ops
 
-SIDE = 96
-"""Side of the network's input in pixels."""
+from kaleido.vision.saliency.unet_marker import SIDE
 
 WIDTHS = (16, 32, 48, 64, 96)
 """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,11 +120,16 @@ def _align(
     if there and there != wanted and not overwrite:
         raise UserError(f"{directory}: has pairs that were made otherwise; replace them with --overwrite true")
     maps = ProductMaps(metadata)
+    learned: dict[str, Mapping[str, np.ndarray]] = {}
     if not aligner:
         train = splits["train"]
-        aligner = Aligner.train(tokenizer, train, _sample(maps, train, config.photos, seed), config, seed)
+        learned["train"] = _sample(maps, train, config.photos, seed)
+        aligner = Aligner.train(tokenizer, train, learned["train"], config, seed)
         aligner.save(directory / FOLDER, made)
-    indices = {split: of_split.index.with_pairs(_pairs(aligner, maps, of_split)) for split, of_split in splits.items()}
+    indices = {
+        split: of_split.index.with_pairs(_pairs(aligner, maps, of_split, learned.get(split)))
+        for split, of_split in splits.items()
+    }
     for split, index in indices.items():
         index.save(directory / index_file(split))
     content = json.dumps({**metadata, "alignment": wanted}, indent=1).encode()
@@ -145,11 +151,21 @@ def _sample(maps: "ProductMaps", records: PhotoRecords, photos: int, seed: int) 
     return found
 
 
-def _pairs(aligner: "Aligner", maps: "ProductMaps", records: PhotoRecords) -> list[Pairs]:
+def _pairs(
+    aligner: "Aligner", maps: "ProductMaps", records: PhotoRecords, learned: Mapping[str, np.ndarray] | None
+) -> list[Pairs]:
+    """Aligns records; the maps of those that the captioner learned from are not computed again."""
     from kaleido.alignment.aligner import texts_of
 
-    pairs: list[Pairs] = []
-    rows = np.arange(len(records))
-    for portion, features, product in maps.of_records(records, rows, f"align {records.split}"):
-        pairs += aligner.align(texts_of(records, portion), features, product, grid_of(records.metadata))
-    return pairs
+    pairs: dict[int, Pairs] = {}
+    rows, portions = np.arange(len(records)), []
+    if learned:
+        rows = np.setdiff1d(rows, learned["rows"])
+        starts = range(0, len(learned["rows"]), maps.BATCH)
+        portions.append(tuple(learned[n][i : i + maps.BATCH] for n in ("rows", "maps", "product")) for i in starts)
+    if len(rows):
+        portions.append(maps.of_records(records, rows, f"align {records.split}"))
+    for portion, features, product in chain(*portions):
+        found = aligner.align(texts_of(records, portion), features, product, grid_of(records.metadata))
+        pairs |= zip(portion.tolist(), found, strict=True)
+    return [pairs[row] for row in range(len(records))]

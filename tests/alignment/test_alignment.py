@@ -13,6 +13,7 @@ from kaleido.alignment.align import align
 from kaleido.alignment.aligner import FOLDER, Aligner
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.explanation import explain
+from kaleido.alignment.product_maps import ProductMaps
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.records.folder import Records
@@ -211,6 +212,24 @@ def test_explain_asks_for_pairs_where_masking_shall_be_guided(records):
     assert explain(records, "wardrobe-000003").masked.any()
     with pytest.raises(UserError, match="kaleido align"):
         explain(records, "wardrobe-000003", masking="guided")
+
+
+def test_each_photo_is_encoded_once(records, monkeypatch):
+    encoded = []
+    encode = ProductMaps.encode
+    monkeypatch.setattr(ProductMaps, "encode", lambda self, found: (encoded.append(len(found)), encode(self, found))[1])
+    some = align(records, config=replace(QUICK, photos=9))
+    assert sum(encoded) == len(Records(records))
+    # With the trained captioner alone, all maps are computed, and the pairs are the same.
+    metadata = json.loads((records / "metadata.json").read_text())
+    del metadata["alignment"]
+    (records / "metadata.json").write_text(json.dumps(metadata))
+    again = align(records, config=replace(QUICK, photos=9))
+    assert sum(encoded) == 2 * len(Records(records))
+    for split in some.records:
+        for field in ("pair_words", "pair_patches"):
+            found, expected = (getattr(of.records[split].index, field) for of in (again, some))
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_align_reads_no_photo_and_finds_no_product_again(records, monkeypatch):

@@ -104,6 +104,8 @@ def convolution_cost(network: keras.Model, size: int) -> tuple[float, float]:
         floating-point operations, and bytes of float32 if each reads its input and writes its output once. Kernels do
         not count, as a batch shares them, nor do activations and biases, which are fused with the convolution.
     """
+    # Behind its preprocessing a network can be one layer of another.
+    network = next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
     sized = keras.models.clone_model(network, input_tensors=keras.Input((size, size, 3)))
     flop = moved = 0
     for layer in sized.layers:

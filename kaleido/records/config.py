@@ -31,9 +31,11 @@ class PrepareConfig:
         test_fraction: Share of the products held out for testing where the catalogue prescribes no splits.
         seed: Seed of the choice of held-out products.
         shard_photos: Photos in a file; an interrupted preparation has to do at most one file again.
-        workers: Threads that decode and crop; -1 for as many as there are processors.
-        batch_size: Crops of the largest size that the backbone encodes at once, and of smaller ones as many more as
-            have the same pixels; another number may change the last bits of the vectors.
+        workers: Threads that decode and crop, on a host with an accelerator or many processors each with a process of
+            its own; -1 for as many as there are processors.
+        batch_size: Crops of the largest size that the backbone encodes at once (16 times as many on an accelerator),
+            and of smaller ones as many more as have the same pixels; another number may change the last bits of the
+            vectors.
         max_megapixels: Largest photo, in millions of pixels. A larger JPEG or JPEG 2000 is decoded at a half, a quarter
             or an eighth of its sides, another photo is unusable; smaller ones are not changed.
         on_error: `stop` at an unusable photo, or `skip` it and list it in `rejects.jsonl`.

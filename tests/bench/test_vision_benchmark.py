@@ -17,6 +17,8 @@ def test_cost_of_convolutions():
     flop, moved = convolution_cost(network, 16)
     assert flop == pytest.approx(2 * pixels * (4 * 3 * 9 + 4 * 25 + 6 * 4))
     assert moved == pytest.approx(4 * (16 * 16 * 3 + pixels * (4 + 4 + 4 + 4 + 6)))
+    pixels = keras.Input((None, None, 3))
+    assert convolution_cost(keras.Model(pixels, network(pixels / 255)), 16) == (flop, moved)
 
 
 def test_preparing_without_a_network_counts_no_operations():

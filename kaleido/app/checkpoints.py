@@ -1,8 +1,9 @@
 """Training checkpoints: plain named arrays and a small JSON, in a folder that appears complete or not at all."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from safetensors import SafetensorError
@@ -130,6 +131,49 @@ class CheckpointStore:
         steps = self.steps()
         for step in {*steps} - {*steps[-self.keep :], self.best()}:
             remove_atomically(self._path(step))
+
+
+class CheckpointWriter:
+    """Saves checkpoints beside training, in one thread and one at a time; complete at the end of the `with` block.
+
+    The process does not end before the thread. What goes wrong in it is raised by the methods, as the `UserError` of
+    `CheckpointStore.save`.
+
+    Args:
+        store: Where to save them.
+    """
+
+    def __init__(self, store: CheckpointStore):
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
+        self._saving: Future[Path] | None = None
+
+    def save(self, checkpoint: Checkpoint, best: bool = False) -> None:
+        """Begins to save a checkpoint, once the one before is saved; its arrays must not change afterwards."""
+        self.wait()
+        self._saving = self._thread.submit(self._store.save, checkpoint, best)
+
+    def check(self) -> None:
+        """Raises what went wrong with a checkpoint, without waiting for it."""
+        if self._saving is not None and self._saving.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits until the checkpoint is saved."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self.wait()
+        except UserError:
+            # An exception of the block itself says more.
+            if kind is None:
+                raise
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

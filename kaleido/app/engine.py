@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kaleido.app.checkpoints import Checkpoint, CheckpointStore
+from kaleido.app.checkpoints import Checkpoint, CheckpointStore, CheckpointWriter
 from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
@@ -53,11 +53,14 @@ class Engine:
         self.data = data
         self.description = description
         self.checkpoints = CheckpointStore(self.directory / "checkpoints", config.keep_checkpoints)
+        self._writer = CheckpointWriter(self.checkpoints)
         self._done = 0
         # Metrics since the last logged point, and steps whose metrics are not fetched yet: fetching them at every step
         # would leave the device idle while the host prepares the next batch.
         self._window: list[np.ndarray] = []
         self._pending: list = []
+        # Whether the point of step `_done` is logged only after the next step was given to the device.
+        self._point_due = False
         self._best: float | None = None
         # Whether the log and the evaluation due after step `_done` are still to be done.
         self._open = False
@@ -79,7 +82,7 @@ class Engine:
 
         Raises:
             Interrupted: after SIGTERM or SIGINT.
-            UserError: when a loss is no longer finite, or another worker is lost.
+            UserError: when a loss is no longer finite, a checkpoint cannot be written, or another worker is lost.
         """
         self._restore()
         chief = self.step.cluster.is_chief
@@ -94,12 +97,16 @@ class Engine:
         )
         validation = None
         self._clock, self._clock_step = time.monotonic(), self._done
-        with self._signals():
+        with self._signals(), self._writer:
             try:
                 if self._open:
                     validation = self._close_step(log, progress, evaluate, evaluate_every)
                 for batch in pipeline.iterate(self._done, self.total_steps):
                     self._pending.append(self.step.train(batch))
+                    self._writer.check()
+                    if self._point_due:
+                        self._fetch(leave=1)
+                        self._write(log, self._training_point(progress))
                     self._done += 1
                     progress.update()
                     validation = self._close_step(log, progress, evaluate, evaluate_every)
@@ -107,6 +114,7 @@ class Engine:
                 progress.close()
                 if log:
                     log.close()
+        self.step.update_model()
         if evaluate is not None and validation is None:
             # All steps had been done before, so the metrics are at most in the log.
             validation = evaluate(lambda: False)
@@ -124,12 +132,16 @@ class Engine:
         log_due = self._done % self.config.log_every == 0 or last
         evaluation_due = evaluate is not None and (last or (evaluate_every and self._done % evaluate_every == 0))
         save_due = self._done % self.config.save_every == 0 or last
+        self._point_due = log_due and not (evaluation_due or save_due or stop)
+        if self._point_due:
+            return None
         if log_due or evaluation_due or save_due or stop:
             self._fetch()
         values, validation, improved = {}, None, False
         if evaluation_due and not stop:
             # Several workers stop together, which they can agree on only between two steps.
             alone = self.step.cluster.workers == 1
+            self.step.update_model()
             validation = evaluate(lambda: alone and bool(self._stop_signal))
             stop = stop or validation is None
         self._open = evaluation_due and validation is None
@@ -138,16 +150,12 @@ class Engine:
             improved = self._best is None or validation["loss/total"] < self._best
             self._best = validation["loss/total"] if improved else self._best
         if log_due and not self._open:
-            values |= self._training_point()
-            progress.set_postfix_str(f"loss {values['loss/total']:.3f}")
-            self._window = []
-        if log and values:
-            log.write(self._done, values)
-        if values:
-            self._clock, self._clock_step = time.monotonic(), self._done
+            values |= self._training_point(progress)
+        self._write(log, values)
         if save_due or improved or stop:
             self._save(improved)
         if stop:
+            self._writer.wait()
             raise Interrupted(self._done, self._stop_signal or signal.SIGTERM)
         return validation
 
@@ -185,15 +193,19 @@ class Engine:
             return
         window = [point.tolist() for point in self._window]
         state = {"data": self.data, "window": window, "best": self._best, "open": self._open}
-        self.checkpoints.save(Checkpoint(self._done, self.step.arrays(), state), best=improved)
+        # The one before is written first, so that no more than one copy of the state is in memory.
+        self._writer.wait()
+        self._writer.save(Checkpoint(self._done, self.step.arrays(), state), best=improved)
 
-    def _fetch(self):
-        points = [self.step.fetch(handle) for handle in self._pending]
-        self._pending = []
+    def _fetch(self, leave: int = 0):
+        """Waits for the metrics of the steps not fetched yet, but for the last `leave`."""
+        count = len(self._pending) - leave
+        points, self._pending = [self.step.fetch(handle) for handle in self._pending[:count]], self._pending[count:]
         tags = (*self.step.application.metric_tags, "gradient_norm")
         for number, point in enumerate(points, start=self._done - len(points) + 1):
             wrong = [tag for tag, value in zip(tags, point) if not np.isfinite(value)]
             if wrong:
+                self._writer.wait()
                 saved = self.checkpoints.steps()
                 good = f"the last good checkpoint is step {saved[-1]}" if saved else "there is no checkpoint before it"
                 raise UserError(
@@ -202,15 +214,25 @@ class Engine:
                 )
         self._window += points
 
-    def _training_point(self):
+    def _training_point(self, progress):
+        """Returns the point of the steps fetched since the last one."""
         mean = np.mean(self._window, axis=0)
         tags = self.step.application.metric_tags
         values = self.step.application.summarize(dict(zip(tags, mean[:-1].tolist())))
-        values |= {"gradient_norm": float(mean[-1]), "learning_rate": float(self.step.optimizer.learning_rate)}
+        values |= {"gradient_norm": float(mean[-1]), "learning_rate": self.step.learning_rate(self._done)}
         # There are none if the previous process left this point open.
         if steps := self._done - self._clock_step:
             values["examples_per_second"] = steps * self.config.batch_size / (time.monotonic() - self._clock)
+        progress.set_postfix_str(f"loss {values['loss/total']:.3f}")
+        self._window = []
         return values
+
+    def _write(self, log, values):
+        if not values:
+            return
+        if log:
+            log.write(self._done, values)
+        self._clock, self._clock_step = time.monotonic(), self._done
 
     def _stop_agreed(self) -> bool:
         """Tells whether to stop after this step; several workers must stop after the same one."""

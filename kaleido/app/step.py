@@ -70,12 +70,22 @@ class Step(ABC):
     def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Computes the application's predictions for a batch, by name, on one device."""
 
+    def learning_rate(self, steps: int) -> float:
+        """Returns the learning rate after a number of steps, without asking the device."""
+        return float(self.optimizer.schedule.at(np.float32(steps)))
+
+    def update_model(self) -> None:
+        """Brings the Keras variables of model and optimizer up to date, which a step may leave behind while it trains.
+
+        The methods of this class need no call of it, only code that reads the variables itself.
+        """
+
     def sum_over_workers(self, values: np.ndarray) -> Any:
         """Adds up the values of all workers elementwise, float32, for `np.asarray`; all workers have to call it."""
         return values
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns everything that a step changes: weights, optimizer slots, states of the random generators."""
+        """Returns copies of everything that a step changes: weights, optimizer slots, states of the generators."""
         return {name: np.asarray(keras.ops.convert_to_numpy(variable)) for name, variable in self._variables().items()}
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:

@@ -47,32 +47,55 @@ class StepJax(Step):
             if total_steps
             else None
         )
-        self._train = jax.jit(self._train_on_devices, donate_argnums=0)
+        slots = self.optimizer.variables if self.optimizer else []
+        self._variables_of_state = self.model.trainable_variables, self._generators(), slots
+        # Trained weights, generators and slots as the last step left them; None while the Keras variables hold them.
+        # A step takes over the arrays of the one before: hundreds of variables would cost milliseconds to assign.
+        self._state: list[list[jax.Array]] | None = None
+        self._train = jax.jit(self._train_on_devices, donate_argnums=0, out_shardings=self._whole)
         self._evaluate = jax.jit(self._evaluate_on_devices)
         self._predict = jax.jit(self._predict_whole)
 
     def train(self, batch: Mapping[str, np.ndarray]) -> jax.Array:
-        variables = (self.model.trainable_variables, self._generators(), self.optimizer.variables)
-        state = jax.device_put([[variable.value for variable in group] for group in variables], self._whole)
-        state, values = self._train(state, {**jax.device_put(dict(batch), self._cut), **self.tables["train"]})
-        for group, changed in zip(variables, state):
-            for variable, value in zip(group, changed):
-                variable.assign(value)
+        if self._state is None:
+            groups = [[variable.value for variable in group] for group in self._variables_of_state]
+            self._state = jax.device_put(groups, self._whole)
+        self._state, values = self._train(self._state, {**self._place(batch), **self.tables["train"]})
         return values
 
     def fetch(self, handle: jax.Array) -> np.ndarray:
         return np.asarray(handle, np.float64)
 
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
-        # A last batch that cannot be divided is replicated on every device.
-        layout = self._whole if batch_rows(batch) % self.devices else self._cut
+        self.update_model()
         weights = jax.device_put([variable.value for variable in self.model.variables], self._whole)
-        batch = {**jax.device_put(dict(batch), layout), **self.tables["evaluate"]}
-        return np.asarray(self._evaluate(weights, batch), np.float64)
+        return np.asarray(self._evaluate(weights, {**self._place(batch), **self.tables["evaluate"]}), np.float64)
 
     def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        self.update_model()
         weights = [variable.value for variable in self.model.variables]
         return {name: np.asarray(values) for name, values in self._predict(weights, dict(batch)).items()}
+
+    def update_model(self) -> None:
+        state, self._state = self._state, None
+        for group, values in zip(self._variables_of_state, state or []):
+            for variable, value in zip(group, values):
+                variable.assign(value)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        variables = self._variables()
+        values = jax.device_get([variable.value for variable in variables.values()])
+        # On a CPU these are views of the buffers that the next step takes over.
+        return {name: np.array(value) for name, value in zip(variables, values)}
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        self.update_model()
+        return super()._variables()
+
+    def _place(self, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+        """Puts a batch on the devices, its rows spread over them; one that cannot be divided is put on each whole."""
+        layout = self._whole if batch_rows(batch) % self.devices else self._cut
+        return jax.device_put(dict(batch), layout)
 
     def free_memory(self) -> int | None:
         found = [device.memory_stats() for device in self._whole.mesh.devices.flat]

@@ -156,8 +156,10 @@ class StepTensorflow(Step):
         clip_norm = self.config.optimizer_config.clip_norm
         if clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
-        # The optimizer sums over devices once more; every device already holds the sum.
-        self.optimizer.apply([gradient / self.replicas for gradient in gradients], self.model.trainable_variables)
+        if self.replicas > 1:
+            # The optimizer sums over devices once more; every device already holds the sum.
+            gradients = [gradient / self.replicas for gradient in gradients]
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return tf.concat([sums[:, 0] / tf.maximum(sums[:, 1], 1e-5), norm[None]], axis=0)
 
     def _accumulate(self, batch, weights):

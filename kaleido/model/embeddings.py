@@ -8,6 +8,7 @@ from keras import ops
 
 from kaleido.constants import LEVEL_SLICES, LEVELS, PATCH_COUNTS
 from kaleido.model.config import ModelConfig
+from kaleido.model.dropout import Dropout
 from kaleido.model.tensors import Tensor
 
 
@@ -30,7 +31,7 @@ class TextEmbedding(keras.layers.Layer):
             config.vocab_size, config.hidden_size, embeddings_initializer=initializer(config), name="token"
         )
         self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="norm")
-        self.dropout = keras.layers.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         size = self.config.hidden_size
@@ -68,8 +69,8 @@ class PatchEmbedding(keras.layers.Layer):
             for level in LEVELS
         ]
         self.position = self._dense("position")
-        self.feature_dropout = keras.layers.Dropout(config.dropout if config.compatibility.input_dropout else 0.0)
-        self.dropout = keras.layers.Dropout(config.dropout)
+        self.feature_dropout = Dropout(config.dropout if config.compatibility.input_dropout else 0.0)
+        self.dropout = Dropout(config.dropout)
 
     def _dense(self, name: str) -> keras.layers.Dense:
         return keras.layers.Dense(

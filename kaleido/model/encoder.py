@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from kaleido.model.config import ModelConfig
+from kaleido.model.dropout import Dropout
 from kaleido.model.embeddings import initializer
 from kaleido.model.tensors import Tensor
 
@@ -35,7 +36,7 @@ class SelfAttention(keras.layers.Layer):
             keras.layers.Dense(config.hidden_size, kernel_initializer=initializer(config), name=name)
             for name in ("query", "key", "value", "output")
         )
-        self.dropout = keras.layers.Dropout(config.attention_dropout)
+        self.dropout = Dropout(config.attention_dropout)
 
     def build(self, input_shape: Any) -> None:
         for dense in (self.query, self.key, self.value, self.output_projection):
@@ -52,8 +53,11 @@ class SelfAttention(keras.layers.Layer):
         return self.heads(self.key(values)), self.heads(self.value(values))
 
     def project(self, values: Tensor) -> Tensor:
-        """Computes queries, keys and values, concatenated: [B, S, H] -> [B, S, 3 H]."""
-        return ops.concatenate([dense(values) for dense in (self.query, self.key, self.value)], axis=-1)
+        """Computes queries, keys and values by one product, concatenated: [B, S, H] -> [B, S, 3 H]."""
+        denses = (self.query, self.key, self.value)
+        kernel = ops.concatenate([ops.convert_to_tensor(dense.kernel) for dense in denses], axis=-1)
+        bias = ops.concatenate([ops.convert_to_tensor(dense.bias) for dense in denses], axis=-1)
+        return ops.matmul(values, kernel) + bias
 
     def first(self, values: Tensor, bias: Tensor) -> Tensor:
         """Computes the output of the first position, [B, 1, H], without dropout.
@@ -80,6 +84,8 @@ class SelfAttention(keras.layers.Layer):
         projected: Tensor | None = None,
     ) -> Tensor:
         asking = values[:, :queries]
+        if projected is None and queries is None:
+            projected = self.project(values)
         if projected is None:
             query, (key, value) = self.query(asking), self.memory(values)
         else:
@@ -110,7 +116,7 @@ class EncoderLayer(keras.layers.Layer):
             config.hidden_size, kernel_initializer=initializer(config), name="output"
         )
         self.output_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="output_norm")
-        self.dropout = keras.layers.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: Any) -> None:
         for layer in (self.attention, self.attention_norm, self.intermediate, self.output_norm):

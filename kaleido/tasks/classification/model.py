@@ -3,6 +3,7 @@
 import keras
 
 from kaleido.model.config import ModelConfig
+from kaleido.model.dropout import Dropout
 from kaleido.model.heads import ClassificationHead
 from kaleido.model.kaleido_bert import KaleidoBert
 
@@ -23,7 +24,7 @@ class Classifier(keras.Model):
         super().__init__(name=name, **kwargs)
         self.config, self.task, self.classes = config, task, classes
         self.bert = KaleidoBert(config, tasks=())
-        self.dropout = keras.layers.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = ClassificationHead(config, 1, classes, name=task)
         self.build()
 

@@ -7,6 +7,7 @@ from keras import ops
 
 from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
+from kaleido.model.dropout import Dropout
 
 SIZE, WIDTH, DROPOUT = 256, 1024, 0.2
 """Embedding size; width of the photo tower's hidden layer, and dropout before and after that layer."""
@@ -38,7 +39,7 @@ class TwoTower(keras.Model):
         self.norms = [keras.layers.LayerNormalization(name=f"level{level}_norm") for level in self.levels]
         self.hidden = keras.layers.Dense(WIDTH, activation="gelu", name="hidden")
         self.projection = keras.layers.Dense(SIZE, name="projection")
-        self.dropout = keras.layers.Dropout(DROPOUT)
+        self.dropout = Dropout(DROPOUT)
         self.build()
 
     def build(self, input_shape=None):

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from kaleido.compilations import keep_compilations
+
 
 class _LazyModule(ModuleType):
     """Imports a module of Keras when one of its attributes is first used."""
@@ -79,6 +81,8 @@ def import_backend() -> None:
         finally:
             os.dup2(original, 2)
             os.close(original)
+    if keras.backend.backend() == "jax":
+        keep_compilations()
 
 
 @contextmanager

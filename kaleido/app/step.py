@@ -74,7 +74,7 @@ class Step(ABC):
         """Returns the learning rate after a number of steps, without asking the device."""
         return float(self.optimizer.schedule.at(np.float32(steps)))
 
-    def update_model(self) -> None:
+    def update_model(self) -> None:  # noqa: B027 - nothing to do where a step trains the variables themselves
         """Brings the Keras variables of model and optimizer up to date, which a step may leave behind while it trains.
 
         The methods of this class need no call of it, only code that reads the variables itself.

@@ -125,7 +125,7 @@ class StepJax(Step):
             gradients = [gradient * (clip_norm / jnp.maximum(norm, clip_norm)) for gradient in gradients]
         weights, slots = self.optimizer.stateless_apply(slots, gradients, weights)
         values = jnp.append(sums[:, 0] / jnp.maximum(sums[:, 1], 1e-5), norm)
-        return (weights, generators, slots), values
+        return [weights, generators, slots], values
 
     def _accumulate(self, weights, generators, batch, loss_weights):
         """Sums gradients and metrics over the parts of a batch, one part in memory at a time."""

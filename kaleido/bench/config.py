@@ -8,7 +8,17 @@ from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
 from kaleido.ranges import check_range
 
-MEASUREMENTS = ("importing", "reading", "original", "saliency", "preparing", "training", "retrieval", "captioning")
+MEASUREMENTS = (
+    "importing",
+    "reading",
+    "original",
+    "saliency",
+    "preparing",
+    "training",
+    "loop",
+    "retrieval",
+    "captioning",
+)
 
 
 @dataclass(frozen=True)
@@ -16,16 +26,17 @@ class BenchConfig:
     """Configuration of measurements of speed.
 
     Args:
-        what: Measurements to run: importing, reading, original, saliency, preparing, training, retrieval, captioning;
-            all if none is given.
-        seconds: Time for each measurement.
+        what: Measurements to run: importing, reading, original, saliency, preparing, training, loop, retrieval,
+            captioning; all if none is given.
+        seconds: Time for each measurement but `loop`.
+        steps: Steps of `loop`, as many as of the bare step beside it.
         rows: Rows of the table of `importing`.
         workers: Number of threads; one per CPU core if null.
         batch_size: Examples of a batch.
         feature_size: Length of a patch feature.
         backbone: Backbone of `preparing`.
-        size: Size of the model of `training`, `retrieval` and `captioning`.
-        precision: Precision of `training`, `retrieval` and `captioning`.
+        size: Size of the model of `training`, `loop`, `retrieval` and `captioning`.
+        precision: Precision of `training`, `loop`, `retrieval` and `captioning`.
         jit_compile: Whether to train with XLA.
         out: JSON file to write the metrics to.
         compare: Two such files, BEFORE and AFTER, to show beside each other; nothing is measured.
@@ -34,6 +45,7 @@ class BenchConfig:
 
     what: tuple[str, ...] = field(default=(), metadata=POSITIONAL)
     seconds: float = 10.0
+    steps: int = 100
     rows: int = 100_000
     workers: int | None = None
     batch_size: int = 64
@@ -48,7 +60,7 @@ class BenchConfig:
 
     def __post_init__(self):
         check_range(self, "(0, inf)", "seconds")
-        check_range(self, "[1, 1_000_000]", "workers", "batch_size", "feature_size")
+        check_range(self, "[1, 1_000_000]", "workers", "batch_size", "feature_size", "steps")
         check_range(self, "[1, 10_000_000]", "rows")
         check_range(self, "[0, 100]", "tolerance")
         if unknown := sorted(set(self.what) - set(MEASUREMENTS)):

@@ -144,6 +144,17 @@ def _training(config: BenchConfig) -> Measured:
     return {"size": config.size, **train, **sizes}, values
 
 
+def _loop(config: BenchConfig) -> Measured:
+    from kaleido.app.config import ModelSection, TrainConfig
+    from kaleido.bench.loop import benchmark_loop
+
+    train = {"batch_size": config.batch_size, "precision": config.precision, "steps": config.steps}
+    sizes = {"feature_size": config.feature_size, "text_length": TEXT_LENGTH, "workers": config.workers}
+    return {"size": config.size, **train, **sizes}, benchmark_loop(
+        ModelSection(config.size), TrainConfig(**train), **sizes
+    )
+
+
 def _retrieval(config: BenchConfig) -> Measured:
     from kaleido.bench.retrieval import benchmark_scoring
 
@@ -178,6 +189,7 @@ _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "saliency": _saliency,
     "preparing": _preparing,
     "training": _training,
+    "loop": _loop,
     "retrieval": _retrieval,
     "captioning": _captioning,
 }

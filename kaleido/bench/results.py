@@ -19,11 +19,12 @@ UNITS = {
     "ms": (1, "ms"),
     "examples_per_second": (1, "examples/s"),
     "share_of_floor": (100, "%"),
+    "share_of_step": (100, "%"),
     "speedup": (1, "times"),
 }
 """Factor and unit of displayed values, by the suffix of their names."""
 
-COMPARED = ("examples_per_second", "share_of_floor", "peak_resident_bytes", "peak_device_bytes")
+COMPARED = ("examples_per_second", "share_of_floor", "share_of_step", "peak_resident_bytes", "peak_device_bytes")
 
 
 def save(path: Path, environment: Mapping, measurements: Mapping[str, Mapping]) -> None:

@@ -5,10 +5,12 @@ import time
 import numpy as np
 
 from kaleido.app.config import ModelSection, TrainConfig
+from kaleido.app.step import Step
 from kaleido.app.steps import create_step
 from kaleido.constants import CLASSES, LEVEL_OF_TASK, LEVELS, PATCH_COUNTS, PATCHES
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
+from kaleido.model.tensors import Batch
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 
 
@@ -41,26 +43,31 @@ def benchmark_step(
     batch = random_batch(train.batch_size, text_length, vocab_size, feature_size, masked_words)
     for _ in range(2):
         step.fetch(step.train(batch))
-    begun, steps = time.monotonic(), 0
-    handle = step.train(batch)
-    # Fetched one step late, so that a device is not kept waiting for the next batch.
-    while time.monotonic() - begun < seconds:
-        following = step.train(batch)
-        step.fetch(handle)
-        handle, steps = following, steps + 1
-    step.fetch(handle)
-    elapsed, steps = time.monotonic() - begun, steps + 1
+    elapsed = step_seconds(step, batch, seconds=seconds)
     variables = application.model.trainable_variables
     parameters = sum(int(np.prod(variable.shape)) for variable in variables)
     activation_bytes = 2 if "16" in train.precision else 4
     return {
-        "examples_per_second": steps * train.batch_size / elapsed,
-        "step_ms": 1000 * elapsed / steps,
+        "examples_per_second": train.batch_size / elapsed,
+        "step_ms": 1000 * elapsed,
         "flop_per_example": 3 * forward_flop(application.model_config, text_length, masked_words),
         "bytes_per_example": moved_bytes(
             application.model_config, parameters, text_length, train.batch_size, activation_bytes
         ),
     }
+
+
+def step_seconds(step: Step, batch: Batch, steps: int = 0, seconds: float = 0.0) -> float:
+    """Returns the mean time of a compiled step on one batch, over at least so many steps and so much time."""
+    begun, done = time.monotonic(), 0
+    handle = step.train(batch)
+    # Fetched one step late, so that a device is not kept waiting for the next batch.
+    while (done := done + 1) < steps or time.monotonic() - begun < seconds:
+        following = step.train(batch)
+        step.fetch(handle)
+        handle = following
+    step.fetch(handle)
+    return (time.monotonic() - begun) / done
 
 
 def moved_bytes(

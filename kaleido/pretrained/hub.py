@@ -24,8 +24,9 @@ from kaleido.fetch.retry import RetryPolicy
 from kaleido.network_folder import CONFIG_FILE, is_network_folder, parse_network_config
 from kaleido.pretrained.model import Model
 from kaleido.progress import progress_bars
+from kaleido.user_cache import user_cache
 
-MODELS_VARIABLE, CACHE_VARIABLE = "KALEIDO_MODELS", "KALEIDO_CACHE"
+MODELS_VARIABLE = "KALEIDO_MODELS"
 
 _LIST = Path(__file__).with_name("models.yaml")
 _SCHEMES = ("http", "https", "s3", "file")
@@ -83,8 +84,7 @@ def list_models() -> dict[str, str]:
 
 def cache_directory() -> Path:
     """Gives the folder of fetched models."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return (Path(chosen) if chosen else Path.home() / ".cache" / "kaleido") / "models"
+    return user_cache("models")
 
 
 def find_model(source: str | os.PathLike[str]) -> Path:

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from kaleido.app.config import OptimizerConfig
 from kaleido.app.optimizer import OriginalSchedule, WarmupLinearDecay, create_optimizer
@@ -55,3 +56,37 @@ def test_the_originals_decay_moves_by_the_corrected_rate():
             expected[name] = expected[name] - rate * (m / (np.sqrt(v) + 1e-6) + decay * expected[name])
     for name, variable in zip(names, variables):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_the_same_updates_as_keras_own_rule(name):
+    random = np.random.default_rng(0)
+    values = {"kernel": random.normal(size=(7, 5)), "bias": random.normal(size=5), "gamma": random.normal(size=5)}
+
+    def variables():
+        return [keras.Variable(value.astype("float32"), name=key) for key, value in values.items()]
+
+    config = OptimizerConfig(name, 3e-2, 0.3, weight_decay=0.1)
+    ours, theirs = variables(), variables()
+    optimizer = create_optimizer(config, 20, ours)
+    kind = keras.optimizers.AdamW if name == "adamw" else keras.optimizers.Adam
+    decay = {"weight_decay": config.weight_decay} if name == "adamw" else {}
+    reference = kind(WarmupLinearDecay(3e-2, 6, 20), beta_1=0.9, beta_2=0.98, epsilon=1e-6, name="optimizer", **decay)
+    if decay:
+        reference.exclude_from_weight_decay([theirs[1], theirs[2]])
+    reference.build(theirs)
+    for _ in range(20):
+        gradients = [random.normal(size=value.shape).astype("float32") for value in values.values()]
+        optimizer.apply(gradients, ours)
+        reference.apply(gradients, theirs)
+    assert [one.path for one in optimizer.variables] == [one.path for one in reference.variables]
+    for one, other in zip([*ours, *optimizer.variables], [*theirs, *reference.variables], strict=True):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(one), keras.ops.convert_to_numpy(other), rtol=2e-5, atol=1e-6, err_msg=one.path
+        )
+
+
+@pytest.mark.parametrize("schedule", [WarmupLinearDecay(0.3, 4, 12), OriginalSchedule(0.3, 4, 12)])
+def test_the_rate_is_the_same_without_the_device(schedule):
+    for step in range(14):
+        np.testing.assert_allclose(schedule.at(np.float32(step)), float(schedule(step)), rtol=1e-6)

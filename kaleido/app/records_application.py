@@ -166,7 +166,7 @@ class RecordsApplication(Application):
 
     @classmethod
     def create_scorer(cls, saved: SavedModel, gallery: Any, batch_size: int) -> Any:
-        """Makes a scorer of the (text, photo) pairs of a gallery (`kaleido.retrieval.protocol.Scorer`).
+        """Makes a scorer of the (text, photo) pairs of a gallery (`kaleido.retrieval.scorer.Scorer`).
 
         Raises:
             UserError: if the model was not trained to match texts and photos.

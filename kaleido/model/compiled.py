@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-def compiled(model: "Model", function: Callable[..., Any]) -> Callable[..., Any]:
+def on_accelerator() -> bool:
+    """Tells whether the backend computes on something else than the processor."""
+    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+
+
+def compiled(model: "Model", function: Callable[..., Any], fetch: bool = True) -> Callable[..., Any]:
     """Compiles a function that reads a model's weights and changes nothing.
 
     TensorFlow compiles it once for all shapes, JAX once for each.
@@ -19,9 +24,11 @@ def compiled(model: "Model", function: Callable[..., Any]) -> Callable[..., Any]
     Args:
         model: Model whose weights the function reads; later changes of the weights take effect.
         function: Takes and returns tensors, or dicts of tensors, and uses Keras ops only.
+        fetch: Return NumPy arrays. Otherwise the results stay on the device, as tensors that other compiled functions
+            take, and a call does not wait for them.
 
     Returns:
-        The same function of NumPy arrays.
+        The same function of NumPy arrays or tensors.
     """
     if keras.backend.backend() == "jax":
         import jax
@@ -31,12 +38,17 @@ def compiled(model: "Model", function: Callable[..., Any]) -> Callable[..., Any]
             with keras.StatelessScope(list(zip(model.variables, weights))):
                 return function(*arguments)
 
-        return lambda *arguments: keras.tree.map_structure(
-            np.asarray, run([variable.value for variable in model.variables], *arguments)
-        )
+        def call(*arguments: Any) -> Any:
+            found = run([variable.value for variable in model.variables], *arguments)
+            return keras.tree.map_structure(np.asarray, found) if fetch else found
+
+        return call
     import tensorflow as tf
 
     traced = tf.function(function, reduce_retracing=True)
-    return lambda *arguments: keras.tree.map_structure(
-        lambda values: values.numpy(), traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
-    )
+
+    def call_traced(*arguments: Any) -> Any:
+        found = traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
+        return keras.tree.map_structure(lambda values: values.numpy(), found) if fetch else found
+
+    return call_traced

@@ -135,24 +135,17 @@ def _stacked(direction: Direction, lists: list, notes: Mapping[str, Any]) -> Can
     )
 
 
-def full_lists(gallery: Gallery, direction: Direction, seed: int = 0) -> CandidateLists:
-    """Lists all texts as candidates of every photo, or all photos as candidates of every text.
+def full_queries(gallery: Gallery, direction: Direction, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Lists the queries of `full`, to which all texts or all photos are candidates, and the positive of each.
 
     The positive of a text is one photo of its product, drawn by the seed; the product's other photos are left out.
+
+    Returns:
+        Numbers of the queries, ascending, and of their positives: int64 [Q] twice.
     """
-    texts, photos = len(gallery.text_ids), len(gallery.photo_ids)
     if direction == "i2t":
         queries = np.flatnonzero(gallery.text_of_photo >= 0)
-        labels = gallery.text_of_photo[queries, None] == np.arange(texts)
-        candidates, kept = np.broadcast_to(np.arange(texts), labels.shape), np.ones(labels.shape, bool)
-    else:
-        order = np.random.default_rng(seed).permutation(photos)
-        queries, first = np.unique(gallery.text_of_photo[order], return_index=True)
-        queries, positive = queries[queries >= 0], order[first[queries >= 0]]
-        labels = positive[:, None] == np.arange(photos)
-        kept = labels | (gallery.text_of_photo != queries[:, None])
-        candidates = np.broadcast_to(np.arange(photos), labels.shape)
-    offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-    return CandidateLists(
-        direction, np.zeros(len(queries), int), queries, candidates[kept].astype(np.int32), labels[kept], offsets, {}
-    )
+        return queries, gallery.text_of_photo[queries]
+    order = np.random.default_rng(seed).permutation(len(gallery.photo_ids))
+    queries, first = np.unique(gallery.text_of_photo[order], return_index=True)
+    return queries[queries >= 0], order[first[queries >= 0]]

@@ -87,7 +87,7 @@ class RetrieveConfig(ProtocolConfig):
 
     Args:
         model: Saved model, the `model` folder of a run.
-        batch_size: Pairs per step.
+        batch_size: Pairs per step; null is 1,024 on an accelerator and 64 on a processor.
         precision: `float32`, or `mixed_bfloat16`, which is faster on processors that support it and can change ranks.
         shortlist: Number of candidates per query that the model scores in protocol `full`: those that
             `shortlist_model` ranks highest. Null scores all candidates.
@@ -96,7 +96,7 @@ class RetrieveConfig(ProtocolConfig):
     """
 
     model: str
-    batch_size: int = 64
+    batch_size: int | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     shortlist: int | None = None
     shortlist_model: str | None = None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,11 @@ _BLOCK_BYTES = 2**28
 class PairScorer:
     """Scores pairs with a model's image-text matching head.
 
-    Work that does not depend on the pair is done once per text or photo: reading, embedding, and the queries, keys and
-    values of the first layer. Duplicate pairs are scored once, and the last layer is computed for [CLS] only. Pairs
-    are batched by text length, and a batch is padded to its longest text (on JAX, which compiles for every shape, to
-    the next multiple of 8).
+    What depends on the photo alone is computed once and stays on the device: embedding, and the queries, keys and values
+    of the first layer. Of a text it is computed with each of its pairs, 1 % of the work, so that no text is kept.
+    Duplicate pairs are scored once, and the last layer is computed for [CLS] only. Pairs are batched by text length,
+    and a batch is padded to its longest text (on JAX, which compiles for every shape, to the next multiple of 8). A
+    batch is prepared while the device computes the one before it.
 
     Args:
         model: Model with the head `itm`.
@@ -39,15 +41,15 @@ class PairScorer:
         self._gallery = gallery
         self._batch_size = batch_size
         self._compiles_shapes = keras.backend.backend() == "jax"
-        self._read_text = compiled(model, model.read_text)
-        self._read_patches = compiled(model, model.read_patches)
+        self._read_patches = compiled(model, model.read_patches, fetch=False)
 
-        def margin(text, token_mask, patches):
-            logits = ops.cast(model.match(text, token_mask, patches), "float32")
+        def margins(texts: dict[str, Any], patches: Any, places: Any) -> Any:
+            chosen = ops.take(patches, places, axis=0)
+            logits = ops.cast(model.match(model.read_text(texts), texts["token_mask"], chosen), "float32")
             return logits[:, 1] - logits[:, 0]
 
-        self._match = compiled(model, margin)
-        self._block = max(batch_size, _BLOCK_BYTES // (16 * PATCHES * model.config.hidden_size))
+        self._margins = compiled(model, margins, fetch=False)
+        self._block = max(1, _BLOCK_BYTES // (16 * PATCHES * model.config.hidden_size * batch_size)) * batch_size
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """Computes the logit of a match minus the logit of a mismatch for each pair.
@@ -61,70 +63,63 @@ class PairScorer:
         """
         count = len(self._gallery.text_ids)
         pairs, places = np.unique(photos.astype(np.int64) * count + texts, return_inverse=True)
-        photos, texts = np.divmod(pairs, count)
+        photos, texts = (side.astype(np.int32) for side in np.divmod(pairs, count))
         found = np.empty(len(pairs), np.float32)
-        embedded = self._embedded_texts(np.unique(texts))
         with tqdm(total=len(pairs), desc="score", unit="pair", leave=False) as progress:
-            for block, first in self._photo_blocks(np.unique(photos)):
-                rows = np.flatnonzero((photos >= block[0]) & (photos <= block[-1]))
+            for block, patches in self._photo_blocks(np.unique(photos)):
+                rows = np.arange(*np.searchsorted(photos, [block[0], block[-1] + 1]))
                 rows = rows[np.argsort(self._gallery.text_lengths[texts[rows]], kind="stable")]
-                for start in range(0, len(rows), self._batch_size):
-                    batch = rows[start : start + self._batch_size]
-                    found[batch] = self._batch(texts[batch], first[np.searchsorted(block, photos[batch])], embedded)
-                    progress.update(len(batch))
+                before = None
+                for batch in self._parts(rows):
+                    margins = self._batch(texts[batch], patches, np.searchsorted(block, photos[batch]))
+                    self._fetch(before, found, progress)
+                    before = batch, margins
+                self._fetch(before, found, progress)
         return found[places]
 
     def rate(self) -> float:
         """Measures the pairs scored per second on a batch of texts of median length, after one run to warm up."""
-        photos = np.arange(self._batch_size) % len(self._gallery.photo_ids)
         # As in scoring, the texts of a batch have about the same length.
         middle = np.argsort(self._gallery.text_lengths, kind="stable")[len(self._gallery.text_ids) // 2]
         texts = np.full(self._batch_size, middle)
+        block, patches = next(self._photo_blocks(np.arange(min(self._batch_size, len(self._gallery.photo_ids)))))
+        places = np.arange(self._batch_size) % len(block)
         seconds = 0.0
-        patches = self._read_patches(self._gallery.photos(photos))
-        embedded = self._embedded_texts(texts[:1])
         for _ in range(2):
             begun = time.perf_counter()
-            self._batch(texts, patches, embedded)
+            ops.convert_to_numpy(self._batch(texts, patches, places))
             seconds = time.perf_counter() - begun
         return self._batch_size / seconds
 
-    def _batch(self, texts: np.ndarray, patches: np.ndarray, embedded: dict[int, np.ndarray]) -> np.ndarray:
-        lengths = self._gallery.text_lengths[texts]
-        width, rows = int(lengths.max()), len(texts)
+    def _batch(self, texts: np.ndarray, patches: Any, places: np.ndarray) -> Any:
+        """Starts to compute the scores of texts and places in `patches`: float32, [n] or filled up."""
+        width = int(self._gallery.text_lengths[texts].max())
         if self._compiles_shapes:
-            width, rows = -(-width // 8) * 8, self._batch_size
-        text = np.zeros((rows, width, patches.shape[-1]), patches.dtype)
-        for row, item in enumerate(texts.tolist()):
-            text[row, : lengths[row]] = embedded[item]
-        mask = np.zeros((rows, width), np.int32)
-        mask[: len(texts)] = np.arange(width) < lengths[:, None]
-        patches = np.concatenate([patches, np.zeros((rows - len(texts), *patches.shape[1:]), patches.dtype)])
-        return self._match(text, mask, patches)[: len(texts)]
+            width, texts, places = -(-width // 8) * 8, self._filled(texts), self._filled(places)
+        return self._margins(self._gallery.texts(texts, width), patches, places.astype(np.int32))
 
-    def _embedded_texts(self, items: np.ndarray) -> dict[int, np.ndarray]:
-        """Computes the output of `read_text` for each text: [length, 4 H]."""
-        found = {}
-        lengths = self._gallery.text_lengths[items]
-        width = int(lengths.max())
-        for part in self._parts(items):
-            embedded = self._read_text(self._gallery.texts(self._filled(part), width))
-            for item, values in zip(part.tolist(), embedded):
-                found[item] = values[: self._gallery.text_lengths[item]].copy()
-        return found
+    @staticmethod
+    def _fetch(started: tuple[np.ndarray, Any] | None, found: np.ndarray, progress: tqdm) -> None:
+        """Waits for a batch that was started, if any, and puts its scores in their places."""
+        if started:
+            batch, margins = started
+            found[batch] = ops.convert_to_numpy(margins)[: len(batch)]
+            progress.update(len(batch))
 
-    def _photo_blocks(self, items: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields blocks of photos within the memory limit: their numbers, and their `read_patches` [n, 55, 4 H]."""
-        for start in range(0, len(items), self._block):
-            block = items[start : start + self._block]
-            parts = [
-                self._read_patches(self._gallery.photos(self._filled(part)))[: len(part)] for part in self._parts(block)
-            ]
-            yield block, np.concatenate(parts)
+    def _photo_blocks(self, items: np.ndarray) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yields blocks of photos within the memory limit: their numbers, and their `read_patches` [n, 55, 4 H].
 
-    def _parts(self, items: np.ndarray) -> Iterator[np.ndarray]:
-        for start in range(0, len(items), self._batch_size):
-            yield items[start : start + self._batch_size]
+        All blocks have the same n; behind the last photo others are repeated.
+        """
+        size = min(self._block, len(items))
+        for block in self._parts(items, self._block):
+            parts = [self._read_patches(self._gallery.photos(self._filled(part))) for part in self._parts(block)]
+            parts += parts[:1] * (-(-size // self._batch_size) - len(parts))
+            yield block, ops.concatenate(parts)
+
+    def _parts(self, items: np.ndarray, size: int | None = None) -> Iterator[np.ndarray]:
+        size = size or self._batch_size
+        return (items[start : start + size] for start in range(0, len(items), size))
 
     def _filled(self, items: np.ndarray) -> np.ndarray:
         """Repeats items to a full batch, so that only one shape is compiled."""

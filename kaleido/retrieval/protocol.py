@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,23 +13,18 @@ from kaleido.errors import UserError
 from kaleido.records.catalog_columns import column_labels
 from kaleido.records.open import open_records
 from kaleido.retrieval.candidate_files import read_lists, write_lists
-from kaleido.retrieval.candidates import CandidateLists, draw_lists, full_lists
-from kaleido.retrieval.config import DIRECTIONS, ProtocolConfig
+from kaleido.retrieval.candidates import CandidateLists, draw_lists
+from kaleido.retrieval.config import DIRECTIONS, Direction, ProtocolConfig
+from kaleido.retrieval.everything import AllScores, RankedAll, rank_all
 from kaleido.retrieval.gallery import PhotoGallery, open_gallery
 from kaleido.retrieval.ranks import ScoredLists
+from kaleido.retrieval.scorer import MatrixScorer, Scorer
 
+KEPT = 100
+"""Number of best candidates of each query whose scores `full` keeps without a shortlist."""
 
-class Scorer(Protocol):
-    """Interface of scorers of (text, photo) pairs of a gallery.
-
-    Attributes:
-        threshold: Score above which text and photo are predicted to match; None if scores only order candidates.
-    """
-
-    threshold: float | None
-
-    def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
-        """Scores pairs of texts int [n] and photos int [n] of the gallery: float32 [n], higher for better matches."""
+PAIR_BYTES, EMBEDDING_BYTES = 80, 3072
+"""Memory at most for a pair that is listed, scored and written, and for a text or photo of a two-tower model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,18 +32,24 @@ class Ranked:
     """Candidate lists with scores and ranks.
 
     Attributes:
-        lists: Candidates that were scored: all, or a shortlist, which can lack the positive.
+        lists: Candidates whose scores were kept: all, a shortlist, or the best of `full`; the latter two can lack the
+            positive.
         scores: float32 [pairs].
         ranks: int64 [Q], rank of each query's positive among all its candidates, from 1.
         products: int64 [Q], product of each query.
-        scored: Lists with their scores; None for shortlists.
+        candidates: int64 [Q], number of candidates of each query that were scored.
+        hits: float64 [Q], share of each query's pairs that the threshold classifies correctly; None for shortlists, and
+            for scores that only order candidates.
+        scored: Lists with their scores, if all were kept.
     """
 
     lists: CandidateLists
     scores: np.ndarray
     ranks: np.ndarray
     products: np.ndarray
-    scored: ScoredLists | None
+    candidates: np.ndarray
+    hits: np.ndarray | None = None
+    scored: ScoredLists | None = None
 
 
 class Retrieval:
@@ -61,7 +62,8 @@ class Retrieval:
 
     Attributes:
         gallery: Texts and photos.
-        lists: Candidate lists by direction.
+        directions: Directions to rank.
+        lists: Candidate lists by direction; none for `full`, where everything competes.
         lists_path: File of the candidate lists; None if they are not in a file.
 
     Raises:
@@ -73,46 +75,71 @@ class Retrieval:
         records = open_records(Path(config.records), config.split)
         self.gallery = open_gallery(records, text_length, raw_positions, config.text, config.catalog)
         self.lists_path: Path | None = None
-        lists = self._lists()
-        directions = DIRECTIONS if config.direction == "both" else (config.direction,)
-        self.lists = {direction: lists[direction] for direction in directions if direction in lists}
-        if not self.lists:
-            raise UserError(f"{config.lists}: has no lists for {config.direction}, only for {', '.join(lists)}")
+        self.directions: tuple[Direction, ...] = DIRECTIONS if config.direction == "both" else (config.direction,)
+        self.lists: dict[Direction, CandidateLists] = {}
+        if config.protocol != "full":
+            lists = self._lists()
+            self.lists = {direction: lists[direction] for direction in self.directions if direction in lists}
+            if not self.lists:
+                raise UserError(f"{config.lists}: has no lists for {config.direction}, only for {', '.join(lists)}")
 
-    def rank(self, scorer: Scorer) -> dict[str, Ranked]:
+    def rank(self, scorer: Scorer) -> dict[Direction, Ranked]:
         """Scores and ranks all candidates."""
+        if self.config.protocol == "full":
+            found = self._rank_all(scorer, KEPT)
+            return {direction: self._ranked_all(ranked) for direction, ranked in found.items()}
         scores = _scores(scorer, self.lists)
-        return {direction: self._ranked(lists, scores[direction]) for direction, lists in self.lists.items()}
+        return {direction: self._ranked(lists, scores[direction], scorer) for direction, lists in self.lists.items()}
 
-    def rank_shortlists(self, first: Scorer, scorer: Scorer, size: int) -> dict[str, Ranked]:
+    def rank_shortlists(self, first: Scorer, scorer: Scorer, size: int) -> dict[Direction, Ranked]:
         """Ranks the `size` best candidates of the first scorer by the second; all others keep their ranks."""
-        stage = self.rank(first)
-        lists = {direction: _shortlist(before, size) for direction, before in stage.items()}
-        scores = _scores(scorer, lists)
+        stage = self._rank_all(first, size)
+        scores = _scores(scorer, {direction: before.lists for direction, before in stage.items()})
         return {
-            direction: _ranked_shortlist(before, lists[direction], scores[direction])
+            direction: _ranked_shortlist(before, before.lists.products(self.gallery), scores[direction], size)
             for direction, before in stage.items()
         }
 
     def pairs_to_score(self, shortlist: int = 0) -> int:
-        """Counts the distinct pairs of all lists; with shortlists, an upper bound."""
-        if shortlist:
-            return sum(int(np.minimum(np.diff(lists.offsets), shortlist).sum()) for lists in self.lists.values())
+        """Counts the distinct pairs to score; with shortlists, an upper bound."""
+        texts, photos = len(self.gallery.text_ids), len(self.gallery.photo_ids)
+        if self.config.protocol == "full":
+            kept = {"i2t": photos * min(texts, shortlist), "t2i": texts * min(photos, shortlist)}
+            return min(texts * photos, sum(kept[direction] for direction in self.directions) if shortlist else np.inf)
         pairs = (lists.pairs for lists in self.lists.values())
-        numbers = [photos.astype(np.int64) * len(self.gallery.text_ids) + texts for texts, photos in pairs]
-        return len(np.unique(np.concatenate(numbers)))
+        return len(np.unique(np.concatenate([photos.astype(np.int64) * texts + of for of, photos in pairs])))
 
-    def _ranked(self, lists: CandidateLists, scores: np.ndarray) -> Ranked:
+    def memory_bytes(self, scorer: Scorer, shortlist: int = 0) -> int:
+        """Estimates the memory that grows with texts, photos and pairs, beside models and records."""
+        texts, photos = len(self.gallery.text_ids), len(self.gallery.photo_ids)
+        resamples = self.config.resamples * texts
+        if self.config.protocol != "full":
+            return resamples + PAIR_BYTES * sum(len(lists.labels) for lists in self.lists.values())
+        if shortlist or isinstance(scorer, MatrixScorer):
+            kept = shortlist or KEPT
+            return resamples + EMBEDDING_BYTES * (texts + photos) + PAIR_BYTES * kept * (texts + photos)
+        return resamples + 4 * texts * photos + PAIR_BYTES * KEPT * (texts + photos)
+
+    def _rank_all(self, scorer: Scorer, kept: int) -> dict[Direction, RankedAll]:
+        matrix = scorer if isinstance(scorer, MatrixScorer) else AllScores(scorer, self.gallery)
+        seed = self.config.candidates_config.seed
+        return {
+            direction: rank_all(matrix, self.gallery, direction, seed, kept, scorer.threshold)
+            for direction in self.directions
+        }
+
+    def _ranked_all(self, found: RankedAll) -> Ranked:
+        products = found.lists.products(self.gallery)
+        return Ranked(found.lists, found.scores, found.ranks, products, found.candidates, found.hits)
+
+    def _ranked(self, lists: CandidateLists, scores: np.ndarray, scorer: Scorer) -> Ranked:
         products = lists.products(self.gallery)
         scored = ScoredLists(scores, lists.labels, lists.offsets, products)
-        return Ranked(lists, scores, scored.ranks(), products, scored)
+        hits = None if scorer.threshold is None else scored.hits(scorer.threshold)
+        return Ranked(lists, scores, scored.ranks(), products, np.diff(lists.offsets), hits, scored)
 
     def _lists(self) -> dict[str, CandidateLists]:
         config, gallery = self.config, self.gallery
-        if config.protocol == "full":
-            return {
-                direction: full_lists(gallery, direction, config.candidates_config.seed) for direction in DIRECTIONS
-            }
         if config.protocol == "fixed":
             return self._fixed_lists()
         if not isinstance(gallery, PhotoGallery):
@@ -154,32 +181,14 @@ def _scores(scorer: Scorer, lists: Mapping[str, CandidateLists]) -> dict[str, np
     return dict(zip(lists, np.split(scorer.scores(texts, photos), ends[:-1])))
 
 
-def _shortlist(before: Ranked, size: int) -> CandidateLists:
-    """Selects the best candidates of every list; among equal scores the positive comes last."""
-    lists = before.lists
-    lengths = np.diff(lists.offsets)
-    query = np.repeat(np.arange(len(lists)), lengths)
-    order = np.lexsort((lists.labels, -before.scores, query))
-    kept = np.sort(order[np.arange(len(query)) - np.repeat(lists.offsets[:-1], lengths) < size])
-    offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, size))])
-    return CandidateLists(
-        lists.direction,
-        lists.repeats,
-        lists.queries,
-        lists.candidates[kept],
-        lists.labels[kept],
-        offsets,
-        {**lists.notes, "shortlist": size},
-    )
-
-
-def _ranked_shortlist(before: Ranked, lists: CandidateLists, scores: np.ndarray) -> Ranked:
+def _ranked_shortlist(before: RankedAll, products: np.ndarray, scores: np.ndarray, size: int) -> Ranked:
     """Ranks positives on the shortlist by the new scores; a positive that is not on it keeps its first-stage rank."""
+    lists = replace(before.lists, notes={"shortlist": size})
     present = np.add.reduceat(lists.labels, lists.offsets[:-1], dtype=int) == 1
     lengths = np.diff(lists.offsets)
     pairs = np.repeat(present, lengths)
     ranks = before.ranks.copy()
     if present.any():
         offsets = np.concatenate([[0], np.cumsum(lengths[present])])
-        ranks[present] = ScoredLists(scores[pairs], lists.labels[pairs], offsets, before.products[present]).ranks()
-    return Ranked(lists, scores, ranks, before.products, None)
+        ranks[present] = ScoredLists(scores[pairs], lists.labels[pairs], offsets, products[present]).ranks()
+    return Ranked(lists, scores, ranks, products, lengths)

@@ -13,6 +13,9 @@ from sklearn.metrics import roc_auc_score
 CUTOFFS = (1, 5, 10)
 """Values of k for Rank@k."""
 
+_BLOCK = 2**22
+"""Number of counts that resampling copies at once."""
+
 RECALLS = tuple(f"R@{k}" for k in CUTOFFS)
 
 
@@ -80,8 +83,12 @@ class Resampling:
     def __init__(self, groups: np.ndarray, resamples: int = 1000, seed: int = 0):
         self.groups = np.unique(groups)
         size = len(self.groups)
-        # counts[b, g]: number of times that resample b contains group g.
-        self._counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples).astype(float)
+        random, shares = np.random.default_rng(seed), np.full(size, 1 / size)
+        # counts[b, g]: number of times that resample b contains group g. A byte each, because 100,000 groups are many;
+        # of more than 255 a count of 256 never comes: it has a probability below 1e-500.
+        self._counts = np.empty((resamples, size), np.uint8)
+        for block in self._blocks():
+            self._counts[block] = random.multinomial(size, shares, len(self._counts[block]))
 
     def means(self, values: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Computes the mean of values over the queries of each resample.
@@ -94,8 +101,14 @@ class Resampling:
             float64 [B], NaN for resamples without any of the queries.
         """
         places = np.searchsorted(self.groups, groups)
-        totals, sizes = (np.bincount(places, weights, len(self.groups)) for weights in (values, None))
-        return _divide(self._counts @ totals, self._counts @ sizes)
+        both = np.stack([np.bincount(places, weights, len(self.groups)) for weights in (values, None)], axis=1)
+        sums = np.concatenate([self._counts[block].astype(float) @ both for block in self._blocks()])
+        return _divide(sums[:, 0], sums[:, 1])
+
+    def _blocks(self) -> list[slice]:
+        """Splits the resamples into blocks of which copies in 8 bytes a count take little memory."""
+        rows = max(1, _BLOCK // len(self.groups))
+        return [slice(start, start + rows) for start in range(0, len(self._counts), rows)]
 
     def auc(self, lists: ScoredLists) -> np.ndarray:
         """Computes the area under the ROC curve over all pairs of each resample: float64 [B]."""
@@ -115,8 +128,9 @@ class Resampling:
             beaten = np.searchsorted(of_group, positive_scores) + np.searchsorted(of_group, positive_scores, "right")
             below[:, group] = np.bincount(places, beaten / 2, size)
         positives, negatives = np.bincount(places, minlength=size), np.diff(bounds)
-        beaten = np.einsum("bg,bg->b", self._counts @ below, self._counts)
-        return _divide(beaten, (self._counts @ positives) * (self._counts @ negatives))
+        counts = self._counts.astype(float)
+        beaten = np.einsum("bg,bg->b", counts @ below, counts)
+        return _divide(beaten, (counts @ positives) * (counts @ negatives))
 
 
 def rank_metrics(ranks: np.ndarray, groups: np.ndarray, resampling: Resampling) -> dict[str, Estimate]:
@@ -127,18 +141,14 @@ def rank_metrics(ranks: np.ndarray, groups: np.ndarray, resampling: Resampling) 
     }
 
 
-def pair_metrics(lists: ScoredLists, resampling: Resampling, threshold: float | None) -> dict[str, Estimate]:
-    """Computes the area under the ROC curve over all pairs, and the accuracy if scores have a threshold.
+def accuracy(hits: np.ndarray, groups: np.ndarray, resampling: Resampling) -> Estimate:
+    """Computes the mean of `ScoredLists.hits`: lists of different lengths have the same weight."""
+    return _estimate(float(hits.mean()), resampling.means(hits, groups))
 
-    The accuracy is the mean over the lists, so that lists of different lengths have the same weight.
-    """
-    metrics = {}
-    if threshold is not None:
-        hits = lists.hits(threshold)
-        metrics["accuracy"] = _estimate(float(hits.mean()), resampling.means(hits, lists.groups))
-    if not lists.labels.all():
-        metrics["AUC"] = _estimate(float(roc_auc_score(lists.labels, lists.scores)), resampling.auc(lists))
-    return metrics
+
+def area(lists: ScoredLists, resampling: Resampling) -> Estimate:
+    """Computes the area under the ROC curve over all pairs, of which at least one must be a negative."""
+    return _estimate(float(roc_auc_score(lists.labels, lists.scores)), resampling.auc(lists))
 
 
 def sum_recall(directions: Sequence[tuple[np.ndarray, np.ndarray]], resampling: Resampling) -> Estimate:

@@ -1,4 +1,4 @@
-"""Report of retrieval: metrics with intervals as JSON and Markdown, and every score."""
+"""Report of retrieval: metrics with intervals as JSON and Markdown, and scores."""
 
 import io
 import json
@@ -10,17 +10,16 @@ import numpy as np
 
 from kaleido.app.result import Result
 from kaleido.retrieval.candidate_files import gallery_identity
+from kaleido.retrieval.config import Direction
 from kaleido.retrieval.protocol import Ranked, Retrieval
-from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, pair_metrics, rank_metrics, sum_recall
+from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, accuracy, area, rank_metrics, sum_recall
 
 NAMES = {"i2t": "image to text", "t2i": "text to image"}
 
 _HEADER = ("", "queries", "candidates", *RECALLS, "mean rank", "accuracy", "AUC")
 
 
-def retrieval_result(
-    retrieval: Retrieval, found: Mapping[str, Ranked], threshold: float | None, about: Mapping[str, Any]
-) -> Result:
+def retrieval_result(retrieval: Retrieval, found: Mapping[Direction, Ranked], about: Mapping[str, Any]) -> Result:
     """Computes the metrics of a protocol with their intervals.
 
     The files are `retrieval-PROTOCOL-SPLIT.json`, `.md` and `-scores.npz`. `metrics` has the names `DIRECTION/NAME` and
@@ -29,7 +28,6 @@ def retrieval_result(
     Args:
         retrieval: Protocol.
         found: Ranked lists by direction.
-        threshold: Threshold of the scorer, or None.
         about: Further facts for the report, in JSON types, for example the model.
     """
     config, gallery = retrieval.config, retrieval.gallery
@@ -46,7 +44,7 @@ def retrieval_result(
         "candidates": asdict(config.candidates_config) if drawn else {},
         "lists": retrieval.lists_path.name if retrieval.lists_path else None,
         "resamples": config.resamples,
-        "directions": {direction: _direction(ranked, resampling, threshold) for direction, ranked in found.items()},
+        "directions": {direction: _direction(ranked, resampling) for direction, ranked in found.items()},
     }
     metrics = {
         f"{direction}/{name}": value["value"]
@@ -67,14 +65,15 @@ def retrieval_result(
     return Result(metrics, table, files)
 
 
-def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) -> dict[str, Any]:
+def _direction(ranked: Ranked, resampling: Resampling) -> dict[str, Any]:
     metrics = rank_metrics(ranked.ranks, ranked.products, resampling)
-    if ranked.scored:
-        metrics |= pair_metrics(ranked.scored, resampling, threshold)
-    lengths = np.diff(ranked.lists.offsets)
+    if ranked.hits is not None:
+        metrics["accuracy"] = accuracy(ranked.hits, ranked.products, resampling)
+    if ranked.scored and not ranked.scored.labels.all():
+        metrics["AUC"] = area(ranked.scored, resampling)
     content = {
         "queries": len(ranked.lists),
-        "candidates": [int(lengths.min()), int(lengths.max())],
+        "candidates": [int(ranked.candidates.min()), int(ranked.candidates.max())],
         **ranked.lists.notes,
         **{name: asdict(metric) for name, metric in metrics.items()},
     }
@@ -86,8 +85,8 @@ def _direction(ranked: Ranked, resampling: Resampling, threshold: float | None) 
     return content
 
 
-def _scores(retrieval: Retrieval, found: Mapping[str, Ranked]) -> bytes:
-    """Packs every list with its scores and ranks into an `.npz`."""
+def _scores(retrieval: Retrieval, found: Mapping[Direction, Ranked]) -> bytes:
+    """Packs the lists with the scores that were kept, and the ranks, into an `.npz`."""
     arrays = {"text_ids": np.array(retrieval.gallery.text_ids), "photo_ids": np.array(retrieval.gallery.photo_ids)}
     for direction, ranked in found.items():
         lists = ranked.lists

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from kaleido.retrieval.ranks import Resampling, ScoredLists, pair_metrics, rank_metrics, sum_recall
+from kaleido.retrieval import ranks as ranks_module
+from kaleido.retrieval.ranks import Resampling, ScoredLists, accuracy, area, rank_metrics, sum_recall
 
 # Few distinct scores, so that ties are common.
 LISTS = st.lists(
@@ -39,16 +40,16 @@ def test_ranks_and_figures_by_plain_python(lists):
     for k in (1, 5, 10):
         assert metrics[f"R@{k}"].value == pytest.approx(sum(rank <= k for rank in ranks) / len(ranks))
     assert metrics["mean_rank"].value == pytest.approx(sum(ranks) / len(ranks))
-    pairs = pair_metrics(found, resampling, threshold=0.5)
     shares = [
         sum((score > 0.5) == (at == place) for at, score in enumerate(scores)) / len(scores) for scores, place in lists
     ]
-    assert pairs["accuracy"].value == pytest.approx(sum(shares) / len(shares))
-    if "AUC" in pairs:
+    right = accuracy(found.hits(0.5), found.groups, resampling)
+    assert right.value == pytest.approx(sum(shares) / len(shares))
+    if not found.labels.all():
         positives = [scores[place] for scores, place in lists]
         negatives = [score for scores, place in lists for at, score in enumerate(scores) if at != place]
         wins = sum((p > n) + 0.5 * (p == n) for p in positives for n in negatives)
-        assert pairs["AUC"].value == pytest.approx(wins / len(positives) / len(negatives))
+        assert area(found, resampling).value == pytest.approx(wins / len(positives) / len(negatives))
 
 
 def test_everything_is_found_among_all_candidates():
@@ -95,6 +96,15 @@ def test_queries_of_one_product_are_resampled_together():
     groups = np.repeat(np.arange(100), 4)
     together = rank_metrics(ranks, groups, Resampling(groups))["R@10"]
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+def test_resamples_are_the_same_in_blocks_of_any_size(monkeypatch):
+    groups, values = np.arange(30), np.random.default_rng(0).random(30)
+    counts = np.random.default_rng(7).multinomial(30, np.full(30, 1 / 30), 50)
+    expected = counts @ values / 30
+    for block in (1, 100, 2**22):
+        monkeypatch.setattr(ranks_module, "_BLOCK", block)
+        np.testing.assert_allclose(Resampling(groups, 50, 7).means(values, groups), expected)
 
 
 def test_sum_of_both_directions():

@@ -37,7 +37,7 @@ def retrieval_baseline(config: RetrievalBaselineConfig) -> Result:
     retrieval = Retrieval(config, config.text_length)
     scorer = saved.application.create_scorer(saved, retrieval.gallery, config.batch_size)
     about = {"model": "two-tower baseline", "epochs": config.epochs, "seed": config.seed}
-    return retrieval_result(retrieval, retrieval.rank(scorer), scorer.threshold, about)
+    return retrieval_result(retrieval, retrieval.rank(scorer), about)
 
 
 def _trained(config: RetrievalBaselineConfig) -> SavedModel:

@@ -1,0 +1,151 @@
+"""Ranks every text for every photo and every photo for every text (protocol `full`), in blocks of queries.
+
+A block's scores are dropped once its ranks and best candidates are known, so memory grows with texts and photos and not
+with pairs, unless the scorer has no embeddings and has to score pair by pair.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kaleido.progress import tqdm
+from kaleido.retrieval.candidates import CandidateLists, full_queries
+from kaleido.retrieval.config import Direction
+from kaleido.retrieval.gallery import Gallery
+from kaleido.retrieval.scorer import MatrixScorer, Scorer
+
+_BLOCK_BYTES = 2**26
+"""Memory for the float64 scores of a block."""
+
+_PAIRS = 2**20
+"""Number of pairs that are scored by one call of a scorer without embeddings."""
+
+
+class AllScores:
+    """The scores of every pair, computed once for both directions and kept: 4 bytes a pair.
+
+    Args:
+        scorer: Scorer of pairs.
+        gallery: Texts and photos.
+    """
+
+    def __init__(self, scorer: Scorer, gallery: Gallery):
+        texts, photos = len(gallery.text_ids), len(gallery.photo_ids)
+        self._scores = np.empty((photos, texts), np.float32)
+        rows = max(1, _PAIRS // texts)
+        for start in tqdm(range(0, photos, rows), "score", leave=False, unit="block", disable=photos <= rows):
+            block = np.arange(start, min(start + rows, photos))
+            pairs = np.tile(np.arange(texts), len(block)), np.repeat(block, texts)
+            self._scores[block] = scorer.scores(*pairs).reshape(len(block), texts)
+
+    def matrix(self, direction: Direction, queries: np.ndarray) -> np.ndarray:
+        return self._scores[queries] if direction == "i2t" else self._scores.T[queries]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedAll:
+    """All queries of one direction, ranked among all candidates.
+
+    Attributes:
+        lists: The best candidates of each query, which can lack the positive.
+        scores: float32 [pairs], scores of these.
+        ranks: int64 [Q], rank of each query's positive among all candidates, from 1.
+        candidates: int64 [Q], number of all candidates of each query.
+        hits: float64 [Q], share of each query's pairs that the threshold classifies correctly; None without one.
+    """
+
+    lists: CandidateLists
+    scores: np.ndarray
+    ranks: np.ndarray
+    candidates: np.ndarray
+    hits: np.ndarray | None
+
+
+def rank_all(
+    scorer: MatrixScorer, gallery: Gallery, direction: Direction, seed: int, kept: int, threshold: float | None = None
+) -> RankedAll:
+    """Ranks the positive of every query of `full`; ties count against it.
+
+    Args:
+        scorer: Scorer of all pairs.
+        gallery: Texts and photos.
+        direction: Direction of the queries.
+        seed: Seed of the positives of texts.
+        kept: Number of best candidates that are kept of each query, see `best_candidates`.
+        threshold: Score above which text and photo are predicted to match; None if scores only order candidates.
+
+    Raises:
+        ValueError: if a score is not finite.
+    """
+    queries, positives = full_queries(gallery, direction, seed)
+    ranks, candidates, right = (np.empty(len(queries), np.int64) for _ in range(3))
+    by_text = np.argsort(gallery.text_of_photo, kind="stable")
+    ends = np.searchsorted(gallery.text_of_photo[by_text], np.arange(len(gallery.text_ids) + 1))
+    best, scores_of_best = [], []
+    columns = len(gallery.text_ids if direction == "i2t" else gallery.photo_ids)
+    rows = max(1, _BLOCK_BYTES // (8 * columns))
+    for start in tqdm(range(0, len(queries), rows), f"rank {direction}", leave=False, unit="block"):
+        block = slice(start, start + rows)
+        scores = scorer.matrix(direction, queries[block])
+        if not np.isfinite(scores).all():
+            raise ValueError("a score is not finite")
+        places = np.arange(len(scores))
+        own = scores[places, positives[block]]
+        if direction == "t2i":
+            for row, text in enumerate(queries[block]):
+                scores[row, by_text[ends[text] : ends[text + 1]]] = -np.inf
+            scores[places, positives[block]] = own
+        # The comparison includes the positive itself, so ranks start at 1.
+        ranks[block] = np.count_nonzero(scores >= own[:, None], axis=1)
+        candidates[block] = columns - np.count_nonzero(scores == -np.inf, axis=1)
+        if threshold is not None:
+            wrong = np.count_nonzero(scores > threshold, axis=1) - (own > threshold) + (own <= threshold)
+            right[block] = candidates[block] - wrong
+        chosen, found = best_candidates(scores, positives[block], kept)
+        best.append((start + chosen, found))
+        scores_of_best.append(scores[chosen, found].astype(np.float32))
+    row, found = (np.concatenate(side) for side in zip(*best))
+    lists = CandidateLists(
+        direction,
+        np.zeros(len(queries), int),
+        queries,
+        found.astype(np.int32),
+        found == positives[row],
+        np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(queries)))]),
+        {},
+    )
+    hits = None if threshold is None else right / candidates
+    return RankedAll(lists, np.concatenate(scores_of_best), ranks, candidates, hits)
+
+
+def best_candidates(scores: np.ndarray, positives: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Selects the `count` best candidates of each row; among equal scores lower numbers first, and the positive last.
+
+    Args:
+        scores: float [n, C]; minus infinity is no candidate.
+        positives: int [n], positive of each row.
+        count: Number of candidates; a row with fewer keeps all.
+
+    Returns:
+        Rows and candidates, ascending: int [kept] twice.
+    """
+    least = _lower_bound(scores, count)
+    rows, found = np.nonzero((scores >= least[:, None]) & (scores > -np.inf))
+    order = np.lexsort((found, found == positives[rows], -scores[rows, found], rows))
+    first = np.searchsorted(rows, np.arange(len(scores)))
+    kept = np.sort(order[np.arange(len(rows)) - first[rows] < count])
+    return rows[kept], found[kept]
+
+
+def _lower_bound(scores: np.ndarray, count: int) -> np.ndarray:
+    """Finds a score that at least `count` candidates of each row reach, and few more do: float [n].
+
+    It is the `count`-th largest of the maxima of stretches of candidates, of which there are several times `count`.
+    """
+    rows, columns = scores.shape
+    stretch = columns // (8 * count)
+    if stretch < 2:
+        return np.full(rows, -np.inf) if columns <= count else np.partition(scores, -count, axis=1)[:, -count]
+    stretches = columns // stretch
+    maxima = scores[:, : stretches * stretch].reshape(rows, stretches, stretch).max(axis=2)
+    return np.partition(maxima, -count, axis=1)[:, -count]

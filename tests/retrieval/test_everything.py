@@ -1,0 +1,134 @@
+"""Protocol `full` in blocks against a plain reading of its definition."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kaleido.retrieval import everything
+from kaleido.retrieval.candidates import full_queries
+from kaleido.retrieval.config import DIRECTIONS
+from kaleido.retrieval.cosine_scorer import CosineScorer
+from kaleido.retrieval.everything import AllScores, best_candidates, rank_all
+from kaleido.retrieval.gallery import Gallery
+
+
+class Shelf(Gallery):
+    """Products that have nothing but ids; photos of text -1 belong to a product that is not there."""
+
+    def __init__(self, texts, text_of_photo):
+        super().__init__(
+            SimpleNamespace(directory="shelf", split="test"),
+            [f"product-{number}" for number in range(texts)],
+            [f"photo-{number}" for number in range(len(text_of_photo))],
+            np.asarray(text_of_photo),
+            [np.zeros(3, np.int32)] * texts,
+            False,
+        )
+
+    def photos(self, items):
+        raise NotImplementedError
+
+
+class Table:
+    """Scores from a table, pair by pair."""
+
+    threshold = 0.5
+
+    def __init__(self, table):
+        self.table = table
+
+    def scores(self, texts, photos):
+        return self.table[photos, texts]
+
+
+@st.composite
+def galleries(draw):
+    """A gallery and integer scores [P, T], few of them distinct, so that ties are common."""
+    texts, photos = draw(st.integers(2, 9)), draw(st.integers(2, 14))
+    owners = draw(st.lists(st.integers(-1, texts - 1), min_size=photos, max_size=photos))
+    owners[0] = max(owners[0], 0)
+    levels = draw(st.integers(1, 6))
+    scores = np.random.default_rng(draw(st.integers(0, 99))).integers(0, levels, (photos, texts))
+    return Shelf(texts, owners), scores.astype(np.float32)
+
+
+def plainly(gallery, scores, direction, query, positive, count, threshold):
+    """The rank, the number of candidates, the hits and the best candidates of a query, one comparison at a time."""
+    owners = gallery.text_of_photo
+    row = scores[query] if direction == "i2t" else scores[:, query]
+    candidates = [c for c in range(len(row)) if direction == "i2t" or owners[c] != query or c == positive]
+    rank = 1 + sum(row[c] >= row[positive] for c in candidates if c != positive)
+    hits = sum((row[c] > threshold) == (c == positive) for c in candidates) / len(candidates)
+    best = sorted(candidates, key=lambda c: (-row[c], c == positive, c))[:count]
+    return rank, len(candidates), hits, sorted(best)
+
+
+@settings(max_examples=150, deadline=None)
+@given(galleries(), st.sampled_from(DIRECTIONS), st.integers(1, 12), st.integers(1, 40), st.integers(0, 3))
+def test_blocks_rank_as_the_definition_does(drawn, direction, count, block, seed):
+    gallery, scores = drawn
+    queries, positives = full_queries(gallery, direction, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(everything, "_BLOCK_BYTES", 8 * block)
+        patch.setattr(everything, "_PAIRS", block)
+        found = rank_all(AllScores(Table(scores), gallery), gallery, direction, seed, count, threshold=0.5)
+    np.testing.assert_array_equal(found.lists.queries, queries)
+    ends = itertools.pairwise(found.lists.offsets)
+    for number, (query, positive, (start, end)) in enumerate(zip(queries, positives, ends)):
+        rank, candidates, hits, best = plainly(gallery, scores, direction, query, positive, count, 0.5)
+        assert (found.ranks[number], found.candidates[number]) == (rank, candidates)
+        assert found.hits[number] == pytest.approx(hits)
+        assert found.lists.candidates[start:end].tolist() == best
+        assert found.lists.labels[start:end].tolist() == [candidate == positive for candidate in best]
+        row = scores[query] if direction == "i2t" else scores[:, query]
+        np.testing.assert_array_equal(found.scores[start:end], row[best])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 300), st.integers(1, 9), st.integers(1, 50), st.integers(0, 99))
+def test_the_best_of_many_candidates(rows, columns, count, levels, seed):
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, levels, (rows, columns)).astype(float)
+    scores[random.random(scores.shape) < 0.1] = -np.inf
+    positives = random.integers(0, columns, rows)
+    found = [[] for _ in range(rows)]
+    for row, candidate in zip(*best_candidates(scores, positives, count)):
+        found[row].append(candidate)
+    for row in range(rows):
+        candidates = np.flatnonzero(scores[row] > -np.inf)
+        best = sorted(candidates, key=lambda c: (-scores[row, c], c == positives[row], c))[:count]
+        assert found[row] == sorted(best)
+
+
+def test_scores_that_are_not_finite_are_refused():
+    scores = np.zeros((3, 2), np.float32)
+    scores[1, 1] = np.nan
+    gallery = Shelf(2, [0, 1, 1])
+    with pytest.raises(ValueError, match="not finite"):
+        rank_all(AllScores(Table(scores), gallery), gallery, "i2t", 0, 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 300), st.integers(1, 16), st.integers(0, 99))
+def test_cosines_depend_on_nothing_but_the_two_embeddings(texts, photos, size, batch, seed):
+    random = np.random.default_rng(seed)
+    sides = []
+    for count in (texts, photos):
+        side = random.standard_normal((count, size)).astype(np.float32)
+        side[random.integers(count, size=count // 2)] = side[0]
+        sides.append(side / np.linalg.norm(side, axis=1, keepdims=True))
+    gallery = Shelf(texts, np.arange(photos) % texts)
+    scorer = CosineScorer(gallery, lambda items: sides[0][items], lambda items: sides[1][items], batch)
+    whole = scorer.matrix("i2t", np.arange(photos))
+    np.testing.assert_allclose(whole, sides[1] @ sides[0].T, atol=1e-6)
+    for photo in range(photos):
+        np.testing.assert_array_equal(scorer.matrix("i2t", np.array([photo]))[0], whole[photo])
+    np.testing.assert_array_equal(scorer.matrix("t2i", np.arange(texts)), whole.T)
+    pairs = random.integers(0, texts, 50), random.integers(0, photos, 50)
+    np.testing.assert_array_equal(scorer.scores(*pairs), whole[pairs[1], pairs[0]].astype(np.float32))
+    same = np.flatnonzero((scorer.texts == scorer.texts[0]).all(axis=1))
+    assert (whole[:, same] == whole[:, :1]).all()

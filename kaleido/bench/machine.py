@@ -26,14 +26,22 @@ def floor(work: Mapping[str, float]) -> dict[str, float | str]:
 
     Returns:
         `memory_seconds` and `matrix_seconds`, the least time an example's bytes and operations take; `bound_by`, which
-        of the two is the larger and thus the floor, as transfers and arithmetic may overlap; `share_of_floor`.
+        of the two is the larger and thus the floor, as transfers and arithmetic may overlap; `share_of_floor`. Where
+        there is another rate `NAME_examples_per_second` with its `NAME_flop_per_example`, also
+        `NAME_share_of_matrix_rate`.
     """
     least = {"memory_seconds": work["bytes_per_example"] / work["memory_bytes_per_second"]}
     if "flop_per_example" in work:
         least["matrix_seconds"] = work["flop_per_example"] / work["matrix_flop_per_second"]
     bound_by = max(least, key=least.get)
     share = work["examples_per_second"] * least[bound_by]
-    return {**least, "bound_by": bound_by.removesuffix("_seconds"), "share_of_floor": share}
+    shares = {"share_of_floor": share}
+    for key in work:
+        name = key.removesuffix("examples_per_second")
+        if name and f"{name}flop_per_example" in work:
+            flop = work[key] * work[f"{name}flop_per_example"]
+            shares[f"{name}share_of_matrix_rate"] = flop / work["matrix_flop_per_second"]
+    return {**least, "bound_by": bound_by.removesuffix("_seconds"), **shares}
 
 
 def environment() -> dict[str, str | int]:

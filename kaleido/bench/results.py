@@ -20,7 +20,7 @@ UNITS = {
     "examples_per_second": (1, "examples/s"),
     "share_of_floor": (100, "%"),
     "share_of_step": (100, "%"),
-    "speedup": (1, "times"),
+    "share_of_matrix_rate": (100, "%"),
 }
 """Factor and unit of displayed values, by the suffix of their names."""
 

@@ -103,8 +103,9 @@ class PhotoGallery(Gallery):
     ):
         _, first, text_of_photo = np.unique(records.index.product, return_index=True, return_inverse=True)
         if text == "both":
-            found = [records.index.texts(np.array([row]), max_text_length - 2) for row in first]
-            tokens = [ids[present] for ids, _, present in found]
+            index = records.index
+            starts, lengths = index.token_offsets[first], index.text_lengths(first).clip(max=max_text_length - 2)
+            tokens = [index.token_ids[start : start + length] for start, length in zip(starts, lengths)]
         else:
             products = catalog_of(records, catalog).products
             texts = [getattr(products[number], text) for number in records.index.product[first]]

@@ -20,8 +20,8 @@ _BLOCK_BYTES = 2**28
 class PairScorer:
     """Scores pairs with a model's image-text matching head.
 
-    What depends on the photo alone is computed once and stays on the device: embedding, and the queries, keys and values
-    of the first layer. Of a text it is computed with each of its pairs, 1 % of the work, so that no text is kept.
+    What depends on the photo alone is computed once and stays on the device: embedding, and the first layer's queries,
+    keys and values. Of a text it is computed with each of its pairs, 1 % of the work, so that no text is kept.
     Duplicate pairs are scored once, and the last layer is computed for [CLS] only. Pairs are batched by text length,
     and a batch is padded to its longest text (on JAX, which compiles for every shape, to the next multiple of 8). A
     batch is prepared while the device computes the one before it.
@@ -77,19 +77,28 @@ class PairScorer:
                 self._fetch(before, found, progress)
         return found[places]
 
-    def rate(self) -> float:
-        """Measures the pairs scored per second on a batch of texts of median length, after one run to warm up."""
-        # As in scoring, the texts of a batch have about the same length.
-        middle = np.argsort(self._gallery.text_lengths, kind="stable")[len(self._gallery.text_ids) // 2]
-        texts = np.full(self._batch_size, middle)
+    def rate(self, seconds: float = 0.0) -> float:
+        """Measures the pairs scored per second, on at least one batch; the first batch of a length is not timed.
+
+        As in scoring, the texts of a batch have about the same length: the median of the gallery's, then others in turn
+        until the time is over, as evenly spread as so many batches can be.
+        """
+        order = np.argsort(self._gallery.text_lengths, kind="stable")
         block, patches = next(self._photo_blocks(np.arange(min(self._batch_size, len(self._gallery.photo_ids)))))
         places = np.arange(self._batch_size) % len(block)
-        seconds = 0.0
-        for _ in range(2):
-            begun = time.perf_counter()
-            ops.convert_to_numpy(self._batch(texts, patches, places))
-            seconds = time.perf_counter() - begun
-        return self._batch_size / seconds
+        elapsed, batches, warm = 0.0, 0, set()
+        while not batches or elapsed < seconds:
+            # Steps of the golden ratio leave no gap for long, whenever they stop.
+            middle = int((0.5 + 0.618034 * batches) % 1 * len(order))
+            texts = np.resize(order[max(0, middle - self._batch_size // 2) :][: self._batch_size], self._batch_size)
+            width = int(self._gallery.text_lengths[texts].max())
+            for _ in range(1 if width in warm or (warm and not self._compiles_shapes) else 2):
+                begun = time.perf_counter()
+                ops.convert_to_numpy(self._batch(texts, patches, places))
+                last = time.perf_counter() - begun
+            warm.add(width)
+            elapsed, batches = elapsed + last, batches + 1
+        return self._batch_size * batches / elapsed
 
     def _batch(self, texts: np.ndarray, patches: Any, places: np.ndarray) -> Any:
         """Starts to compute the scores of texts and places in `patches`: float32, [n] or filled up."""

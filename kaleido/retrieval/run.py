@@ -66,7 +66,9 @@ def retrieve(config: RetrieveConfig) -> Result:
 
 def _check_cost(seconds: float, needed: float, shortlist: int | None) -> None:
     """Warns of a retrieval of days, and refuses one that needs more than the machine's memory."""
-    cheaper = "reduce shortlist" if shortlist else "let a two-tower model choose candidates, for example --shortlist 100"
+    cheaper = (
+        "reduce shortlist" if shortlist else "let a two-tower model choose candidates, for example --shortlist 100"
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise UserError(

@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 
 from kaleido.app.config import ModelSection, TrainConfig
+from kaleido.bench.captioning import benchmark_captioning, caption_flop
+from kaleido.bench.retrieval import benchmark_scoring, scoring_flop
 from kaleido.bench.training import benchmark_step, forward_flop, moved_bytes
 from kaleido.model.config import ModelConfig
 
@@ -27,3 +29,21 @@ def test_moved_bytes_share_the_parameters_and_not_the_activations():
     small, large = (moved_bytes(BASE, 1_000_000, 9, batch_size, 4) for batch_size in (1, 2))
     assert small - large == 32 * 500_000
     assert large - 32 * 500_000 == 2 * moved_bytes(BASE, 0, 9, 1, 2)
+
+
+TINY = ModelConfig(50, 12, num_layers=2, hidden_size=16, num_heads=2, intermediate_size=32)
+
+
+def test_scoring_embedding_and_classification_are_timed():
+    values = benchmark_scoring(TINY, text_length=12, mean_tokens=4, batch_size=4, seconds=0.04)
+    assert min(values.values()) > 0
+    assert values["flop_per_example"] < values["longest_flop_per_example"] < values["embedding_flop_per_example"]
+    assert values["longest_flop_per_example"] == scoring_flop(TINY, 12)
+
+
+def test_greedy_and_beam_captioning_are_timed():
+    values = benchmark_captioning(TINY, batch_size=4, tokens=5, seconds=0.02)
+    assert min(values.values()) > 0
+    # Four beams read four times the tokens, and the patches once.
+    one, two, four = (caption_flop(TINY, 5, beams) for beams in (1, 2, 4))
+    assert values["beam_flop_per_example"] == four == pytest.approx(one + 3 * (two - one))

@@ -25,6 +25,9 @@ def test_floor_is_the_larger_time():
     assert machine.floor(work) == {"memory_seconds": 1e-3, "bound_by": "memory", "share_of_floor": pytest.approx(0.05)}
     found = machine.floor({**work, "flop_per_example": 1e9, "matrix_flop_per_second": 1e11})
     assert (found["bound_by"], found["share_of_floor"]) == ("matrix", pytest.approx(0.5))
+    other = {"beam_examples_per_second": 10.0, "beam_flop_per_example": 1e9}
+    found = machine.floor({**work, "flop_per_example": 1e9, "matrix_flop_per_second": 1e11, **other})
+    assert found["beam_share_of_matrix_rate"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

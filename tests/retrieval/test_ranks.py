@@ -71,12 +71,12 @@ def test_resampled_figures_by_repeating_queries(lists, seed):
     areas = resampling.auc(found)
     size = len(resampling.groups)
     draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), 5)
-    for draw, mean, area in zip(draws, means, areas):
+    for draw, mean, resampled in zip(draws, means, areas):
         rows = [row for row, group in enumerate(groups) for _ in range(draw[group])]
         assert mean == pytest.approx(found.ranks()[rows].mean())
         repeated = flat([lists[row] for row in rows])
         if not repeated.labels.all():
-            assert area == pytest.approx(roc_auc_score(repeated.labels, repeated.scores))
+            assert resampled == pytest.approx(roc_auc_score(repeated.labels, repeated.scores))
 
 
 def test_intervals_hold_the_figure_and_depend_on_the_seed_alone():

@@ -88,28 +88,3 @@ def _read(block: EncoderLayer, values, patches, text, place):
     mixed = mixed + ops.einsum("bkhl,bkhld->bkhd", probabilities[..., count:], text[1])
     attended = attention.output_projection(ops.reshape(mixed, values.shape))
     return block.complete(values, attended), text
-
-
-class RecomputingReader:
-    """Reader that encodes photo and caption again for every token; the reference for `CachedReader`.
-
-    Args:
-        captioner: Model with a causal decoder.
-        batch: Batch of photos; its texts are not read.
-    """
-
-    def __init__(self, captioner: Captioner, batch):
-        self._captioner = captioner
-        self._patches = captioner.bert.embed_patches(batch)
-        self.photos = self._patches.shape[0]
-
-    def begin(self, captions: int, length: int) -> State:
-        return [ops.zeros((self.photos, captions, length), "int32")]
-
-    def read(self, state: State, tokens: Any, place: Any) -> tuple[Any, State]:
-        photos, captions, length = state[0].shape
-        every = ops.where(ops.arange(length) == place, tokens[:, :, None], state[0])
-        text = self._captioner.bert.text_embedding(ops.reshape(every, (photos * captions, length)))
-        outputs = self._captioner.encode(text, ops.repeat(self._patches, captions, axis=0), None)
-        logits = self._captioner.logits(ops.take(outputs, place, axis=1))
-        return ops.reshape(logits, (photos, captions, -1)), [every]

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from kaleido.app.result import Result
 from kaleido.errors import UserError
 from kaleido.records.catalog_columns import catalog_of
-from kaleido.records.reader import SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.rows import jsonl_bytes
 from kaleido.tasks.captioning.metrics import ENGLISH, PTB, CaptionScores, caption_scores
 from kaleido.tasks.captioning.photo_captioner import Caption
@@ -81,10 +83,15 @@ def _metrics(scores: CaptionScores) -> dict[str, Any]:
 
 def _described(records: SplitRecords) -> list[dict]:
     """Returns the photo, the product and all texts of the product for each record."""
-    rows, texts = [], {}
-    for number in range(len(records)):
-        example = records.example(number)
-        product = example.get("product_id", example.get("image_product_id")).decode()
-        texts.setdefault(product, {})[example["text"].decode()] = None
-        rows.append({"photo_id": example["photo_id"].decode(), "product_id": product})
-    return [{**row, "references": list(texts[row["product_id"]])} for row in rows]
+    if isinstance(records, PhotoRecords):
+        # Ids are in the index. All photos of a product have its text, so that one record a product is read.
+        products, rows = records.product_ids(), np.unique(records.index.product, return_index=True)[1]
+    else:
+        products, rows = records.index.columns["image_product_id"].tolist(), np.arange(len(records))
+    texts: dict[str, dict[str, None]] = {}
+    for row in rows.tolist():
+        texts.setdefault(products[row], {})[records.example(row)["text"].decode()] = None
+    return [
+        {"photo_id": photo, "product_id": product, "references": list(texts[product])}
+        for photo, product in zip(records.photo_ids(), products)
+    ]

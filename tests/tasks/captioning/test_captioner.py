@@ -10,7 +10,7 @@ from kaleido.bench.training import random_batch
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.tasks.captioning.beam_search import beam_search
-from kaleido.tasks.captioning.caption_reader import CachedReader, RecomputingReader
+from kaleido.tasks.captioning.caption_reader import CachedReader
 from kaleido.tasks.captioning.captions import SpecialTokens
 from kaleido.tasks.captioning.mask_predict import mask_predict
 from kaleido.tasks.captioning.model import Captioner
@@ -42,6 +42,26 @@ class Chain:
 
     def read(self, state, pieces, place):
         return ops.take(self.table, pieces, axis=0), state
+
+
+class RecomputingReader:
+    """A reader that encodes photo and caption again for every token."""
+
+    def __init__(self, captioner, batch):
+        self._captioner = captioner
+        self._patches = captioner.bert.embed_patches(batch)
+        self.photos = self._patches.shape[0]
+
+    def begin(self, captions, length):
+        return [ops.zeros((self.photos, captions, length), "int32")]
+
+    def read(self, state, tokens, place):
+        photos, captions, length = state[0].shape
+        every = ops.where(ops.arange(length) == place, tokens[:, :, None], state[0])
+        text = self._captioner.bert.text_embedding(ops.reshape(every, (photos * captions, length)))
+        outputs = self._captioner.encode(text, ops.repeat(self._patches, captions, axis=0), None)
+        logits = self._captioner.logits(ops.take(outputs, place, axis=1))
+        return ops.reshape(logits, (photos, captions, -1)), [every]
 
 
 def chain(seed, count=8):

@@ -20,6 +20,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.open import open_records
+from kaleido.retrieval import run
 from kaleido.retrieval.config import CandidatesConfig, RetrieveConfig
 from kaleido.retrieval.gallery import PhotoGallery
 from kaleido.retrieval.pair_scorer import PairScorer
@@ -182,6 +183,22 @@ def test_bad_input_is_one_line(catalogue, model, tmp_path, capsys, arguments, me
     assert main([*command, *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.strip().splitlines()) == 1
+
+
+def test_the_cost_of_everything_is_told_and_an_absurd_one_refused(catalogue, model, tmp_path, capsys, monkeypatch):
+    config = config_of(catalogue, tmp_path, model, protocol="full")
+    retrieval = Retrieval(config, 24)
+    assert retrieval.pairs_to_score() == 24 * 48
+    assert retrieval.pairs_to_score(5) == 5 * (24 + 48)
+    assert Retrieval(replace(config, direction="t2i"), 24).pairs_to_score(5) == 5 * 24
+    monkeypatch.setattr(run, "LONG", -1.0)
+    retrieve(config)
+    shown = capsys.readouterr().out
+    assert "full: 1,152 pairs of 24 texts and 48 photos; about 0 seconds here in batches of 64, and 0." in shown
+    assert "warning: this takes about" in shown and "--shortlist 100" in shown
+    monkeypatch.setattr(run.os, "sysconf", lambda name: 1)
+    with pytest.raises(UserError, match="more than this machine's memory"):
+        retrieve(config)
 
 
 def test_models_that_do_not_fit(catalogue, model, tmp_path):

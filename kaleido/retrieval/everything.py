@@ -14,7 +14,7 @@ from kaleido.retrieval.config import Direction
 from kaleido.retrieval.gallery import Gallery
 from kaleido.retrieval.scorer import MatrixScorer, Scorer
 
-_BLOCK_BYTES = 2**26
+_BLOCK_BYTES = 2**27
 """Memory for the float64 scores of a block."""
 
 _PAIRS = 2**20

@@ -10,6 +10,8 @@ from kaleido.ranges import check_range
 TextField = Literal["both", "title", "description"]
 
 Direction = Literal["i2t", "t2i"]
+Twins = Literal["leave_out", "right", "wrong"]
+
 DIRECTIONS: tuple[Direction, ...] = ("i2t", "t2i")
 """Image to text (ITR: photo queries, text candidates) and text to image (TIR: text queries, photo candidates)."""
 
@@ -60,6 +62,9 @@ class ProtocolConfig:
         lists: File of candidate lists: `fixed` reads it, `random100` writes it once and then reuses it. Null is a file
             in the records' folder.
         text: Text of a product: `title`, `description`, or `both` as in the records.
+        twins: What becomes of candidates of another product with the query's text, as the model reads it, or photo:
+            `leave_out` takes them out of the candidates; `right` counts the best of them and the positive; `wrong`
+            counts them against the model, which cannot know better. The lists of the original's files stay as they are.
         catalog: Folder of the catalogue that the records were made from, if it is not beside them; provides texts and
             labels that the records lack.
         resamples: Number of bootstrap resamples for the confidence intervals.
@@ -73,6 +78,7 @@ class ProtocolConfig:
     split: Literal["test", "validation", "train"] = "test"
     lists: str | None = None
     text: TextField = "both"
+    twins: Twins = "leave_out"
     catalog: str | None = None
     resamples: int = 1000
     candidates_config: CandidatesConfig = field(default_factory=CandidatesConfig)

@@ -13,6 +13,7 @@ from kaleido.retrieval.candidates import CandidateLists, full_queries
 from kaleido.retrieval.config import Direction
 from kaleido.retrieval.gallery import Gallery
 from kaleido.retrieval.scorer import MatrixScorer, Scorer
+from kaleido.retrieval.twins import TwinProducts
 
 _BLOCK_BYTES = 2**27
 """Memory for the float64 scores of a block."""
@@ -62,9 +63,17 @@ class RankedAll:
 
 
 def rank_all(
-    scorer: MatrixScorer, gallery: Gallery, direction: Direction, seed: int, kept: int, threshold: float | None = None
+    scorer: MatrixScorer,
+    gallery: Gallery,
+    direction: Direction,
+    seed: int,
+    kept: int,
+    threshold: float | None = None,
+    twins: TwinProducts | None = None,
 ) -> RankedAll:
     """Ranks the positive of every query of `full`; ties count against it.
+
+    Other photos of a text's product are no candidates, and twins are what `ProtocolConfig.twins` says.
 
     Args:
         scorer: Scorer of all pairs.
@@ -73,14 +82,18 @@ def rank_all(
         seed: Seed of the positives of texts.
         kept: Number of best candidates that are kept of each query, see `best_candidates`.
         threshold: Score above which text and photo are predicted to match; None if scores only order candidates.
+        twins: Products that a query cannot tell apart; None if there are none.
 
     Raises:
         ValueError: if a score is not finite.
     """
     queries, positives = full_queries(gallery, direction, seed)
     ranks, candidates, right = (np.empty(len(queries), np.int64) for _ in range(3))
-    by_text = np.argsort(gallery.text_of_photo, kind="stable")
-    ends = np.searchsorted(gallery.text_of_photo[by_text], np.arange(len(gallery.text_ids) + 1))
+    twins = twins or TwinProducts.find(gallery, "wrong")
+    texts = queries if direction == "t2i" else gallery.text_of_photo[queries]
+    classes = twins.classes if direction == "i2t" else twins.of_photos
+    members = np.argsort(classes, kind="stable")
+    firsts, lasts = (np.searchsorted(classes[members], twins.classes[texts], side) for side in ("left", "right"))
     best, scores_of_best = [], []
     columns = len(gallery.text_ids if direction == "i2t" else gallery.photo_ids)
     rows = max(1, _BLOCK_BYTES // (8 * columns))
@@ -91,13 +104,14 @@ def rank_all(
             raise ValueError("a score is not finite")
         places = np.arange(len(scores))
         own = scores[places, positives[block]]
-        candidates[block] = columns
-        if direction == "t2i":
-            firsts, lasts = ends[queries[block]], ends[queries[block] + 1]
-            for row, (first, last) in enumerate(zip(firsts, lasts)):
-                scores[row, by_text[first:last]] = -np.inf
-            scores[places, positives[block]] = own
-            candidates[block] -= lasts - firsts - 1
+        for row in np.flatnonzero(lasts[block] - firsts[block] > 1).tolist():
+            alike = members[firsts[start + row] : lasts[start + row]]
+            if twins.mode == "right":
+                others = alike if direction == "i2t" else alike[gallery.text_of_photo[alike] != texts[start + row]]
+                own[row] = max(own[row], scores[row, others].max(initial=-np.inf))
+            scores[row, alike] = -np.inf
+        scores[places, positives[block]] = own
+        candidates[block] = columns - (lasts[block] - firsts[block] - 1)
         # The comparison includes the positive itself, so ranks start at 1.
         ranks[block] = np.count_nonzero(scores >= own[:, None], axis=1)
         if threshold is not None:

@@ -64,6 +64,11 @@ class Gallery(ABC):
         ids[mask] = np.concatenate([self._tokens[item] for item in items])
         return {"token_ids": ids, "token_mask": mask.astype(np.int32)}
 
+    def equal_texts(self) -> np.ndarray:
+        """Numbers the texts so that those of equal tokens have one number: int64 [T]."""
+        numbers: dict[bytes, int] = {}
+        return np.array([numbers.setdefault(ids.tobytes(), len(numbers)) for ids in self._tokens])
+
     @abstractmethod
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
         """Reads `level1` to `level5` and `positions` of some photos."""

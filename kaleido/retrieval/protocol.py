@@ -19,6 +19,7 @@ from kaleido.retrieval.everything import AllScores, RankedAll, rank_all
 from kaleido.retrieval.gallery import PhotoGallery, open_gallery
 from kaleido.retrieval.ranks import ScoredLists
 from kaleido.retrieval.scorer import MatrixScorer, Scorer
+from kaleido.retrieval.twins import TwinProducts
 
 KEPT = 100
 """Number of best candidates of each query whose scores `full` keeps without a shortlist."""
@@ -62,6 +63,7 @@ class Retrieval:
 
     Attributes:
         gallery: Texts and photos.
+        twins: Products that a query cannot tell apart.
         directions: Directions to rank.
         lists: Candidate lists by direction; none for `full`, where everything competes.
         lists_path: File of the candidate lists; None if they are not in a file.
@@ -74,6 +76,8 @@ class Retrieval:
         self.config = config
         records = open_records(Path(config.records), config.split)
         self.gallery = open_gallery(records, text_length, raw_positions, config.text, config.catalog)
+        mode = config.twins if isinstance(self.gallery, PhotoGallery) else "wrong"
+        self.twins = TwinProducts.find(self.gallery, mode)
         self.lists_path: Path | None = None
         self.directions: tuple[Direction, ...] = DIRECTIONS if config.direction == "both" else (config.direction,)
         self.lists: dict[Direction, CandidateLists] = {}
@@ -89,7 +93,10 @@ class Retrieval:
             found = self._rank_all(scorer, KEPT)
             return {direction: self._ranked_all(ranked) for direction, ranked in found.items()}
         scores = _scores(scorer, self.lists)
-        return {direction: self._ranked(lists, scores[direction], scorer) for direction, lists in self.lists.items()}
+        return {
+            direction: self._ranked(*self.twins.resolved(lists, scores[direction]), scorer)
+            for direction, lists in self.lists.items()
+        }
 
     def rank_shortlists(self, first: Scorer, scorer: Scorer, size: int) -> dict[Direction, Ranked]:
         """Ranks the `size` best candidates of the first scorer by the second; all others keep their ranks."""
@@ -124,7 +131,7 @@ class Retrieval:
         matrix = scorer if isinstance(scorer, MatrixScorer) else AllScores(scorer, self.gallery)
         seed = self.config.candidates_config.seed
         return {
-            direction: rank_all(matrix, self.gallery, direction, seed, kept, scorer.threshold)
+            direction: rank_all(matrix, self.gallery, direction, seed, kept, scorer.threshold, self.twins)
             for direction in self.directions
         }
 

@@ -41,6 +41,7 @@ def retrieval_result(retrieval: Retrieval, found: Mapping[Direction, Ranked], ab
         },
         "protocol": config.protocol,
         "text": config.text,
+        "twins": {"mode": retrieval.twins.mode, "products": len(gallery.text_ids), **retrieval.twins.counts},
         "candidates": asdict(config.candidates_config) if drawn else {},
         "lists": retrieval.lists_path.name if retrieval.lists_path else None,
         "resamples": config.resamples,
@@ -129,8 +130,23 @@ def _description(results: Mapping[str, Any]) -> str:
             parts.append(f"{filled:,} queries of a small {drawn['label']} filled from the category")
         if left_out := first.get("products_left_out"):
             parts.append(f"{left_out:,} products of a small {drawn['label']} left out as queries")
+    parts.append(_twins(results["twins"]))
     parts.append(f"text: {'title and description' if results['text'] == 'both' else results['text']}")
     return "; ".join(parts) + "."
+
+
+def _twins(twins: Mapping[str, Any]) -> str:
+    done = {
+        "leave_out": "left out of the candidates",
+        "right": "counted as right",
+        "wrong": "counted as wrong",
+    }[twins["mode"]]
+    if twins["mode"] == "wrong":
+        return f"candidates of another product with the query's text or photo {done}"
+    return (
+        f"{twins['text']:,} of {twins['products']:,} products share their text and {twins['photo']:,} a photo with "
+        f"another product, whose candidates are {done}"
+    )
 
 
 def _percent(metric: Mapping[str, float] | None) -> str:

@@ -197,7 +197,7 @@ class Engine:
         self._writer.wait()
         self._writer.save(Checkpoint(self._done, self.step.arrays(), state), best=improved)
 
-    def _fetch(self, leave: int = 0):
+    def _fetch(self, leave: int = 0) -> None:
         """Waits for the metrics of the steps not fetched yet, but for the last `leave`."""
         count = len(self._pending) - leave
         points, self._pending = [self.step.fetch(handle) for handle in self._pending[:count]], self._pending[count:]

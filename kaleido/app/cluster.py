@@ -17,10 +17,12 @@ class Cluster:
     Attributes:
         rank: Rank of this process; 0 is the chief, the only one that writes files.
         workers: Number of processes.
+        chief: Address of the chief, HOST:PORT; empty if there is one process.
     """
 
     rank: int = 0
     workers: int = 1
+    chief: str = ""
 
     @property
     def is_chief(self) -> bool:
@@ -40,10 +42,23 @@ def read_cluster() -> Cluster:
         content = json.loads(text)
         cluster, task = content["cluster"], content["task"]
         # TensorFlow's order of ranks: a chief, if one is named, and then the workers.
-        tasks = [(kind, index) for kind in ("chief", "worker") for index in range(len(cluster.get(kind, [])))]
+        addresses = {
+            (kind, index): str(address)
+            for kind in ("chief", "worker")
+            for index, address in enumerate(cluster.get(kind, []))
+        }
+        tasks = list(addresses)
         rank = tasks.index((task["type"], int(task["index"])))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"{VARIABLE} must name this process among the workers, as in {EXAMPLE}. Received: {text}"
         ) from None
-    return Cluster(rank, len(tasks))
+    return Cluster(rank, len(tasks), addresses[tasks[0]])
+
+
+def lost_worker(cluster: Cluster) -> UserError:
+    """Makes the error of a worker that has lost another."""
+    return UserError(
+        f"worker {cluster.rank} of {cluster.workers} (from 0) lost another worker; start all of them again with the "
+        "same commands, and they go on from the last checkpoint"
+    )

@@ -84,6 +84,10 @@ class Engine:
             Interrupted: after SIGTERM or SIGINT.
             UserError: when a loss is no longer finite, a checkpoint cannot be written, or another worker is lost.
         """
+        with self.step.together():
+            return self._train(pipeline, evaluate, evaluate_every)
+
+    def _train(self, pipeline, evaluate, evaluate_every):
         self._restore()
         chief = self.step.cluster.is_chief
         log = MetricsLog(self.directory, self._done - self._open, self.config.tensorboard) if chief else None

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,10 @@ class Step(ABC):
     def sum_over_workers(self, values: np.ndarray) -> Any:
         """Adds up the values of all workers elementwise, float32, for `np.asarray`; all workers have to call it."""
         return values
+
+    def together(self) -> AbstractContextManager[None]:
+        """Gives the context of a training that all workers begin and end, or are stopped in, together."""
+        return nullcontext()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns copies of everything that a step changes: weights, optimizer slots, states of the generators."""

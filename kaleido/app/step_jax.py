@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
+from kaleido.app.cluster import Cluster, read_cluster
+from kaleido.app.cluster_jax import JaxCluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.features import materialise
 from kaleido.app.optimizer import create_optimizer
@@ -17,7 +20,7 @@ from kaleido.app.step import Step, batch_rows, check_batch_size
 
 
 class StepJax(Step):
-    """Runs on one device, or on every visible one with the rows of a batch sharded over them.
+    """Runs on one device, or on every visible one of one or several hosts with the rows of a batch sharded over them.
 
     The functions below see whole batches; the compiler splits the computation by rows and adds the reductions.
 
@@ -33,13 +36,23 @@ class StepJax(Step):
             os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
         self.application = application
         self.config = config
-        devices = jax.devices() if config.distribution_config.strategy == "auto" else jax.devices()[:1]
+        # A model without training is evaluated by each worker for itself.
+        self.cluster = read_cluster() if total_steps else Cluster()
+        several = self.cluster.workers > 1
+        self._workers = JaxCluster(self.cluster) if several else None
+        own = jax.local_devices()
+        if config.distribution_config.strategy == "one" and not several:
+            own = own[:1]
+        devices = jax.devices() if several else own
         if total_steps:
             check_batch_size(config, len(devices))
-        mesh = Mesh(np.array(devices), ("rows",))
-        self.devices = self.table_devices = len(devices)
+        self.devices = len(own)
+        self.table_devices = 0 if several else self.devices
+        # Over this worker's devices, and over those of all workers.
+        mesh, all_mesh = Mesh(np.array(own), ("rows",)), Mesh(np.array(devices), ("rows",))
         self._whole, self._cut = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("rows"))
-        self._cut_parts = NamedSharding(mesh, PartitionSpec(None, "rows"))
+        self._all_whole, self._all_cut = (NamedSharding(all_mesh, layout.spec) for layout in (self._whole, self._cut))
+        self._cut_parts = NamedSharding(all_mesh, PartitionSpec(None, "rows"))
         keras.config.set_dtype_policy(config.precision)
         self.model = application.build_model()
         self.optimizer = (
@@ -52,15 +65,17 @@ class StepJax(Step):
         # Trained weights, generators and slots as the last step left them; None while the Keras variables hold them.
         # A step takes over the arrays of the one before: hundreds of variables would cost milliseconds to assign.
         self._state: list[list[jax.Array]] | None = None
-        self._train = jax.jit(self._train_on_devices, donate_argnums=0, out_shardings=self._whole)
+        self._train = jax.jit(self._train_on_devices, donate_argnums=0, out_shardings=self._all_whole)
         self._evaluate = jax.jit(self._evaluate_on_devices)
         self._predict = jax.jit(self._predict_whole)
+        self._sum = jax.jit(lambda rows: rows.sum(axis=0), out_shardings=self._all_whole)
 
     def train(self, batch: Mapping[str, np.ndarray]) -> jax.Array:
         if self._state is None:
             groups = [[variable.value for variable in group] for group in self._variables_of_state]
-            self._state = jax.device_put(groups, self._whole)
-        self._state, values = self._train(self._state, {**self._place(batch), **self.tables["train"]})
+            self._state = self._join(jax.device_put(groups, self._whole), self._all_whole)
+        placed = self._join(self._place(batch), self._all_cut)
+        self._state, values = self._train(self._state, {**placed, **self.tables["train"]})
         return values
 
     def fetch(self, handle: jax.Array) -> np.ndarray:
@@ -80,7 +95,17 @@ class StepJax(Step):
         state, self._state = self._state, None
         for group, values in zip(self._variables_of_state, state or []):
             for variable, value in zip(group, values):
-                variable.assign(value)
+                variable.assign(value.addressable_data(0) if self._workers else value)
+
+    def sum_over_workers(self, values: np.ndarray) -> np.ndarray | jax.Array:
+        if not self._workers:
+            return values
+        rows = np.zeros((self.devices, *np.shape(values)), np.float32)
+        rows[0] = values
+        return self._sum(self._join(jax.device_put(rows, self._cut), self._all_cut))
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._workers.together() if self._workers else super().together()
 
     def arrays(self) -> dict[str, np.ndarray]:
         variables = self._variables()
@@ -96,6 +121,19 @@ class StepJax(Step):
         """Puts a batch on the devices, its rows spread over them; one that cannot be divided is put on each whole."""
         layout = self._whole if batch_rows(batch) % self.devices else self._cut
         return jax.device_put(dict(batch), layout)
+
+    def _join(self, values, layout):
+        """Makes arrays of all workers out of arrays on this one's devices, where the values stay."""
+        if not self._workers:
+            return values
+
+        def join(value):
+            rows = 1 if layout.is_fully_replicated else self.cluster.workers
+            shape = (rows * value.shape[0], *value.shape[1:]) if value.shape else ()
+            parts = [shard.data for shard in value.addressable_shards]
+            return jax.make_array_from_single_device_arrays(shape, layout, parts)
+
+        return jax.tree.map(join, values)
 
     def free_memory(self) -> int | None:
         found = [device.memory_stats() for device in self._whole.mesh.devices.flat]

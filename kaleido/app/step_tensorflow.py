@@ -9,12 +9,11 @@ import tensorflow as tf
 from tensorflow.python.client import device_lib
 
 from kaleido.app.application import EVALUATE, PREDICT, TRAIN, Application
-from kaleido.app.cluster import read_cluster
+from kaleido.app.cluster import lost_worker, read_cluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.features import materialise
 from kaleido.app.optimizer import create_optimizer
 from kaleido.app.step import Step, batch_rows, check_batch_size
-from kaleido.errors import UserError
 
 # Errors that a collective operation raises on the others when a worker is lost.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
@@ -89,10 +88,7 @@ class StepTensorflow(Step):
         except _LOST as error:
             if self.cluster.workers == 1:
                 raise
-            raise UserError(
-                f"worker {self.cluster.rank} of {self.cluster.workers} (from 0) lost another worker; start all of "
-                "them again with the same commands, and they go on from the last checkpoint"
-            ) from error
+            raise lost_worker(self.cluster) from error
 
     def _separate_generators(self):
         """Gives every device but the first a seed of its own; otherwise all would draw the same dropout masks."""

@@ -1,7 +1,6 @@
 """Chooses the training step for the backend in use."""
 
 from kaleido.app.application import Application
-from kaleido.app.cluster import read_cluster
 from kaleido.app.config import TrainConfig
 from kaleido.app.step import Step
 from kaleido.backend import keras
@@ -25,8 +24,6 @@ def create_step(application: Application, config: TrainConfig, total_steps: int)
 
         return StepTensorflow(application, config, total_steps)
     if backend == "jax":
-        if read_cluster().workers > 1:
-            raise UserError("several workers (TF_CONFIG) need KERAS_BACKEND=tensorflow. Received: jax")
         from kaleido.app.step_jax import StepJax
 
         return StepJax(application, config, total_steps)

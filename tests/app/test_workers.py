@@ -23,7 +23,7 @@ def test_the_chief_is_the_first(monkeypatch):
     assert read_cluster() == Cluster(0, 1) and read_cluster().is_chief
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}}))
-    assert read_cluster() == Cluster(2, 3)
+    assert read_cluster() == Cluster(2, 3, "a:1")
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,18 @@ def test_an_unusable_tf_config_is_refused_with_an_example(monkeypatch, text):
 class Workers:
     """Workers of one training, each with its own file of the configuration."""
 
-    def __init__(self, *config_files: Path):
+    def __init__(self, backend: str, *config_files: Path):
         cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in config_files]}
         self.processes = []
         for index, file in enumerate(config_files):
             tf_config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
             command = [sys.executable, "-m", "kaleido", "pretrain", "--config", str(file)]
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-            self.processes.append(subprocess.Popen(command, env={**os.environ, "TF_CONFIG": tf_config}, **pipes))
+            environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CONFIG": tf_config}
+            # Most of a start's time is compilation on JAX, of the same functions every time.
+            environment["JAX_COMPILATION_CACHE_DIR"] = str(file.parents[1] / "compiled")
+            environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+            self.processes.append(subprocess.Popen(command, env=environment, **pipes))
 
     def end(self) -> tuple[list[int], list[str]]:
         """Waits for them; their exit codes and last lines."""
@@ -85,6 +89,7 @@ def quiet(config, change):
     return change(
         config,
         **{
+            "preprocess_config.max_text_length": 8,
             "model_config.dropout": 0.0,
             "model_config.attention_dropout": 0.0,
             "train_config.steps": 60,
@@ -96,10 +101,16 @@ def quiet(config, change):
     )
 
 
+@pytest.fixture(params=["tensorflow", "jax"])
+def backend(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
 @pytest.mark.slow
-def test_two_workers_train_like_one_and_survive_what_happens_to_them(quiet, change, tmp_path):
+def test_two_workers_train_like_one_and_survive_what_happens_to_them(backend, quiet, change, tmp_path):
     alone, two = (configure(quiet, tmp_path / name, change) for name in ("alone", "two"))
-    assert Workers(alone).end()[0] == [0]
+    assert Workers(backend, alone).end()[0] == [0]
 
     # A worker is killed, the chief is killed, one worker is asked to leave; each time the same commands go on.
     log = tmp_path / "two" / "run" / "metrics.jsonl"
@@ -108,7 +119,7 @@ def test_two_workers_train_like_one_and_survive_what_happens_to_them(quiet, chan
         (0, signal.SIGKILL, [-signal.SIGKILL, 2]),
         (1, signal.SIGTERM, [128 + signal.SIGTERM] * 2),
     ):
-        workers = Workers(two, two)
+        workers = Workers(backend, two, two)
         wait_for_points(log, len(read_metrics(log)) + 4)
         workers.processes[victim].send_signal(number)
         asked = time.monotonic()
@@ -120,18 +131,18 @@ def test_two_workers_train_like_one_and_survive_what_happens_to_them(quiet, chan
                 assert "lost another worker; start all of them again" in line
             if code == 128 + signal.SIGTERM:
                 assert "and saved; the same command goes on from there" in line
-    found, lines = Workers(two, two).end()
+    found, lines = Workers(backend, two, two).end()
     assert found == [0, 0]
     assert "everything is in" in lines[0] and "everything is in" not in lines[1]
     assert_same_curves(tmp_path / "alone" / "run" / "metrics.jsonl", log)
 
 
 @pytest.mark.slow
-def test_workers_that_do_not_see_the_same_folder_are_told(quiet, change, tmp_path):
+def test_workers_that_do_not_see_the_same_folder_are_told(backend, quiet, change, tmp_path):
     quiet = change(quiet, **{"train_config.steps": 10})
     one, other = (configure(quiet, tmp_path / name, change) for name in ("one", "other"))
-    assert Workers(one).end()[0] == [0]
+    assert Workers(backend, one).end()[0] == [0]
     (tmp_path / "one" / "run" / "metrics.json").unlink()
-    codes, lines = Workers(one, other).end()
+    codes, lines = Workers(backend, one, other).end()
     assert codes == [2, 2]
     assert all("different checkpoints" in line and "steps 10, 0" in line for line in lines)

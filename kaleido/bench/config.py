@@ -1,8 +1,10 @@
 """Configuration of `bench`."""
 
 import os
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
 
 from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
@@ -15,10 +17,38 @@ MEASUREMENTS = (
     "saliency",
     "preparing",
     "training",
+    "twin",
     "loop",
     "retrieval",
     "captioning",
 )
+
+PRESETS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType(
+    {
+        # What matters most first: what no longer fits into the time is left out.
+        "gpu": {
+            "training base": ("training", {"size": "base"}),
+            "twin base": ("twin", {"size": "base"}),
+            "training small": ("training", {"size": "small"}),
+            "twin small": ("twin", {"size": "small"}),
+            "loop": ("loop", {"size": "small"}),
+            "preparing": ("preparing", {}),
+            "reading": ("reading", {}),
+            "retrieval base": ("retrieval", {"size": "base"}),
+            "captioning base": ("captioning", {"size": "base"}),
+        }
+    }
+)
+"""Measurements of a preset in their order: label, name, and what differs from `PRESET_SETTINGS`."""
+
+PRESET_SETTINGS = MappingProxyType({"precision": "mixed_bfloat16", "batch_size": 256, "steps": 200})
+"""Settings of all measurements of a preset, on an accelerator."""
+
+CPU_SETTINGS = MappingProxyType({"batch_size": 16, "steps": 10})
+"""Settings that replace those of a preset on a processor, so that a step takes seconds."""
+
+PRESET_SECONDS, PRESET_LIMIT, CPU_LIMIT = 5.0, 240.0, 900.0
+"""Seconds of a preset: of each measurement, and of all of them on an accelerator and on a processor."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +56,24 @@ class BenchConfig:
     """Configuration of measurements of speed.
 
     Args:
-        what: Measurements to run: importing, reading, original, saliency, preparing, training, loop, retrieval,
-            captioning; all if none is given.
-        seconds: Time for each measurement but `loop`.
+        what: Measurements to run: importing, reading, original, saliency, preparing, training, twin (the training step
+            in PyTorch), loop, retrieval, captioning; all if none is given.
+        preset: Named set of measurements with settings of their own. `gpu`: training and its twin with the base and the
+            small model, the loop with the small one, preparing, reading, and retrieval (with embedding and
+            classification) and captioning with the base model, in mixed_bfloat16 and batches of 256 (without an
+            accelerator of 16); the twin where PyTorch is installed. Of the other options only seconds, limit, workers
+            and out go with it.
+        seconds: Time for each measurement but `loop`, start-up and compilation left out; null is 10, with a preset 5.
         steps: Steps of `loop`, as many as of the bare step beside it.
         rows: Rows of the table of `importing`.
+        limit: Time for all measurements together, in seconds; what is not done by then is left out. Null is no limit,
+            with a preset 240 on an accelerator and 900 on a processor.
         workers: Number of threads; one per CPU core if null.
         batch_size: Examples of a batch.
         feature_size: Length of a patch feature.
         backbone: Backbone of `preparing`.
-        size: Size of the model of `training`, `loop`, `retrieval` and `captioning`.
-        precision: Precision of `training`, `loop`, `retrieval` and `captioning`.
+        size: Size of the model of `training`, `twin`, `loop`, `retrieval` and `captioning`.
+        precision: Precision of `training`, `twin`, `loop`, `retrieval` and `captioning`.
         jit_compile: Whether to train with XLA.
         out: JSON file to write the metrics to.
         compare: Two such files, BEFORE and AFTER, to show beside each other; nothing is measured.
@@ -44,9 +81,11 @@ class BenchConfig:
     """
 
     what: tuple[str, ...] = field(default=(), metadata=POSITIONAL)
-    seconds: float = 10.0
+    preset: Literal["gpu"] | None = None
+    seconds: float | None = None
     steps: int = 100
     rows: int = 100_000
+    limit: float | None = None
     workers: int | None = None
     batch_size: int = 64
     feature_size: int = 2048
@@ -59,7 +98,7 @@ class BenchConfig:
     tolerance: float | None = None
 
     def __post_init__(self):
-        check_range(self, "(0, inf)", "seconds")
+        check_range(self, "(0, inf)", "seconds", "limit")
         check_range(self, "[1, 1_000_000]", "workers", "batch_size", "feature_size", "steps")
         check_range(self, "[1, 10_000_000]", "rows")
         check_range(self, "[0, 100]", "tolerance")
@@ -67,5 +106,16 @@ class BenchConfig:
             raise UserError(f"bench measures {', '.join(MEASUREMENTS)}. Received: {', '.join(unknown)}")
         if self.compare and len(self.compare) != 2:
             raise UserError(f"compare takes two files, BEFORE and AFTER. Received: {len(self.compare)}")
+        if self.preset and (changed := self._changed({"preset", "seconds", "limit", "workers", "out"})):
+            raise UserError(f"a preset has its own settings; leave these out, or the preset. Received: {changed}")
         if self.workers is None:
             object.__setattr__(self, "workers", os.cpu_count() or 1)
+        if self.seconds is None:
+            object.__setattr__(self, "seconds", PRESET_SECONDS if self.preset else 10.0)
+
+    def _changed(self, free: set[str]) -> str:
+        """Lists the options outside of `free` that differ from their defaults."""
+        defaults = {
+            one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(self)
+        }
+        return ", ".join(name for name in defaults if name not in free and getattr(self, name) != defaults[name])

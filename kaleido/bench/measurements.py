@@ -1,15 +1,28 @@
 """Runs the measurements of `bench`, each in a process of its own."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
 from kaleido.backend import import_backend, keras
 from kaleido.bench import machine
-from kaleido.bench.config import MEASUREMENTS, BenchConfig
+from kaleido.bench.config import (
+    CPU_LIMIT,
+    CPU_SETTINGS,
+    MEASUREMENTS,
+    PRESET_LIMIT,
+    PRESET_SETTINGS,
+    PRESETS,
+    BenchConfig,
+)
 from kaleido.errors import UserError
 
 PHOTO_SIZE = (60, 80)
@@ -27,54 +40,121 @@ MEAN_TOKENS = 8
 CAPTION_TOKENS = 20
 """Length of every caption in `captioning`."""
 
-_WITHOUT_BACKEND = ("importing", "reading", "original")
-
 Measured = tuple[dict[str, Any], dict[str, Any]]
 """Settings and values of one measurement."""
 
+_WITHOUT_BACKEND = ("importing", "reading", "original", "twin")
+"""Measurements that do not compute with Keras."""
 
-def measure(config: BenchConfig) -> Iterator[tuple[str, dict]]:
+
+def measure(config: BenchConfig) -> Iterator[tuple[str, dict | str | Exception]]:
     """Runs the measurements that a configuration names.
 
     Yields:
-        Name, and settings and values, of each as soon as it is done.
+        Label, and settings and values, of each as soon as it is done; a remark, such as why one was left out; or in a
+        preset the error of one that failed.
 
     Raises:
-        UserError: if the system killed one.
+        UserError: if the system killed one, without a preset.
     """
-    for name in MEASUREMENTS:
-        if not config.what or name in config.what:
-            yield name, _in_its_own_process(name, config)
-
-
-def _in_its_own_process(name: str, config: BenchConfig) -> dict:
-    """Measures in a new process: a process's peak of memory never falls."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    begun, limit, limits = time.monotonic(), config.limit, {}
+    parts = {name: (name, config) for name in MEASUREMENTS if not config.what or name in config.what}
+    if config.preset:
+        limits = _in_its_own_process(_limits, seconds=limit)
+        limit = limit or (PRESET_LIMIT if limits["accelerators"] else CPU_LIMIT)
+        settings = {**PRESET_SETTINGS, **({} if limits["accelerators"] else CPU_SETTINGS)}
+        parts = {
+            label: (name, replace(config, preset=None, **settings, **own))
+            for label, (name, own) in PRESETS[config.preset].items()
+        }
+        yield config.preset, _plan(limits, len(parts), config.seconds, limit)
+    rates: dict[str, float] = {}
+    for label, (name, part) in parts.items():
+        if name == "twin" and not find_spec("torch"):
+            yield label, "left out: PyTorch is not installed"
+            continue
         try:
-            return pool.submit(_measure, name, config).result()
+            left = None if limit is None else limit - (time.monotonic() - begun)
+            found = _in_its_own_process(_measure, name, part, limits, seconds=left)
+        except TimeoutError:
+            yield label, f"left out: not done within the {limit:g} s of all measurements (--limit)"
+        except Exception as error:
+            if not config.preset:
+                raise
+            yield label, error
+        else:
+            rates[label] = found["values"]["examples_per_second"] / found["settings"].get("devices", 1)
+            if ours := rates.get(label.replace("twin", "training")) if name == "twin" else None:
+                found["values"]["ours_over_twin"] = ours / rates[label]
+            yield label, found
+
+
+def _plan(limits: Mapping[str, Any], count: int, seconds: float, limit: float) -> str:
+    devices = f"{limits['accelerators']} x {limits['device']}" if limits["accelerators"] else limits["device"]
+    return (
+        f"{count} measurements of {seconds:g} s each, start-up and compilation aside, {limit:g} s together at most; "
+        f"{devices}, {limits['bfloat16'] * 1e-12:,.3g} TFLOP/s in bfloat16, {limits['device memory'] * 1e-9:,.0f} GB/s"
+    )
+
+
+def _in_its_own_process(work: Callable, *arguments: Any, seconds: float | None) -> Any:
+    """Calls a function in a new process, because a process's peak of memory never falls.
+
+    Raises:
+        TimeoutError: if it takes longer than `seconds`.
+        UserError: if the system killed it.
+    """
+    # A process group of its own, so that the processes that it starts end with it.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=os.setsid) as pool:
+        group = pool.submit(os.getpid).result()
+        future = pool.submit(work, *arguments)
+        try:
+            return future.result(seconds if seconds is None else max(seconds, 0.0))
         except BrokenProcessPool:
-            raise UserError(f"the measurement of {name} was killed, perhaps for lack of memory; reduce sizes") from None
+            raise UserError("the measurement was killed, perhaps for lack of memory; reduce sizes") from None
+        finally:
+            if not future.done():
+                os.killpg(group, signal.SIGKILL)
 
 
-def _measure(name: str, config: BenchConfig) -> dict:
-    """Runs one measurement, then measures the machine's limits, after the peaks of memory were read."""
+def _limits() -> dict[str, Any]:
+    """Measures the machine for all measurements of a preset."""
+    import_backend()
+    limits = {"device": machine.device(), "accelerators": machine.accelerators()}
+    return limits | {name: _limit(name) for name in ("memory", "device memory", "bfloat16")}
+
+
+def _limit(name: str) -> float:
+    """Measures what the machine can do: `memory` and `device memory` in bytes/s, a dtype in operations/s."""
+    if name == "memory":
+        return machine.memory_bandwidth(machine.cores())
+    import_backend()
+    return machine.device_bandwidth(machine.cores()) if name == "device memory" else machine.matrix_rate(name)
+
+
+def _measure(name: str, config: BenchConfig, limits: Mapping[str, Any]) -> dict:
+    """Runs one measurement, then measures those limits that are not given, after the peaks of memory were read."""
     if name not in _WITHOUT_BACKEND:
         import_backend()
     settings, values = _MEASUREMENTS[name](config)
     values["peak_resident_bytes"] = machine.peak_resident_bytes()
-    bandwidth, devices = machine.memory_bandwidth, 1
     if name not in _WITHOUT_BACKEND:
         settings |= {"backend": keras.backend.backend(), "device": machine.device()}
-        bandwidth = machine.device_bandwidth
         if (peak := machine.peak_device_bytes()) is not None:
             values["peak_device_bytes"] = peak
         if name == "training":
-            devices = settings["devices"] = max(machine.accelerators(), 1)
+            settings["devices"] = max(machine.accelerators(), 1)
+    devices = settings.get("devices", 1)
+
+    def limit(name: str) -> float:
+        return devices * (limits[name] if name in limits else _limit(name))
+
     if "bytes_per_example" in values:
-        values["memory_bytes_per_second"] = devices * bandwidth(machine.cores())
+        values["memory_bytes_per_second"] = limit(
+            "memory" if name in _WITHOUT_BACKEND and name != "twin" else "device memory"
+        )
         if "flop_per_example" in values:
-            dtype = settings["precision"].removeprefix("mixed_")
-            values["matrix_flop_per_second"] = devices * machine.matrix_rate(dtype)
+            values["matrix_flop_per_second"] = limit(settings["precision"].removeprefix("mixed_"))
         values |= machine.floor(values)
     return {"settings": settings, "values": values}
 
@@ -155,6 +235,17 @@ def _loop(config: BenchConfig) -> Measured:
     )
 
 
+def _twin(config: BenchConfig) -> Measured:
+    from kaleido.app.config import ModelSection
+    from kaleido.bench.torch_twin import benchmark_twin, device_name
+
+    train = {"batch_size": config.batch_size, "precision": config.precision, "text_length": TEXT_LENGTH}
+    model = ModelSection(config.size).resolve(VOCABULARY_SIZE, config.feature_size)
+    values = benchmark_twin(model, **train, seconds=config.seconds)
+    sizes = {"size": config.size, **train, "vocab_size": VOCABULARY_SIZE, "feature_size": config.feature_size}
+    return {**sizes, "backend": "torch", "device": device_name()}, values
+
+
 def _retrieval(config: BenchConfig) -> Measured:
     from kaleido.bench.retrieval import benchmark_scoring
 
@@ -190,6 +281,7 @@ _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "preparing": _preparing,
     "training": _training,
     "loop": _loop,
+    "twin": _twin,
     "retrieval": _retrieval,
     "captioning": _captioning,
 }

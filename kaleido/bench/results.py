@@ -21,6 +21,7 @@ UNITS = {
     "share_of_floor": (100, "%"),
     "share_of_step": (100, "%"),
     "share_of_matrix_rate": (100, "%"),
+    "over_twin": (1, "times"),
 }
 """Factor and unit of displayed values, by the suffix of their names."""
 
@@ -65,6 +66,13 @@ def listing(name: str, measurement: Mapping[str, Mapping]) -> str:
     """Lists one measurement, a value a line."""
     lines = [f"{name} ({', '.join(f'{key} {value}' for key, value in measurement['settings'].items())})"]
     return "\n".join([*lines, *(f"  {key:<24} {_shown(key, value)}" for key, value in measurement["values"].items())])
+
+
+def remark(found: str | Exception) -> str:
+    """Writes a remark or an error as one line."""
+    if isinstance(found, str):
+        return found
+    return f"failed: {' '.join(f'{type(found).__name__}: {found}'.split())}"
 
 
 def comparison(before: Mapping, after: Mapping) -> str:

@@ -15,13 +15,17 @@ def bench(config: BenchConfig) -> int:
         before, after = (results.load(Path(path)) for path in config.compare)
         print(results.comparison(before, after))
         return int(config.tolerance is not None and results.worst_loss(before, after) > config.tolerance)
-    measured = {}
+    measured, failed = {}, False
     for name, found in measure(config):
-        measured[name] = found
-        print(results.listing(name, found), flush=True)
+        if isinstance(found, dict):
+            measured[name] = found
+            print(results.listing(name, found), flush=True)
+        else:
+            failed |= isinstance(found, Exception)
+            print(f"{name}: {results.remark(found)}", flush=True)
     if config.out:
         results.save(Path(config.out), machine.environment(), measured)
-    return 0
+    return int(failed)
 
 
 COMMAND = Command(bench, BenchConfig, backend=False)

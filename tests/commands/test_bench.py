@@ -59,3 +59,8 @@ def test_compare(result, tmp_path, capsys):
 def test_wrong_arguments(arguments, capsys):
     assert main(["bench", "reading", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_preset_has_its_own_settings(capsys):
+    assert main(["bench", "--preset", "gpu", "--size", "base", "--batch-size", "8"]) == 2
+    assert "Received: batch_size, size" in capsys.readouterr().err

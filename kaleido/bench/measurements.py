@@ -71,7 +71,7 @@ def measure(config: BenchConfig) -> Iterator[tuple[str, dict | str | Exception]]
     rates: dict[str, float] = {}
     for label, (name, part) in parts.items():
         if name == "twin" and not find_spec("torch"):
-            yield label, "left out: PyTorch is not installed"
+            yield label, "left out: PyTorch is not installed (extra `twin`)"
             continue
         try:
             left = None if limit is None else limit - (time.monotonic() - begun)

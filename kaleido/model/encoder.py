@@ -68,7 +68,7 @@ class SelfAttention(keras.layers.Layer):
         denses = (self.query, self.key, self.value)
         kernel = ops.concatenate([ops.convert_to_tensor(dense.kernel) for dense in denses], axis=-1)
         bias = ops.concatenate([ops.convert_to_tensor(dense.bias) for dense in denses], axis=-1)
-        return ops.matmul(values, kernel) + bias
+        return by_position(lambda rows: ops.add(ops.matmul(rows, kernel), bias), values)
 
     def first(self, values: Tensor, bias: Tensor) -> Tensor:
         """Computes the output of the first position, [B, 1, H], without dropout.

@@ -2,7 +2,6 @@
 
 import mmap
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import traceback
 import weakref
 from collections import deque
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +49,9 @@ class BatchProcesses:
 
     def __init__(self, stream: "BatchStream", count: int, first: "Batch", slots: int):
         try:
-            self._pickled = pickle.dumps(stream, pickle.HIGHEST_PROTOCOL)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            # As `Connection.send` does, but once for all processes, and before any is started.
+            self._stream = ForkingPickler.dumps(stream)
+        except Exception as error:  # what cannot be pickled raises nearly anything
             raise UserError(
                 f"these batches cannot be made in processes ({error}); set preprocess_config.worker_kind to threads"
             ) from None
@@ -88,7 +89,7 @@ class BatchProcesses:
         try:
             if connection in self._new:
                 self._new.remove(connection)
-                connection.send_bytes(self._pickled)
+                connection.send_bytes(self._stream)
             connection.send((step, slot))
             made, error = connection.recv()
         except (EOFError, OSError):
@@ -169,7 +170,7 @@ def work(connection_number: int, memory_number: int, slot_size: int) -> None:
     connection = Connection(connection_number)
     memory = np.frombuffer(mmap.mmap(memory_number, 0), np.uint8)
     try:
-        stream: BatchStream = pickle.loads(connection.recv_bytes())
+        stream: BatchStream = connection.recv()
         while True:
             step, number = connection.recv()
             slot = _Slot(memory[number * slot_size : (number + 1) * slot_size] if number >= 0 else memory[:0])

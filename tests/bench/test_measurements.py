@@ -64,7 +64,7 @@ def test_what_is_not_measured_is_named(run, monkeypatch):
     monkeypatch.setattr(measurements, "find_spec", lambda name: None)
     broken = ValueError("no such kernel")
     found, _ = run(LIMITS, preparing=TimeoutError(), reading=broken)
-    assert found["twin base"] == "left out: PyTorch is not installed"
+    assert found["twin base"] == "left out: PyTorch is not installed (extra `twin`)"
     assert found["preparing"] == "left out: not done within the 900 s of all measurements (--limit)"
     assert found["reading"] is broken
     assert found["captioning base"]["values"]

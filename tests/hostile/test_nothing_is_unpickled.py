@@ -15,7 +15,12 @@ CALLS |= {
     "tfds.builder_from_directory",
     "read_pickle",
     "keras.config.enable_unsafe_deserialization",
+    "torch.load",
+    "torch.package",
+    "torch.jit.load",
 }
+MAY_IMPORT = {"bench/torch_twin.py": {"torch"}}
+"""Modules that one file may import: the twin trains on numbers that it draws, and reads no file."""
 
 
 def sources():
@@ -28,11 +33,12 @@ def keywords(call: ast.Call) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", sources())
 def test_the_package_unpickles_nothing(path):
+    forbidden = MODULES - MAY_IMPORT.get(path.relative_to(PACKAGE).as_posix(), set())
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            assert not {alias.name.partition(".")[0] for alias in node.names} & MODULES
+            assert not {alias.name.partition(".")[0] for alias in node.names} & forbidden
         elif isinstance(node, ast.ImportFrom):
-            assert (node.module or "").partition(".")[0] not in MODULES
+            assert (node.module or "").partition(".")[0] not in forbidden
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             assert name not in CALLS

@@ -25,7 +25,7 @@ DISTRIBUTIONS = {
 
 def test_each_imported_package_is_required_by_the_base_or_by_an_extra_of_the_users():
     required = names(PROJECT["dependencies"])
-    for extra in ("train", "catalog", "s3", "heif", "jax"):
+    for extra in ("train", "catalog", "s3", "heif", "jax", "twin"):
         required |= names(PROJECT["optional-dependencies"][extra])
     for module, path in imported_modules():
         assert DISTRIBUTIONS.get(module, module.replace("_", "-")) in required, f"{path} imports {module}"

@@ -4,6 +4,7 @@ import pytest
 
 from kaleido.app.config import ModelSection, TrainConfig
 from kaleido.bench.captioning import benchmark_captioning, caption_flop
+from kaleido.bench.loop import benchmark_loop
 from kaleido.bench.retrieval import benchmark_scoring, scoring_flop
 from kaleido.bench.training import benchmark_step, forward_flop, moved_bytes
 from kaleido.model.config import ModelConfig
@@ -47,3 +48,11 @@ def test_greedy_and_beam_captioning_are_timed():
     # Four beams read four times the tokens, and the patches once.
     one, two, four = (caption_flop(TINY, 5, beams) for beams in (1, 2, 4))
     assert values["beam_flop_per_example"] == four == pytest.approx(one + 3 * (two - one))
+
+
+def test_the_loop_is_timed_beside_its_step():
+    train = TrainConfig(batch_size=8, steps=6, log_every=2)
+    values = benchmark_loop(ModelSection("tiny", 1, 16, 2, 32), train, 12, text_length=16, workers=1, photos=40)
+    assert values["examples_per_second"] > 0
+    share = values["examples_per_second"] / values["step_examples_per_second"]
+    assert abs(values["share_of_step"] - share) < 1e-6

@@ -85,7 +85,11 @@ class BatchProcesses:
             UserError: if a process was killed.
         """
         connection = self._idle.popleft()
-        slot = self._free.popleft() if self._free else -1
+        try:
+            slot = self._free.popleft()
+        except IndexError:
+            # All are in use. Asking before would not do: another thread may take the last one in between.
+            slot = -1
         try:
             if connection in self._new:
                 self._new.remove(connection)

@@ -203,7 +203,7 @@ def test_a_training_meets_other_records(sound, records, pretrain, refused, run, 
     alter(records, "metadata.json", backbone="resnet50")
     assert str(tmp_path / "run") in refused(*pretrain(records, "--train_config.keep_checkpoints=3"))
     path = first(records, "*validation.tfrecord*")
-    path.write_bytes(path.read_bytes()[:1000])
     assert "the model's backbone is" in refused(*evaluate)
+    path.write_bytes(path.read_bytes()[:1000])
     alter(records, "metadata.json", backbone=backbone)
     assert f"{path}: damaged" in refused(*evaluate)

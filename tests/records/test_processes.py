@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,24 @@ def test_a_framework_keeps_the_memory_that_it_refers_to(records, tokenizer, fram
     batches.close()
 
 
+class TakenInBetween(deque):
+    """Slots of which another thread takes the last one after this one has looked."""
+
+    def __bool__(self):
+        return True
+
+
+def test_batches_beyond_the_slots_are_copied(records, tokenizer, monkeypatch):
+    monkeypatch.setattr(processes_module, "_SMALL", 0)
+    pipeline = Pipeline(records, PROCESSES, tokenizer, 16, seed=5)
+    processes = processes_module.BatchProcesses(pipeline, 1, pipeline.batch(0), slots=1)
+    processes._free = TakenInBetween(processes._free)
+    kept = [processes.batch(step) for step in range(3)]
+    for step, batch in enumerate(kept):
+        assert_same(batch, pipeline.batch(step))
+    processes.close()
+
+
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
@@ -144,6 +163,6 @@ def test_they_end_with_their_parent(synthetic, how):
     parent.send_signal(how)
     parent.wait(30)
     deadline = time.monotonic() + 30
-    while any(os.path.exists(f"/proc/{child}") for child in children):
-        assert time.monotonic() < deadline
+    while left := [child for child in children if os.path.exists(f"/proc/{child}")]:
+        assert time.monotonic() < deadline, [Path(f"/proc/{child}/stat").read_text() for child in left]
         time.sleep(0.05)

@@ -66,7 +66,7 @@ ON_JAX = """
 import sys
 
 import jax
-from test_features import check
+from test_device_features import check
 from test_step_jax import create
 
 from kaleido.app import features

@@ -170,7 +170,7 @@ from kaleido.vision.saliency import create_saliency
 
 photos = np.load(sys.argv[1])
 saliency = create_saliency("unet")
-np.save(sys.argv[2], saliency.network.predict_on_batch(photos))
+np.save(sys.argv[2], saliency.scores(photos))
 with ThreadPoolExecutor(4) as threads:
     masks = list(threads.map(saliency.mask, [photos[0]] * 12))
 assert all((mask == masks[0]).all() for mask in masks)
@@ -189,5 +189,5 @@ def test_backends_agree_and_threads_may_share_them(unet, tmp_path):
         env=os.environ | {"KERAS_BACKEND": backend},
         check=True,
     )
-    here, there = unet.network.predict_on_batch(photos), np.load(tmp_path / "logits.npy")
+    here, there = unet.scores(photos), np.load(tmp_path / "logits.npy")
     np.testing.assert_allclose(here, there, atol=2e-3)

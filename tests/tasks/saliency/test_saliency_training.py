@@ -49,8 +49,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(config, tmp_path
     SaliencyTraining(halves).run_train_and_evaluate()
     photo = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3)).astype(np.uint8)
     whole, resumed = (
-        create_saliency("unet", str(tmp_path / name / MODEL_FOLDER)).scores(photo)
-        for name in ("run", "halves")
+        create_saliency("unet", str(tmp_path / name / MODEL_FOLDER)).scores(photo) for name in ("run", "halves")
     )
     np.testing.assert_allclose(whole, resumed, atol=0.02)
 

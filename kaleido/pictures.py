@@ -52,7 +52,7 @@ _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 
 _ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}
-"""What files end with, by what they start with."""
+"""Last bytes of complete files by their first bytes."""
 
 
 def open_picture(data: bytes) -> Image.Image:

@@ -32,7 +32,7 @@ _SILENCE = 10
 """Seconds after which a host that no longer answers counts as lost."""
 
 _GREETING = b"kaleido worker %8d"
-"""What a worker sends first: its rank. Anything else that connects is turned away."""
+"""Layout of the first message of a worker, its rank; a connection that sends anything else is turned away."""
 
 
 class JaxCluster:

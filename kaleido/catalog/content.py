@@ -1,4 +1,4 @@
-"""What an import read, by size, time and checksum, so that importing again notices what was edited since."""
+"""Records size, time and checksum of what an import read, so that importing again notices later edits."""
 
 import hashlib
 import os

@@ -24,7 +24,7 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 class Dialect(NamedTuple):
-    """How cells are divided.
+    """Describes how cells are divided.
 
     Attributes:
         delimiter: Character between cells.
@@ -217,7 +217,7 @@ def _dialect(head: str, whole: bool, delimiter: str | None, join_surplus: bool) 
 
 
 def _merit(records: list[list[str]]) -> tuple[bool, float, int]:
-    """How well a dialect divides: whether there are columns, the share of rows with as many cells, and columns."""
+    """Rates a dialect: whether there are several columns, the share of rows with as many cells, number of columns."""
     width = len(records[0]) if records else 0
     if width < 2:
         return (False, 0.0, 0)

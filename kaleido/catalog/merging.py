@@ -18,7 +18,7 @@ _CHUNK, _CHUNK_SIZE = 1024, 1 << 22
 
 @dataclass(slots=True)
 class RowProduct:
-    """What the rows of one product say together.
+    """Collects the texts, labels and photos of the rows of one product.
 
     Attributes:
         number: Number of its first row.

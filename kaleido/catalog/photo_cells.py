@@ -69,7 +69,7 @@ class PhotoCells:
 
     @property
     def place(self) -> str:
-        """Where photos are read from, for messages."""
+        """Names the place that photos are read from, for messages."""
         return "--photo" if self._template else ", ".join(self._columns)
 
     def _named_by_id(self, product_id: str) -> str:

@@ -29,7 +29,7 @@ _THREADS, _TOGETHER = 4, 128
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """How the photos of a table are found.
+    """Options of finding the photos of a table.
 
     Attributes:
         photo: Path built from columns, such as `images/{id:.3}/{id}.jpg`; None reads the columns of photos.
@@ -115,7 +115,7 @@ class Photos:
 
     @property
     def place(self) -> str:
-        """Where photos are named, for messages."""
+        """Names the column or template that names the photos, for messages."""
         return self._cells.place
 
     def of_rows(self, rows: Sequence[FieldRow | RowError]) -> list[list[Reference] | RowError]:

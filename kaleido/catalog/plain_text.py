@@ -63,7 +63,7 @@ _MARKUP = re.compile(
 _BLANKS = re.compile(r"\s+")
 _LONG = 100_000
 _ENCODED_TIMES = 3
-"""How often markup may be encoded in markup; feeds and spreadsheets do it twice."""
+"""Largest number of times that markup is encoded in markup; feeds and spreadsheets do it twice."""
 
 
 def plain_text(text: str) -> str:

@@ -19,7 +19,7 @@ EMPTY: tuple[str, ...] = tuple(
 """Words that mean an empty cell where they stand alone, in lower case."""
 
 CLEANED, EMPTIED = "texts cleaned of markup", "cells read as empty"
-"""What the reader counts."""
+"""Names of the counts that the reader keeps."""
 
 _MAY_BE_LISTS = ("description", "category", "subcategory")
 _SINGLE_LINE = ("category", "subcategory", "split")

@@ -19,7 +19,7 @@ from kaleido.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class TableOptions:
-    """How a table is read, where it cannot be found out.
+    """Options of reading a table, for what cannot be detected.
 
     Attributes:
         encoding: Encoding of a text file; None to find it.

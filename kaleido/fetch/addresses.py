@@ -19,7 +19,7 @@ MAX_BYTES = 2**26
 """Largest picture that is downloaded."""
 
 _TYPES = re.compile(r"(image/.+|(application|binary)/octet-stream)?", re.IGNORECASE)
-"""What servers say of pictures, or nothing."""
+"""Content types that are accepted for pictures; an empty one means that the server named none."""
 
 RETRY = RetryPolicy(tries=4, advice="the same command goes on where it stopped")
 

@@ -15,7 +15,7 @@ _LIBC.mmap.restype = ctypes.c_void_p
 _LIBC.mmap.argtypes = (*[ctypes.c_void_p, ctypes.c_size_t], *[ctypes.c_int] * 3, ctypes.c_long)
 _LIBC.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _MAP_FIXED = 0x10
-"""Of Linux, macOS and the BSDs alike; Python's `mmap` does not name it."""
+"""Value of MAP_FIXED on Linux, macOS and the BSDs alike; Python's `mmap` does not name it."""
 
 
 def map_rows(paths: Sequence[Path], row_bytes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ class PhotoFailure:
 
 @dataclass(frozen=True, slots=True)
 class PhotoGeometry:
-    """What is known of a photo without the backbone; attributes as in `PhotoFeatures`."""
+    """Holds what is computed of a photo without the backbone; attributes as in `PhotoFeatures`."""
 
     key: str
     positions: np.ndarray

@@ -1,4 +1,4 @@
-"""What surrounds the saliency network: a photo's way into its square, and from its logits to a mask."""
+"""Prepares photos for the saliency network, and turns its logits into masks."""
 
 import numpy as np
 from PIL import Image

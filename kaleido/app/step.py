@@ -41,6 +41,7 @@ class Step(ABC):
         """Tells how many bytes are free on the accelerator with the least; None without accelerators."""
         return None
 
+    @abstractmethod
     def place_table(self, shape: tuple[int, int], parts: Iterable[np.ndarray], spread: bool) -> Any:
         """Puts a table on the devices, part by part.
 
@@ -49,7 +50,6 @@ class Step(ABC):
             parts: Its rows in order.
             spread: Whether each device gets a share of the rows, and not all of them.
         """
-        raise NotImplementedError
 
     @abstractmethod
     def train(self, batch: Mapping[str, np.ndarray]) -> Any:

@@ -26,7 +26,17 @@ class PhotoFailure:
 
 @dataclass(frozen=True, slots=True)
 class PhotoGeometry:
-    """Holds what is computed of a photo without the backbone; attributes as in `PhotoFeatures`."""
+    """Geometry and product picture of a photo, which need no backbone.
+
+    Attributes:
+        key: Key of the item.
+        positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
+        box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
+        product: Picture of the product, as `encode_product` returns it.
+        cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` returns it.
+        width: Width of the photo in pixels.
+        height: Height of the photo in pixels.
+    """
 
     key: str
     positions: np.ndarray

@@ -30,28 +30,14 @@ Item = tuple[str, Callable[[], bytes | np.ndarray]]
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFeatures:
-    """Features and geometry of an encoded photo.
+class PhotoFeatures(PhotoGeometry):
+    """Geometry and features of an encoded photo.
 
     Attributes:
-        key: Key of the item.
         features: float16 [74, D], in the layout of `kaleido.vision.crops`.
-        positions: float32 [55, 5], [x1, x2, y1, y2, w*h] of each patch, normalised to 0..1.
-        box: int32 [4], [x1, y1, x2, y2] of the product in pixels.
-        product: Picture of the product, as `encode_product` returns it.
-        cells: uint8 [14, 14], the product's share of each cell of the box, as `cell_mask` returns it.
-        width: Width of the photo in pixels.
-        height: Height of the photo in pixels.
     """
 
-    key: str
     features: np.ndarray
-    positions: np.ndarray
-    box: np.ndarray
-    product: bytes
-    cells: np.ndarray
-    width: int
-    height: int
 
 
 @dataclass(slots=True)

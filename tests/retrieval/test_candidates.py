@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from galleries import Shelf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,26 +14,7 @@ from kaleido.records.reader import PhotoRecords
 from kaleido.retrieval.candidate_files import read_lists, write_lists
 from kaleido.retrieval.candidates import draw_lists, full_queries
 from kaleido.retrieval.config import DIRECTIONS, CandidatesConfig
-from kaleido.retrieval.gallery import Gallery, PhotoGallery
-
-
-class Shelf(Gallery):
-    """Products that have nothing but ids."""
-
-    def __init__(self, text_of_photo):
-        texts = int(np.max(text_of_photo)) + 1
-        records = SimpleNamespace(directory="shelf", split="test")
-        super().__init__(
-            records,
-            [f"product-{number}" for number in range(texts)],
-            [f"photo-{number}" for number in range(len(text_of_photo))],
-            np.asarray(text_of_photo),
-            [np.zeros(3, np.int32)] * texts,
-            False,
-        )
-
-    def photos(self, items):
-        raise NotImplementedError
+from kaleido.retrieval.gallery import PhotoGallery
 
 
 @pytest.fixture

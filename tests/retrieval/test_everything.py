@@ -1,10 +1,10 @@
 """Protocol `full` in blocks against a plain reading of its definition."""
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from galleries import Shelf, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,36 +13,6 @@ from kaleido.retrieval.candidates import full_queries
 from kaleido.retrieval.config import DIRECTIONS
 from kaleido.retrieval.cosine_scorer import CosineScorer
 from kaleido.retrieval.everything import AllScores, best_candidates, rank_all
-from kaleido.retrieval.gallery import Gallery
-
-
-class Shelf(Gallery):
-    """Products that have nothing but ids; photos of text -1 belong to a product that is not there."""
-
-    def __init__(self, texts, text_of_photo):
-        super().__init__(
-            SimpleNamespace(directory="shelf", split="test"),
-            [f"product-{number}" for number in range(texts)],
-            [f"photo-{number}" for number in range(len(text_of_photo))],
-            np.asarray(text_of_photo),
-            [np.zeros(3, np.int32)] * texts,
-            False,
-        )
-
-    def photos(self, items):
-        raise NotImplementedError
-
-
-class Table:
-    """Scores from a table, pair by pair."""
-
-    threshold = 0.5
-
-    def __init__(self, table):
-        self.table = table
-
-    def scores(self, texts, photos):
-        return self.table[photos, texts]
 
 
 @st.composite
@@ -53,7 +23,7 @@ def galleries(draw):
     owners[0] = max(owners[0], 0)
     levels = draw(st.integers(1, 6))
     scores = np.random.default_rng(draw(st.integers(0, 99))).integers(0, levels, (photos, texts))
-    return Shelf(texts, owners), scores.astype(np.float32)
+    return Shelf(owners, texts), scores.astype(np.float32)
 
 
 def plainly(gallery, scores, direction, query, positive, count, threshold):
@@ -107,7 +77,7 @@ def test_the_best_of_many_candidates(rows, columns, count, levels, seed):
 def test_scores_that_are_not_finite_are_refused():
     scores = np.zeros((3, 2), np.float32)
     scores[1, 1] = np.nan
-    gallery = Shelf(2, [0, 1, 1])
+    gallery = Shelf([0, 1, 1], 2)
     with pytest.raises(ValueError, match="not finite"):
         rank_all(AllScores(Table(scores), gallery), gallery, "i2t", 0, 1)
 
@@ -121,7 +91,7 @@ def test_cosines_depend_on_nothing_but_the_two_embeddings(texts, photos, size, b
         side = random.standard_normal((count, size)).astype(np.float32)
         side[random.integers(count, size=count // 2)] = side[0]
         sides.append(side / np.linalg.norm(side, axis=1, keepdims=True))
-    gallery = Shelf(texts, np.arange(photos) % texts)
+    gallery = Shelf(np.arange(photos) % texts, texts)
     scorer = CosineScorer(gallery, lambda items: sides[0][items], lambda items: sides[1][items], batch)
     whole = scorer.matrix("i2t", np.arange(photos))
     np.testing.assert_allclose(whole, sides[1] @ sides[0].T, atol=1e-6)

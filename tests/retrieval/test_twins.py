@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from galleries import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,16 +27,6 @@ class FewPhotos(Gallery):
     def photos(self, items):
         found = self.contents[items][:, None, None]
         return {"level1": found, "level5": found, "positions": found}
-
-
-class Table:
-    threshold = 0.5
-
-    def __init__(self, scores):
-        self._scores = scores
-
-    def scores(self, texts, photos):
-        return self._scores[photos, texts]
 
 
 # Products 0 and 1 have one text, 2 and 3 one photo; 4 is alone and has two photos.

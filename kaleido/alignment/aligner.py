@@ -12,8 +12,8 @@ from kaleido.alignment.captioner import AlignmentCaptioner
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.rule import heat_of_words, pairs_of
 from kaleido.alignment.words import alignable, words_of
+from kaleido.compiled import compiled
 from kaleido.errors import UserError
-from kaleido.model.compiled import compiled
 from kaleido.network_folder import is_network_folder, load_variables, read_network_config, write_network
 from kaleido.progress import tqdm
 from kaleido.records.pairs import Pairs

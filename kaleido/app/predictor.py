@@ -8,8 +8,8 @@ import numpy as np
 
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.signatures import MATCH, PHOTO, TEXT, Signature
+from kaleido.compiled import compiled
 from kaleido.errors import UserError
-from kaleido.model.compiled import compiled
 from kaleido.records.config import NO_TEXT
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.text.batch import text_batch

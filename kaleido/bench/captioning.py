@@ -5,8 +5,8 @@ import numpy as np
 
 from kaleido.bench.machine import calls_per_second
 from kaleido.bench.training import random_batch
+from kaleido.compiled import compiled
 from kaleido.constants import PATCHES
-from kaleido.model.compiled import compiled
 from kaleido.model.config import ModelConfig
 from kaleido.tasks.captioning.beam_search import beam_search
 from kaleido.tasks.captioning.caption_reader import CachedReader

@@ -6,8 +6,8 @@ import numpy as np
 from kaleido.app.signatures import EMBED, bert_signatures
 from kaleido.bench.machine import calls_per_second
 from kaleido.bench.training import forward_flop, random_batch
+from kaleido.compiled import compiled
 from kaleido.constants import PATCHES
-from kaleido.model.compiled import compiled
 from kaleido.model.config import ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.retrieval.gallery import Gallery

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kaleido.backend import keras, ops
+from kaleido.compiled import compiled
 from kaleido.constants import PATCHES
-from kaleido.model.compiled import compiled
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.progress import tqdm
 from kaleido.retrieval.gallery import Gallery

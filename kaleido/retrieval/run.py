@@ -6,9 +6,8 @@ from pathlib import Path
 
 from kaleido.app.model_folder import load_model
 from kaleido.app.result import Result
-from kaleido.backend import keras
+from kaleido.backend import accelerators, keras
 from kaleido.errors import UserError
-from kaleido.model.compiled import on_accelerator
 from kaleido.progress import tqdm
 from kaleido.records.open import open_records
 from kaleido.retrieval.config import RetrieveConfig
@@ -34,7 +33,7 @@ def retrieve(config: RetrieveConfig) -> Result:
     saved.application.check_prepared(open_records(Path(config.records), config.split), saved.content, saved.directory)
     retrieval = Retrieval(config, saved.text_length, bool(saved.model.config.compatibility.raw_positions))
     gallery = retrieval.gallery
-    batch_size = config.batch_size or (ACCELERATOR_BATCH if on_accelerator() else PROCESSOR_BATCH)
+    batch_size = config.batch_size or (ACCELERATOR_BATCH if accelerators() else PROCESSOR_BATCH)
     scorer = saved.application.create_scorer(saved, gallery, batch_size)
     pairs = retrieval.pairs_to_score(config.shortlist or 0)
     needed = retrieval.memory_bytes(scorer, config.shortlist or 0)

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from kaleido.model.dropout import Dropout, _drop_on_jax, _drop_on_tensorflow
+from kaleido.masks import drop_on_jax, drop_on_tensorflow
+from kaleido.model.dropout import Dropout
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 SHAPE = (16, 8, 512)
@@ -15,12 +16,12 @@ SEEDS = [(3, 0), (3, 1), (4, 0), (2**32 - 1, 5)]
 
 def on_jax(values, rate, seed):
     jax = pytest.importorskip("jax")
-    return np.asarray(_drop_on_jax(jax.numpy.asarray(values), rate, jax.numpy.asarray(seed, "uint32")))
+    return np.asarray(drop_on_jax(jax.numpy.asarray(values), rate, jax.numpy.asarray(seed, "uint32")))
 
 
 def on_tensorflow(values, rate, seed):
     tf = pytest.importorskip("tensorflow")
-    return _drop_on_tensorflow(tf.convert_to_tensor(values), rate, tf.constant(seed, "int64")).numpy()
+    return drop_on_tensorflow(tf.convert_to_tensor(values), rate, tf.constant(seed, "int64")).numpy()
 
 
 BACKENDS = pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from kaleido import configuration
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.predictor import Predictor
 from kaleido.app.signatures import PHOTO
+from kaleido.compiled import compiled
 from kaleido.errors import UserError
-from kaleido.model.compiled import compiled
 from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.text import Tokenizer, load_tokenizer
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaleido.backend import ops
-from kaleido.model.compiled import compiled
+from kaleido.compiled import compiled
 from kaleido.retrieval.cosine_scorer import CosineScorer
 from kaleido.retrieval.gallery import Gallery
 from kaleido.retrieval.pair_scorer import PairScorer

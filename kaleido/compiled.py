@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-def on_accelerator() -> bool:
-    """Tells whether the backend computes on something else than the processor."""
-    return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
-
-
 def compiled(model: "Model", function: Callable[..., Any], fetch: bool = True) -> Callable[..., Any]:
     """Compiles a function that reads a model's weights and changes nothing.
 

@@ -1,11 +1,11 @@
 """Feature maps of the products of records, as the alignment captioner reads them."""
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from kaleido.processors import cores
 from kaleido.progress import tqdm
 from kaleido.records.reader import PhotoRecords, ProductView
 from kaleido.vision.backbones import create_backbone
@@ -57,7 +57,7 @@ class ProductMaps:
         Yields:
             A portion of the rows, their maps float16 [n, 196, C] and `product_cells` float32 [n, 196].
         """
-        with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(total=len(rows), desc=label, unit="photo") as progress:
+        with ThreadPoolExecutor(cores()) as threads, tqdm(total=len(rows), desc=label, unit="photo") as progress:
             waiting = []
             for portion in (rows[start : start + self.BATCH] for start in range(0, len(rows), self.BATCH)):
                 waiting.append((portion, [threads.submit(records.product, int(row)) for row in portion]))

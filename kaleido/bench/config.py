@@ -1,6 +1,5 @@
 """Configuration of `bench`."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
@@ -8,6 +7,7 @@ from typing import Any, Literal
 
 from kaleido.configuration import POSITIONAL
 from kaleido.errors import UserError
+from kaleido.processors import cores
 from kaleido.ranges import check_range
 
 MEASUREMENTS = (
@@ -109,7 +109,7 @@ class BenchConfig:
         if self.preset and (changed := self._changed({"preset", "seconds", "limit", "workers", "out"})):
             raise UserError(f"a preset has its own settings; leave these out, or the preset. Received: {changed}")
         if self.workers is None:
-            object.__setattr__(self, "workers", os.cpu_count() or 1)
+            object.__setattr__(self, "workers", cores())
         if self.seconds is None:
             object.__setattr__(self, "seconds", PRESET_SECONDS if self.preset else 10.0)
 

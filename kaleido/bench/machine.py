@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kaleido.backend import accelerators, keras, ops
+from kaleido.processors import cores
 
 PACKAGES = ("numpy", "pillow", "google-crc32c", "tensorflow-datasets", "keras", "tensorflow", "jax", "jaxlib")
 
@@ -59,11 +60,6 @@ def environment() -> dict[str, str | int]:
         "python": platform.python_version(),
         **versions,
     }
-
-
-def cores() -> int:
-    """Counts the processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu() -> str:

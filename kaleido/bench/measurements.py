@@ -24,6 +24,7 @@ from kaleido.bench.config import (
     BenchConfig,
 )
 from kaleido.errors import UserError
+from kaleido.processors import cores
 
 PHOTO_SIZE = (60, 80)
 """Width and height in pixels of the photos of `saliency` and `preparing`: those of fashion-small."""
@@ -127,9 +128,9 @@ def _limits() -> dict[str, Any]:
 def _limit(name: str) -> float:
     """Measures what the machine can do: `memory` and `device memory` in bytes/s, a dtype in operations/s."""
     if name == "memory":
-        return machine.memory_bandwidth(machine.cores())
+        return machine.memory_bandwidth(cores())
     import_backend()
-    return machine.device_bandwidth(machine.cores()) if name == "device memory" else machine.matrix_rate(name)
+    return machine.device_bandwidth(cores()) if name == "device memory" else machine.matrix_rate(name)
 
 
 def _measure(name: str, config: BenchConfig, limits: Mapping[str, Any]) -> dict:

@@ -21,9 +21,9 @@ class FixedLayout:
     """Writes records, and finds their large fields again.
 
     A record is a `tf.train.Example` that plain TFDS reads. Messages may be cut and joined, so the fields of fixed size
-    are written last: they then lie at fixed places from the record's end, where `view` sees them without parsing or
-    copying. The last field is a matrix, and what is before it is padded so that it begins at a multiple of its rows'
-    size in the file: the file is then an array of such rows.
+    are written last: they then lie at fixed places from the record's end, where `gather` finds them without parsing.
+    The last field is a matrix, and what is before it is padded so that it begins at a multiple of its rows' size in the
+    file: the file is then an array of such rows.
 
     Args:
         features: All fields of a record.
@@ -47,17 +47,16 @@ class FixedLayout:
         info = dict(features.get_serialized_info())
         head = {name: info[name] for name in info if name not in fixed}
         self._serializer = ExampleSerializer(head) if head else None
-        # For each field, counted from the record's end: the start of its head and of its values, its head, type, shape.
-        self._places: dict[str, tuple[int, int, bytes, np.dtype, tuple[int, ...]]] = {}
+        # For each field: the start of its values, counted from the record's end, their type and shape.
+        self._places: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
         end = 0
         for name in reversed(self._fixed):
             dtype, shape = np.dtype(features[name].np_dtype), features[name].shape
             size = dtype.itemsize * math.prod(shape)
-            prefix = _field(name, bytes(size))[:-size]
-            values, end = end + size, end + size + len(prefix)
-            self._places[name] = end, values, prefix, dtype, shape
+            self._places[name] = end + size, dtype, shape
+            end += len(_field(name, bytes(size)))
         self._fixed_bytes = end
-        *_, dtype, (self.rows, width) = self._places[self._fixed[-1]]
+        _, dtype, (self.rows, width) = self._places[self._fixed[-1]]
         self.row_bytes = dtype.itemsize * width
 
     def encode(self, example: Mapping, place: int) -> bytes:
@@ -89,7 +88,7 @@ class FixedLayout:
         Returns:
             The field's type, [n, ...].
         """
-        _, values, _, dtype, shape = self._places[name]
+        values, dtype, shape = self._places[name]
         size = dtype.itemsize * math.prod(shape)
         # Items of a field's size that begin at every byte: NumPy copies each chosen one at once.
         items = np.ndarray(len(data) - size + 1, f"V{size}", data, strides=(1,))
@@ -98,18 +97,6 @@ class FixedLayout:
     def file_size(self, rows: np.ndarray) -> int:
         """Computes the size in bytes of a file whose records' last fields begin at these rows of it."""
         return (int(rows[-1]) + self.rows) * self.row_bytes + TAIL if len(rows) else 0
-
-    def view(self, record: bytes, name: str) -> np.ndarray:
-        """Views one of the fixed fields without copying it.
-
-        Raises:
-            ValueError: if the record is not laid out as `encode` does.
-        """
-        head, values, prefix, dtype, shape = self._places[name]
-        start = len(record) - values
-        if record[-head:-values] != prefix:
-            raise ValueError("a record of another layout")
-        return np.frombuffer(record, dtype, math.prod(shape), start).reshape(shape)
 
     def parse_head(self, record: bytes) -> tf_feature_pb2.Features:
         """Parses the fields before the fixed ones."""

@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import os
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from kaleido.processors import cores
 from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.records.draws import Draws, permutation
@@ -144,11 +144,6 @@ class BatchStream(ABC):
     def _local(self, rows: int) -> slice:
         """Gives the rows of a global batch that this worker makes."""
         return slice(self._rank * rows // self._count, (self._rank + 1) * rows // self._count)
-
-
-def cores() -> int:
-    """Counts the processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _allocate(size: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from kaleido.backend import accelerators
 from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
+from kaleido.processors import cores
 from kaleido.vision.backbones import Backbone
 from kaleido.vision.crops import FEATURES
 from kaleido.vision.cutter import Cutter, PhotoFailure, PhotoGeometry, rows_of_sizes
@@ -123,7 +124,7 @@ class FeatureExtractor:
         self.backbone = backbone
         self.saliency = saliency
         self.crop_sizes = tuple(crop_sizes)
-        self.workers = (os.cpu_count() or 1) if workers == -1 else workers
+        self.workers = cores() if workers == -1 else workers
         self.batch_size = batch_size
         self.grid: Grid = grid
         self.max_megapixels = max_megapixels
@@ -238,7 +239,7 @@ class FeatureExtractor:
     @cached_property
     def _in_processes(self) -> bool:
         if self._processes is None:
-            return os.name == "posix" and (self._accelerated or (os.cpu_count() or 1) > self.THREADS_ONLY)
+            return os.name == "posix" and (self._accelerated or cores() > self.THREADS_ONLY)
         return self._processes
 
 

@@ -16,6 +16,7 @@ from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
+from kaleido.processors import cores
 from kaleido.progress import tqdm
 
 KIND = "wardrobe"
@@ -51,7 +52,7 @@ def generate_wardrobe(
     Raises:
         UserError: if an argument is out of range or the folder holds something else.
     """
-    workers = os.cpu_count() or 1 if workers is None else workers
+    workers = cores() if workers is None else workers
     for name, value, least in (("products", products, 1), ("photo-size", photo_size, 32), ("workers", workers, 1)):
         if value < least:
             raise UserError(f"--{name} must be at least {least}. Received: {value}.")

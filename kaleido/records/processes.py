@@ -1,12 +1,8 @@
 """Batches made in other processes, handed over in shared memory."""
 
 import mmap
-import os
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import traceback
 import weakref
 from collections import deque
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kaleido.child_process import start_children
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,14 +25,11 @@ _SMALL = 2**14
 _SLACK = 1.25
 """Bytes of a slot for each byte of the first batch, because texts are of different lengths."""
 
-_START = "from kaleido.records.processes import work; work({}, {}, {})"
-
 
 class BatchProcesses:
     """Processes that make the batches of a stream; `batch` may be called from as many threads.
 
-    They are started as plain Python, not by `multiprocessing`, which would run the caller's main module again. The
-    memory has no name, so nothing is left behind however a process ends; they end when their connection does.
+    `child_process` tells how they start and end.
 
     Args:
         stream: The stream; it is pickled.
@@ -57,25 +51,11 @@ class BatchProcesses:
             ) from None
         size = sum(-(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for array in first.values())
         self._slot = -(-int(size * _SLACK) // mmap.PAGESIZE) * mmap.PAGESIZE
-        descriptor = _create_memory(self._slot * slots)
-        self._memory = mmap.mmap(descriptor, self._slot * slots)
+        self._memory, started = start_children(work, count, self._slot * slots, self._slot)
         # Emptied and filled from any thread, even by the garbage collector: a deque needs no lock for that.
         self._free = deque(range(slots))
-        self._idle: deque[Connection] = deque()
-        self._processes = []
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        for _ in range(count):
-            ours, theirs = socket.socketpair()
-            code = _START.format(theirs.fileno(), descriptor, self._slot)
-            passed = (theirs.fileno(), descriptor)
-            self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", code], stdin=subprocess.DEVNULL, pass_fds=passed, env=environment
-                )
-            )
-            theirs.close()
-            self._idle.append(Connection(ours.detach()))
-        os.close(descriptor)
+        self._processes = [process for process, _ in started]
+        self._idle = deque(connection for _, connection in started)
         self._new = set(self._idle)
 
     def batch(self, step: int) -> "Batch":
@@ -166,13 +146,12 @@ class _Slot:
         return _Placed(start, array)
 
 
-def work(connection_number: int, memory_number: int, slot_size: int) -> None:
+def work(connection: Connection, shared: mmap.mmap, slot_size: int) -> None:
     """Makes batches until the connection ends; what a process of `BatchProcesses` runs."""
     # Ctrl-C and a job's end are sent to all processes; the training decides when these end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    connection = Connection(connection_number)
-    memory = np.frombuffer(mmap.mmap(memory_number, 0), np.uint8)
+    memory = np.frombuffer(shared, np.uint8)
     try:
         stream: BatchStream = connection.recv()
         while True:
@@ -188,15 +167,3 @@ def work(connection_number: int, memory_number: int, slot_size: int) -> None:
     except (EOFError, OSError):
         # The other side is done, or was killed.
         return
-
-
-def _create_memory(size: int) -> int:
-    """Makes memory without a name that processes can share: a descriptor."""
-    if hasattr(os, "memfd_create"):
-        # Not in /dev/shm, which containers limit to 64 MB.
-        descriptor = os.memfd_create("batches")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor

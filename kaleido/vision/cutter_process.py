@@ -1,15 +1,7 @@
-"""A cutter in a process of its own, so that cutting grows with the cores and not with Python's one lock.
-
-The process is started by the command line below and not by `multiprocessing`: it imports no deep-learning library and
-not the user's script, which might begin the same work again.
-"""
+"""A cutter in a process of its own, so that cutting grows with the cores and not with Python's one lock."""
 
 import mmap
-import os
-import socket
 import subprocess
-import sys
-import tempfile
 import weakref
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -17,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kaleido.child_process import start_children
 from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.vision.cutter import Cut, Cutter, PhotoGeometry, Read, rows_of_sizes
@@ -45,24 +38,7 @@ class ProcessCutter:
     ):
         self._rows = rows_of_sizes(crop_sizes)
         size = group * sum(3 * size**2 * len(rows) for size, rows in self._rows.items())
-        with (
-            tempfile.TemporaryFile()
-            if not hasattr(os, "memfd_create")
-            else os.fdopen(os.memfd_create("crops"), "w+b") as file
-        ):
-            file.truncate(size)
-            self._memory = mmap.mmap(file.fileno(), size)
-            ours, theirs = socket.socketpair()
-            with theirs:
-                passed = theirs.fileno(), file.fileno()
-                # A session of its own: Ctrl-C reaches this process alone, and the other one ends as the pipe closes.
-                self.process = subprocess.Popen(
-                    [sys.executable, "-m", __name__, *map(str, passed)],
-                    pass_fds=passed,
-                    start_new_session=True,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                )
-        self._pipe = Connection(ours.detach())
+        self._memory, [(self.process, self._pipe)] = start_children(serve, 1, size)
         self._finalizer = weakref.finalize(self, _end, self._pipe, self.process)
         self._pipe.send((marker, crop_sizes, grid, max_megapixels))
 
@@ -102,24 +78,20 @@ def _views(memory: mmap.mmap, rows: dict[int, np.ndarray], photos: int) -> dict[
     return views
 
 
-def _serve(pipe: Connection, memory: mmap.mmap) -> None:
-    marker, crop_sizes, *others = pipe.recv()
-    cutter, rows = Cutter(marker, crop_sizes, *others), rows_of_sizes(crop_sizes)
-    while True:
-        name, argument = pipe.recv()
-        try:
-            result = getattr(cutter, name)(argument)
-            if name == "cut":
-                result, crops = result
-                for size, view in _views(memory, rows, len(crops[crop_sizes[0]])).items():
-                    view[...] = crops[size]
-        except Exception as error:  # raised again by the process that asked
-            result = error
-        pipe.send(result)
-
-
-if __name__ == "__main__":
-    pipe, file = map(int, sys.argv[1:])
+def serve(pipe: Connection, memory: mmap.mmap) -> None:
+    """Opens and cuts photos until the connection ends; what the process of a `ProcessCutter` runs."""
     # Either error: the other process has ended, or needs no more.
     with suppress(EOFError, ConnectionError):
-        _serve(Connection(pipe), mmap.mmap(file, 0))
+        marker, crop_sizes, *others = pipe.recv()
+        cutter, rows = Cutter(marker, crop_sizes, *others), rows_of_sizes(crop_sizes)
+        while True:
+            name, argument = pipe.recv()
+            try:
+                result = getattr(cutter, name)(argument)
+                if name == "cut":
+                    result, crops = result
+                    for size, view in _views(memory, rows, len(crops[crop_sizes[0]])).items():
+                        view[...] = crops[size]
+            except Exception as error:  # raised again by the process that asked
+                result = error
+            pipe.send(result)

@@ -1,0 +1,63 @@
+"""Processes of plain Python that share memory with this one.
+
+They are started by a command line and not by `multiprocessing`, which would run the caller's main module again; they
+import what their function's module imports, and no deep-learning library unless that does. They end when their
+connection does, however this process ends, and the memory has no name, so nothing is left behind.
+"""
+
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import IO
+
+
+def start_children(
+    function: Callable[..., None], count: int, size: int, *arguments: int
+) -> tuple[mmap.mmap, list[tuple[subprocess.Popen[bytes], Connection]]]:
+    """Starts processes that call a function, each with a connection to this one, and memory that all of them share.
+
+    Args:
+        function: Function of a module: `function(Connection, mmap.mmap, *arguments)`.
+        count: Number of processes.
+        size: Bytes of the memory.
+        arguments: Further arguments.
+
+    Returns:
+        The memory, and for each process itself and this end of its connection.
+    """
+    with _nameless_file() as file:
+        file.truncate(size)
+        started = [_start(function, file.fileno(), *arguments) for _ in range(count)]
+        return mmap.mmap(file.fileno(), size), started
+
+
+def _nameless_file() -> IO[bytes]:
+    # Not in /dev/shm, which containers limit to 64 MB.
+    return os.fdopen(os.memfd_create("kaleido"), "w+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
+
+
+def _start(function: Callable[..., None], memory: int, *arguments: int) -> tuple[subprocess.Popen[bytes], Connection]:
+    module, name = function.__module__, function.__name__
+    ours, theirs = socket.socketpair()
+    with theirs:
+        passed = theirs.fileno(), memory
+        code = f"from kaleido.child_process import adopt; from {module} import {name}; {name}(*adopt{passed}, *{arguments})"
+        # A session of its own: Ctrl-C reaches this process alone, and the other one ends as the connection closes.
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            pass_fds=passed,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    return process, Connection(ours.detach())
+
+
+def adopt(connection: int, memory: int) -> tuple[Connection, mmap.mmap]:
+    """Makes the connection and the memory of the descriptors that a child process is started with."""
+    return Connection(connection), mmap.mmap(memory, 0)

@@ -46,10 +46,10 @@ def _start(function: Callable[..., None], memory: int, *arguments: int) -> tuple
     ours, theirs = socket.socketpair()
     with theirs:
         passed = theirs.fileno(), memory
-        code = f"from kaleido.child_process import adopt; from {module} import {name}; {name}(*adopt{passed}, *{arguments})"
+        imports = f"from kaleido.child_process import adopt; from {module} import {name}"
         # A session of its own: Ctrl-C reaches this process alone, and the other one ends as the connection closes.
         process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", f"{imports}; {name}(*adopt{passed}, *{arguments})"],
             stdin=subprocess.DEVNULL,
             pass_fds=passed,
             start_new_session=True,

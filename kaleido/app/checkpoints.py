@@ -1,5 +1,6 @@
 """Training checkpoints: plain named arrays and a small JSON, in a folder that appears complete or not at all."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,10 +149,15 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(1, "checkpoints")
         self._saving: Future[Path] | None = None
 
-    def save(self, checkpoint: Checkpoint, best: bool = False) -> None:
-        """Begins to save a checkpoint, once the one before is saved; its arrays must not change afterwards."""
+    def save(self, make: Callable[[], Checkpoint], best: bool = False) -> None:
+        """Makes a checkpoint and begins to save it, once the one before is saved: one copy of the state at a time.
+
+        Args:
+            make: Function that makes the checkpoint, whose arrays must not change afterwards.
+            best: Whether it is the best so far.
+        """
         self.wait()
-        self._saving = self._thread.submit(self._store.save, checkpoint, best)
+        self._saving = self._thread.submit(self._store.save, make(), best)
 
     def check(self) -> None:
         """Raises what went wrong with a checkpoint, without waiting for it."""

@@ -197,9 +197,7 @@ class Engine:
             return
         window = [point.tolist() for point in self._window]
         state = {"data": self.data, "window": window, "best": self._best, "open": self._open}
-        # The one before is written first, so that no more than one copy of the state is in memory.
-        self._writer.wait()
-        self._writer.save(Checkpoint(self._done, self.step.arrays(), state), best=improved)
+        self._writer.save(lambda: Checkpoint(self._done, self.step.arrays(), state), best=improved)
 
     def _fetch(self, leave: int = 0) -> None:
         """Waits for the metrics of the steps not fetched yet, but for the last `leave`."""

@@ -109,7 +109,7 @@ def photos_of_table(
     `description`.
 
     Args:
-        table: A `.csv` or `.jsonl` file.
+        table: A table of any format that `read_table` reads.
         rejects: Collects the rows that cannot be used.
         source: Folder or zip that photo paths are relative to; the table's folder if None.
         columns: Columns of `id`, `text` (or `title` and `description`) and `photo` (which may have several), if they

@@ -130,11 +130,11 @@ class SlowStore(CheckpointStore):
 def test_the_writer_saves_beside_its_caller_and_is_done_at_the_end(tmp_path):
     store = SlowStore(tmp_path)
     with CheckpointWriter(store) as writer:
-        writer.save(checkpoint(1), best=True)
+        writer.save(lambda: checkpoint(1), best=True)
         writer.check()
         assert store.steps() == []
         store.allowed.set()
-        writer.save(checkpoint(2))
+        writer.save(lambda: checkpoint(2))
         assert 1 in store.steps()
     assert store.steps() == [1, 2] and store.best() == 1
 
@@ -144,16 +144,16 @@ def test_what_the_writer_could_not_write_is_raised_once(tmp_path, ask):
     store = CheckpointStore(tmp_path / "file" / "checkpoints", keep=1)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"), CheckpointWriter(store) as writer:
-        writer.save(checkpoint(1))
+        writer.save(lambda: checkpoint(1))
         if ask == "check":
             while True:
                 writer.check()
         if ask != "end":
-            writer.save(checkpoint(2)) if ask == "save" else writer.wait()
+            writer.save(lambda: checkpoint(2)) if ask == "save" else writer.wait()
 
 
 def test_an_exception_of_the_training_comes_before_one_of_the_writer(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(KeyError), CheckpointWriter(CheckpointStore(tmp_path / "file" / "checkpoints", 1)) as writer:
-        writer.save(checkpoint(1))
+        writer.save(lambda: checkpoint(1))
         raise KeyError

@@ -17,7 +17,7 @@ from kaleido.catalog.row_reader import FieldRow
 from kaleido.catalog.sources import FileSource, FolderSource, Source, open_source
 from kaleido.catalog.table import nearest
 from kaleido.errors import UserError
-from kaleido.pictures import HEAD, MAX_MEGAPIXELS, TAIL, header_problem
+from kaleido.pictures import HEAD, LARGEST_LIMIT, MAX_MEGAPIXELS, TAIL, header_problem
 from kaleido.ranges import check_range
 
 PHOTOS, FETCHED = "photos", "fetched"
@@ -49,7 +49,7 @@ class PhotoOptions:
     max_megapixels: float = MAX_MEGAPIXELS
 
     def __post_init__(self):
-        check_range(self, "(0, 178]", "max_megapixels")
+        check_range(self, f"(0, {LARGEST_LIMIT:g}]", "max_megapixels")
 
     def as_json(self) -> dict[str, Any]:
         """The options that are not the default."""
@@ -109,7 +109,7 @@ class Photos:
         self.sources: dict[str, FileSource] = {PHOTOS: root}
         self._problems: dict[str, str] = {}
         self._good: set[str] = set()
-        # Of each photo found by its file name, what it was called first; a hash, as there may be a million.
+        # The first spelling of each photo found by its file name, as a hash: there may be a million.
         self._named: dict[str, int] = {}
         self.addresses: dict[str, str] = {}
 

@@ -55,7 +55,7 @@ _UNUSUAL = (
     "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2069\u3000\ufeff"
 )
 _UNUSUAL_SIGN = re.compile(f"[{_UNUSUAL}]")
-# What is quickly found, and of that what is to be looked at.
+# A quick search for single characters comes first; only texts that have one are searched for markup.
 _SUSPICIOUS = re.compile(rf"[<&`*_~#\\\]{_UNUSUAL}]")
 _MARKUP = re.compile(
     rf"[<&`{_UNUSUAL}]|\]\(|\*\S|_[^\s_][^_\n]*_|~~|\\[rn]|_x000|\]\]>|^[ \t]*[#*]+[ \t]", re.MULTILINE

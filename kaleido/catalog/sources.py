@@ -155,7 +155,7 @@ class FolderSource(FileSource):
             os.close(descriptor)
 
     def ends(self, path: str, head: int, tail: int) -> tuple[bytes, bytes, int]:
-        # Of a million photos nearly all can be read, so what is wrong with one is asked afterwards. A path that is in a
+        # Nearly all of a million photos can be read, so what is wrong with one is asked afterwards. A path that is in a
         # listing is a file's, and opening it cannot block as opening a pipe would.
         if self.has(path):
             try:

@@ -46,7 +46,7 @@ _ALPHABETS = {
     "cp850": _WESTERN,
 }
 _OTHER_SCRIPTS = "cp1251 koi8_r cp866 cp1253 cp1255 cp1256 cp874 cp932 euc_jp gb18030 big5 cp949"
-# What no text has: signs that only stand for letters of another encoding, alone or within a word.
+# Signs that no text has, alone or within a word: they stand for letters of another encoding.
 _ODD = re.compile(r"[¶¦¬¤¨¸ˇ˘˛˝]|(?<=[^\W\d_])(?:[^\w\x00-\x7f’‘´·\xa0\xad–—…®™]|[ªº¹²³¼½¾])(?=[^\W\d_])")
 
 

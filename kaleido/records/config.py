@@ -5,7 +5,7 @@ from functools import partial
 from typing import Literal
 
 from kaleido.errors import UserError
-from kaleido.pictures import MAX_MEGAPIXELS
+from kaleido.pictures import LARGEST_LIMIT, MAX_MEGAPIXELS
 from kaleido.ranges import check_range
 from kaleido.vision.patches import Grid
 
@@ -65,7 +65,7 @@ class PrepareConfig:
         check("[1, 10_000]", "batch_size")
         check("[0, 1)", "validation_fraction", "test_fraction")
         check("[0, inf)", "seed")
-        check("(0, 178]", "max_megapixels")
+        check(f"(0, {LARGEST_LIMIT:g}]", "max_megapixels")
         if self.workers != -1:
             check("[1, 1000]", "workers")
         held_out = self.validation_fraction, self.test_fraction

@@ -48,7 +48,7 @@ def check_file(path: Path) -> Iterator[int]:
 
 def _checksum(data: bytes) -> bytes:
     """Computes the CRC-32C of some bytes, rotated and shifted as the format wants it, so that it is no CRC itself."""
-    # Of the extra `train`; using a trained model imports this module too.
+    # The package is of the extra `train`, and using a trained model imports this module too.
     from google_crc32c import value
 
     crc = value(data)

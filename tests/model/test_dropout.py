@@ -47,7 +47,7 @@ def test_values_are_dropped_independently(drop, rates):
     masks = [drop(np.ones(SHAPE, np.float32), 0.5, seed) != 0 for seed in SEEDS]
     signs = np.where(masks, 1.0, -1.0)
     limit = 5 / np.sqrt(signs[0].size)
-    # Of other seeds and counters at the same place, of neighbours along each axis, of other rows at a distance.
+    # Words of other seeds and counters at the same place, neighbours along each axis, other rows at a distance.
     for one in range(len(SEEDS)):
         for other in range(one):
             assert abs((signs[one] * signs[other]).mean()) < limit

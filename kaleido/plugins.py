@@ -19,7 +19,7 @@ TASKS = "kaleido.tasks"
 _RECORDS = ("kaleido.original.pipeline", "kaleido.original.gallery")
 
 imported: list[str] = []
-"""Names that were passed to `import_modules`, for processes that this one starts."""
+"""Names that `import_modules` has imported, for processes that this one starts."""
 
 
 @functools.cache
@@ -60,10 +60,8 @@ def import_modules(names: Iterable[str]) -> None:
     Raises:
         UserError: if there is no such module.
     """
-    for name in names:
-        if name not in imported:
-            imported.append(name)
-        path = Path(name)
+    for given in names:
+        name, path = given, Path(given)
         if path.suffix == ".py" or path.is_dir():
             if not path.exists():
                 raise UserError(f"{name}: no such file to import")
@@ -75,3 +73,5 @@ def import_modules(names: Iterable[str]) -> None:
             if error.name != name.partition(".")[0] and error.name != name:
                 raise
             raise UserError(f"{name}: no such module to import; name an installed one, a file or a folder") from None
+        if given not in imported:
+            imported.append(given)

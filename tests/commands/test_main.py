@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from kaleido import plugins
 from kaleido.__main__ import main
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
@@ -63,10 +64,18 @@ def test_a_module_of_ones_own_is_imported_first(tmp_path, monkeypatch, capsys):
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"print('imported', {number})\n")
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(plugins, "imported", [])
     monkeypatch.setenv("KALEIDO_IMPORT", str(tmp_path / "one_module.py"))
     own = ["--import", str(tmp_path / "two_module.py"), f"--import={tmp_path / 'three_package'}"]
     assert main([*own, "catalog", "show", str(tmp_path)]) == 2
     assert capsys.readouterr().out == "imported 0\nimported 1\nimported 2\n"
+
+
+def test_only_imported_modules_are_handed_to_other_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "imported", [])
+    with pytest.raises(UserError, match="no such module to import"):
+        plugins.import_modules(["json", "no_such_module", "csv"])
+    assert plugins.imported == ["json"]
 
 
 def test_a_missing_extra_is_one_line(monkeypatch):

@@ -25,6 +25,7 @@ GROUPS = {
         "evaluate": "evaluate a model on held-out products, whatever its task",
         "retrieve": "rank texts for photos and photos for texts, and measure the ranking",
         "predict": "predict labels, scores or captions for photos and texts",
+        "serve": "serve a search page and an HTTP interface over an index or a model",
         "export": "write a model as a TensorFlow SavedModel, for servers",
         "fetch": "download files from a mirror: http(s), S3 or a folder",
         "explain": "show one product: patches, caption, aligned words, masked input",

@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from kaleido.pretrained.training import finetune, pretrain
     from kaleido.records.folder import Records
     from kaleido.records.prepare import prepare
+    from kaleido.search.index import Index
+    from kaleido.search.vectors import embed
 
 __version__ = "0.2.0"
 
 __all__ = [
     "Catalog",
+    "Index",
     "Model",
     "Records",
     "UserError",
     "__version__",
     "align",
+    "embed",
     "evaluate",
     "explain",
     "finetune",
@@ -44,9 +48,11 @@ __all__ = [
 
 _MODULES = {
     "Catalog": "kaleido.catalog.catalog",
+    "Index": "kaleido.search.index",
     "Model": "kaleido.pretrained.model",
     "Records": "kaleido.records.folder",
     "align": "kaleido.alignment.align",
+    "embed": "kaleido.search.vectors",
     "evaluate": "kaleido.pretrained.evaluation",
     "explain": "kaleido.alignment.explanation",
     "finetune": "kaleido.pretrained.training",

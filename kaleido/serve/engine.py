@@ -286,5 +286,5 @@ def _megapixels(photo: bytes, limit: float) -> float:
     with open_picture(photo) as image:
         pixels = image.width * image.height / 1e6
     if pixels > limit:
-        raise UserError(f"photo is too large: at most {limit:g} million pixels are read. Received: {pixels:.1f}")
+        raise UserError(f"photo is too large: at most {round(limit * 1e6):,} pixels are read. Received: {round(pixels * 1e6):,}")
     return pixels

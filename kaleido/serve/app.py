@@ -71,7 +71,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _BODY_ERRORS = {**_ERRORS, 415: {"model": Error, "description": "The body is neither JSON nor a form."}}
 _DESCRIPTION = (
     "Search a catalogue by words and photos, and ask the models behind it. Bodies are JSON, with photos in base64, or "
-    "forms with a photo as a file. Errors are JSON: {\"error\": \"what is wrong\"}."
+    'forms with a photo as a file. Errors are JSON: {"error": "what is wrong"}.'
 )
 
 
@@ -210,9 +210,7 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
             },
         }
 
-    @app.get(
-        "/api/search", summary="Search by a text", tags=["search"], response_model=Hits, responses=_ERRORS
-    )
+    @app.get("/api/search", summary="Search by a text", tags=["search"], response_model=Hits, responses=_ERRORS)
     async def search_text(
         text: Annotated[str, Query(max_length=LONGEST_TEXT)],
         where: Where = None,
@@ -237,7 +235,11 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
         return _hits(await engine.search(body.text, body.photo, body.where, top, rerank), started)
 
     @app.get(
-        "/api/similar", summary="Products like one of the index", tags=["search"], response_model=Hits, responses=_ERRORS
+        "/api/similar",
+        summary="Products like one of the index",
+        tags=["search"],
+        response_model=Hits,
+        responses=_ERRORS,
     )
     async def similar(id: Identifier, where: Where = None, top: Top = DEFAULT_TOP) -> Response:
         started = time.perf_counter()

@@ -79,7 +79,9 @@ class Engine:
         self._photo = Work("encode_image", self._encode_photos, *limits)
         self._both = Work("embed", self._embed, *limits)
         self._caption = Work("caption", self._write_captions, *limits)
-        self._labels = {name: Work(f"classify {name}", partial(self._predict, name), *limits) for name in self._classifiers}
+        self._labels = {
+            name: Work(f"classify {name}", partial(self._predict, name), *limits) for name in self._classifiers
+        }
         self._rerank = Work("rerank", lambda items: [index.search(*one) for one in items], 1)
         self._tags = Work("tag", self._choose_tags, 1)
         self._why = Work("why", self._explain, 1)
@@ -286,5 +288,7 @@ def _megapixels(photo: bytes, limit: float) -> float:
     with open_picture(photo) as image:
         pixels = image.width * image.height / 1e6
     if pixels > limit:
-        raise UserError(f"photo is too large: at most {round(limit * 1e6):,} pixels are read. Received: {round(pixels * 1e6):,}")
+        raise UserError(
+            f"photo is too large: at most {round(limit * 1e6):,} pixels are read. Received: {round(pixels * 1e6):,}"
+        )
     return pixels

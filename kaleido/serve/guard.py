@@ -22,7 +22,7 @@ RETRY_AFTER = "1"
 """Seconds after which a client that was turned away should ask again."""
 
 PROTECTED = ("/api/", "/metrics")
-"""Beginnings of the paths that need the token; the page itself, its files and the description of the API hold no data."""
+"""Beginnings of the paths that need the token; the page, its files and the description of the API hold no data."""
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
@@ -96,9 +96,8 @@ class Guard:
         if self._names is not None:
             host = _host_name(headers.get(b"host", b"").decode("latin-1"))
             if host not in self._names:
-                return error(
-                    421, f"this server answers to {', '.join(sorted(self._names))}; start it with --names {host or 'NAME'}"
-                )
+                known = ", ".join(sorted(self._names))
+                return error(421, f"this server answers to {known}; start it with --names {host[:100] or 'NAME'}")
         if self._token and scope["path"].startswith(PROTECTED):
             kind, _, given = headers.get(b"authorization", b"").partition(b" ")
             if kind.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token):

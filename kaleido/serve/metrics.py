@@ -36,7 +36,11 @@ class Metrics:
             "kaleido_request_seconds", "Time to an answer", ("path",), buckets=_SECONDS, registry=self._registry
         )
         self._batches = Histogram(
-            "kaleido_batch_size", "Requests that a model took at once", ("work",), buckets=_SIZES, registry=self._registry
+            "kaleido_batch_size",
+            "Requests that a model took at once",
+            ("work",),
+            buckets=_SIZES,
+            registry=self._registry,
         )
         self._waiting = Gauge("kaleido_waiting", "Requests that wait for a model", registry=self._registry)
 

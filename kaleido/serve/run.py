@@ -87,7 +87,9 @@ def open_engine(config: ServeConfig, metrics: Metrics) -> Engine:
     index = None
     if is_model(config.source):
         if config.model:
-            raise UserError(f"--model goes with an index. Received: --model {config.model} and the model {config.source}")
+            raise UserError(
+                f"--model goes with an index. Received: --model {config.model} and the model {config.source}"
+            )
         model = load(config.source)
     else:
         index = Index.open(config.source, config.model)
@@ -96,7 +98,9 @@ def open_engine(config: ServeConfig, metrics: Metrics) -> Engine:
     captioner = load(config.captioner) if config.captioner else None
     for place, classifier in zip(config.classifier, classifiers):
         if not classifier.labels:
-            raise UserError(f"{place}: this model of the task {classifier.task} predicts no labels; --classifier needs one")
+            raise UserError(
+                f"{place}: this model of the task {classifier.task} predicts no labels; --classifier needs one"
+            )
     engine = Engine(config, model, index, classifiers, captioner, metrics.observe_batch)
     if captioner and not engine.can["caption"]:
         raise UserError(f"{config.captioner}: this model of the task {captioner.task} writes no captions")
@@ -134,7 +138,9 @@ def _told(config: ServeConfig, engine: Engine, listener: socket.socket) -> list[
     """What is printed at the start."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    products = f"{len(engine.index):,} products" if engine.index is not None else f"a model of the task {engine.model.task}"
+    products = (
+        f"{len(engine.index):,} products" if engine.index is not None else f"a model of the task {engine.model.task}"
+    )
     lines = [f"{config.source}: {products} at http://{shown}:{port}/ (API: /docs); Ctrl-C stops"]
     if not is_loopback(host) and not config.token:
         lines.append("warning: other machines can reach this server and need no token; --token sets one")

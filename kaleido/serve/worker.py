@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 
-
 class Busy(Exception):
     """Raised when as many requests wait as the queue holds."""
 
@@ -102,7 +101,9 @@ class Worker:
             for loop in {job.loop for job in batch}:
                 # One call for all, since each wakes the event loop. The server may have stopped meanwhile.
                 if not loop.is_closed():
-                    loop.call_soon_threadsafe(_hand_over, [pair for pair in zip(batch, answers) if pair[0].loop is loop])
+                    loop.call_soon_threadsafe(
+                        _hand_over, [pair for pair in zip(batch, answers) if pair[0].loop is loop]
+                    )
             del batch, answers  # nothing of a request is kept until the next one comes
 
     def _next(self) -> list[_Job]:
@@ -143,5 +144,3 @@ def _hand_over(pairs: list[tuple[_Job, Any]]) -> None:
             job.future.set_exception(answer)
         else:
             job.future.set_result(answer)
-
-

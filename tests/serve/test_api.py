@@ -54,7 +54,9 @@ def test_a_product_and_its_photos(client, engine):
     assert product["title"] == "red shirt number 0" and product["fields"]["colour"] == "red"
     assert len(product["photos"]) == 2 and product["caption"] is None
     photo = client.get("/api/thumbnail", params={"photo": product["photos"][0]})
-    assert photo.headers["content-type"] == "image/jpeg" and photo.content == engine.index.thumbnail(product["photos"][0])
+    assert photo.headers["content-type"] == "image/jpeg" and photo.content == engine.index.thumbnail(
+        product["photos"][0]
+    )
     predicted = client.get("/api/product", params={"id": "p/00", "predict": True}).json()
     assert predicted["caption"] is not None and len(predicted["labels"]["category"]) == 3
 
@@ -94,7 +96,12 @@ def test_what_the_server_has(client):
     [
         ("/api/search", {"json": {}}, 400, "the search is empty"),
         ("/api/search", {"json": {"text": "  "}}, 400, "no words"),
-        ("/api/search", {"json": {"text": "a", "top": 1_000_000}}, 422, "at most 50 results are given. Received: 1000000"),
+        (
+            "/api/search",
+            {"json": {"text": "a", "top": 1_000_000}},
+            422,
+            "at most 50 results are given. Received: 1000000",
+        ),
         ("/api/search", {"json": {"text": "a", "top": 0}}, 422, "top: "),
         ("/api/search", {"json": {"text": "a", "colour": "red"}}, 422, "colour: "),
         ("/api/search", {"json": {"text": "a", "where": "size = 3"}}, 400, "no column 'size'"),
@@ -174,9 +181,8 @@ def test_the_page_comes_from_the_package_and_loads_nothing_from_elsewhere(client
 
 def test_the_description_of_the_api_names_every_path(client):
     description = client.get("/openapi.json").json()
-    assert {"/api/search", "/api/similar", "/api/classify", "/api/tag", "/api/caption", "/api/embed", "/metrics"} <= set(
-        description["paths"]
-    )
+    names = {"search", "similar", "product", "thumbnail", "why", "classify", "tag", "caption", "embed", "info"}
+    assert {*(f"/api/{name}" for name in names), "/metrics", "/health"} == set(description["paths"])
     assert "429" in description["paths"]["/api/search"]["post"]["responses"]
     assert "HTTPValidationError" not in json.dumps(description["paths"])
 

@@ -155,9 +155,10 @@ words.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") {
     const card = grid.querySelector(".card[tabindex='0']");
     if (card) { event.preventDefault(); card.focus(); }
-  } else if (event.key === "Escape" && words.value) {
+  } else if (event.key === "Escape" && (words.value || state.similar)) {
     event.preventDefault();
     words.value = state.text = "";
+    noLongerSimilar();
     search();
   }
 });

@@ -5,9 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kaleido.catalog.product import Product
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FieldKind = Literal["text", "number"]
 
@@ -54,6 +57,25 @@ def kinds_of_fields(products: Iterable[Product]) -> dict[str, FieldKind]:
         for name, value in fields_of(product).items():
             units.setdefault(name, set()).add(_unit(value))
     return {name: "number" if None not in found and len(found) == 1 else "text" for name, found in units.items()}
+
+
+def kinds_of_schema(schema: "pa.Schema") -> dict[str, FieldKind]:
+    """Finds the catalogue's columns in a table of the store, by the catalogue's names."""
+    return {
+        label_of(field.name): "number" if field.type == "double" else "text"
+        for field in schema
+        if field.name.startswith(PREFIX)
+    }
+
+
+def stored_name(label: str) -> str:
+    """Names a column of the catalogue in the store, which takes neither dots nor back quotes."""
+    return PREFIX + label.replace("%", "%25").replace(".", "%2E").replace("`", "%60")
+
+
+def label_of(name: str) -> str:
+    """Gives the catalogue's name of a column of the store."""
+    return name.removeprefix(PREFIX).replace("%60", "`").replace("%2E", ".").replace("%25", "%")
 
 
 def number_of(text: str) -> float | None:

@@ -16,12 +16,12 @@ from kaleido.pretrained.inputs import Photo
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
 from kaleido.search.encoder import model_checksum
-from kaleido.search.fields import OWN, PREFIX, Column, most_frequent
+from kaleido.search.fields import OWN, PREFIX, Column, FieldKind, kinds_of_schema, label_of, most_frequent, stored_name
 from kaleido.search.products import Products, TableReading, open_products
-from kaleido.search.store import VECTOR, Store, quoted
+from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.update import Changes, Update
 from kaleido.search.vector_file import vectors_of
-from kaleido.search.where import store_filter
+from kaleido.search.where import Filter
 
 MOST_HITS = 10_000
 """Largest number of results that can be asked for."""
@@ -124,18 +124,15 @@ class Index:
         Raises:
             UserError: if there is an index of another model, or the source or the store cannot be used.
         """
-        where = os.fspath(where)
         model = model if isinstance(model, Model) else load(model, progress=progress)
-        store = Store.open(where) if not overwrite and Store.exists(where) else None
-        index = cls(store, model) if store else None
-        if store and index:
-            index.model  # noqa: B018  refuses another model
+        index = cls(Store(os.fspath(where)))
+        if index._store.exists and not overwrite:
+            index._checked(model)
+        index._model = model
         products = open_products(source, reading, on_error)
         with progress_bars(progress):
-            update = Update(where, store, products, model, vectors, batch_size, on_error)
-            changes = update.run(remove=True)
-        index = cls(update.store, model)
-        index.changes = changes
+            update = Update(index._store, products, model, vectors, batch_size, on_error, overwrite)
+            index.changes = update.run(remove=True)
         return index
 
     @classmethod
@@ -157,7 +154,9 @@ class Index:
             UserError: if there is no index, or another model made it.
         """
         found = load(matcher) if isinstance(matcher, str | os.PathLike) else matcher
-        index = cls(Store.open(os.fspath(where)), None, found)
+        index = cls(Store(os.fspath(where)), None, found)
+        if not index._store.exists:
+            raise UserError(f"{where}: no index here; make one with `kaleido index SOURCE --model MODEL --out {where}`")
         if model is not None:
             index._model = index._checked(model if isinstance(model, Model) else load(model))
         return index
@@ -205,15 +204,23 @@ class Index:
             self._columns = (version, self._read_columns())
         return self._columns[1]
 
+    @property
+    def _fields(self) -> dict[str, FieldKind]:
+        """Kinds of the catalogue's columns."""
+        return kinds_of_schema(self._store.schema)
+
+    @property
+    def _filterable(self) -> dict[str, tuple[str, FieldKind]]:
+        own: dict[str, tuple[str, FieldKind]] = {name: (name, "text") for name in OWN}
+        return own | {label: (stored_name(label), kind) for label, kind in self._fields.items()}
+
     def _read_columns(self) -> tuple[Column, ...]:
-        names = [field.name for field in self._store.schema if field.name.startswith(PREFIX)]
-        rows = self._store.rows(["id", *names])
+        rows = self._store.rows(["id", *map(stored_name, self._fields)])
         _, first = np.unique(np.asarray(rows["id"].to_pylist(), object).astype(str), return_index=True)
         found = [Column(name, "text", {}) for name in OWN]
-        for name in names:
-            values = [value for value in rows[name].take(first).to_pylist() if value is not None]
-            label = name.removeprefix(PREFIX)
-            if rows.schema.field(name).type == "double":
+        for label, kind in self._fields.items():
+            values = [value for value in rows[stored_name(label)].take(first).to_pylist() if value is not None]
+            if kind == "number":
                 found.append(Column(label, "number", {}, min(values, default=None), max(values, default=None)))
             else:
                 found.append(Column(label, "text", most_frequent(values)))
@@ -299,7 +306,7 @@ class Index:
             UserError: if there is no such product, or the filter cannot be used.
         """
         _check_top(top)
-        rows = self._store.rows(["id", VECTOR], f"id = {quoted(product_id)}")
+        rows = self._store.rows(["id", VECTOR], one_of("id", [product_id]))
         if not len(rows):
             raise self._no_product(product_id)
         vectors = vectors_of(rows[VECTOR]).astype(np.float32)
@@ -315,11 +322,11 @@ class Index:
             top: As for `search`.
         """
         _check_top(top)
-        names = [field.name for field in self._store.schema if field.name.startswith(PREFIX)]
-        condition = store_filter(where, names) if where and where.strip() else None
+        names = [*_SHOWN, *map(stored_name, self._fields)]
+        condition = Filter(where, self._filterable).condition if where and where.strip() else None
         limit = 2 * top
         while True:
-            rows = self._store.nearest(vector, condition, limit, [*_SHOWN, *names])
+            rows = self._store.nearest(vector, condition, limit, names)
             ids = rows["id"].to_pylist()
             first = list({name: place for place, name in reversed(list(enumerate(ids)))}.values())[::-1]
             if len(first) >= top or len(ids) < limit:
@@ -333,8 +340,7 @@ class Index:
         Raises:
             UserError: if there is none of that id.
         """
-        names = [field.name for field in self._store.schema if field.name.startswith(PREFIX)]
-        rows = self._store.rows([*_SHOWN, *names], f"id = {quoted(product_id)}").to_pylist()
+        rows = self._store.rows([*_SHOWN, *map(stored_name, self._fields)], one_of("id", [product_id])).to_pylist()
         if not rows:
             raise self._no_product(product_id)
         photos = tuple(sorted(row["photo"] for row in rows))
@@ -349,10 +355,11 @@ class Index:
         Raises:
             UserError: if there is none.
         """
-        rows = self._store.rows(["thumbnail"], f"photo = {quoted(photo)}", 1)
-        if not len(rows):
+        rows = self._store.rows(["stamp"], one_of("photo", [photo]))
+        found = self._store.thumbnail(rows["stamp"][0].as_py()) if len(rows) else None
+        if found is None:
             raise NotInIndex(f"{self.where}: no photo of this key in the index. Received: {photo!r:.200}")
-        return rows["thumbnail"][0].as_py()
+        return found
 
     def update(
         self,
@@ -380,7 +387,7 @@ class Index:
         """
         products = open_products(source, reading, on_error)
         with progress_bars(progress):
-            return Update(self.where, self._store, products, self.model, vectors, batch_size, on_error).run(remove)
+            return Update(self._store, products, self.model, vectors, batch_size, on_error).run(remove)
 
     def remove(self, ids: Sequence[str]) -> Changes:
         """Removes products, in one step.
@@ -390,11 +397,11 @@ class Index:
         """
         found: list[str] = []
         for product in dict.fromkeys(ids):
-            rows = self._store.rows(["photo"], f"id = {quoted(product)}")
+            rows = self._store.rows(["photo"], one_of("id", [product]))
             if not len(rows):
                 raise self._no_product(product)
             found += rows["photo"].to_pylist()
-        self._store.change(None, found)
+        self._store.change(self._store.schema.empty_table(), found)
         return Changes(0, 0, len(found), len(self))
 
     def _no_product(self, product_id: str) -> UserError:
@@ -413,9 +420,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 def _fields(row: Mapping[str, Any]) -> dict[str, str | float]:
-    return {
-        name.removeprefix(PREFIX): value for name, value in row.items() if name.startswith(PREFIX) and value is not None
-    }
+    return {label_of(name): value for name, value in row.items() if name.startswith(PREFIX) and value is not None}
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:

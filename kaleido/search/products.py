@@ -36,7 +36,7 @@ class TableReading:
 
     columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     source: str | os.PathLike[str] | None = None
-    photos: PhotoOptions = PhotoOptions()
+    photos: PhotoOptions = PhotoOptions(check_photos=False)
     table: TableOptions = TableOptions()
     fetch_to: Path | None = None
 

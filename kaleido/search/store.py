@@ -1,15 +1,17 @@
-"""The vector store: a LanceDB table with a row a photo; the one module that knows LanceDB.
+"""The vector store of an index: two tables of LanceDB; the one module that knows LanceDB.
 
-Every change is one commit of LanceDB, so that readers see the table before it or after it, and a killed writer leaves
-it as it was.
+The table `photos` has a row a photo with its vector and columns, and `thumbnails` the pictures by the checksum of the
+photo. Every change is one commit of `photos`, so that readers see the table before it or after it, and a killed writer
+leaves it as it was. Thumbnails are added before the photos that they belong to, and never changed.
 """
 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,152 +22,178 @@ from kaleido.extras import missing_extras_named
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLE = "photos"
+PHOTOS, THUMBNAILS = "photos", "thumbnails"
 VECTOR = "vector"
+
+INDEXED = 20_000
+"""Rows from which on vectors are indexed; fewer are compared one by one, which is exact and as fast."""
+
+_FRAGMENTS = 16
+"""Files that changes have left, from which on they are joined."""
+
+_KEPT = timedelta(hours=1)
+"""How long the files of former versions are kept for readers; these look for a new version every second."""
 
 _METADATA = b"kaleido"
 
 
 class Store:
-    """An index's table.
+    """The tables of an index.
 
     Args:
         where: Folder, or `s3://` address.
-        table: The table of LanceDB.
     """
 
-    def __init__(self, where: str, table: Any):
+    def __init__(self, where: str):
         self.where = where
-        self._table = table
+        self._tables: dict[str, Any] = {}
 
-    @classmethod
-    def open(cls, where: str) -> "Store":
-        """Opens the table of an index.
+    @cached_property
+    def _database(self) -> Any:
+        os.environ.setdefault("LANCEDB_LOG", "error")
+        with missing_extras_named():
+            import lancedb
 
-        Raises:
-            UserError: if there is none.
-        """
-        with refusals_told(where):
-            database = _connect(where)
-            if TABLE not in _names(database):
-                raise UserError(f"{where}: no index here; make one with `kaleido index SOURCE --model M --out {where}`")
-            return cls(where, database.open_table(TABLE))
+        with refusals_told(self.where):
+            return lancedb.connect(self.where, read_consistency_interval=timedelta(seconds=1))
 
-    @classmethod
-    def exists(cls, where: str) -> bool:
-        """Tells whether there is an index."""
-        with refusals_told(where):
-            return TABLE in _names(_connect(where))
+    @property
+    def _there(self) -> bool:
+        """Whether there may be an index; to connect would make the folder."""
+        return "://" in self.where or os.path.isdir(self.where)
 
-    @classmethod
-    def create(cls, where: str, rows: "pa.RecordBatchReader", about: Mapping[str, Any]) -> "Store":
-        """Makes a table of rows, in place of one that is there.
+    @property
+    def exists(self) -> bool:
+        """Whether the index is there, complete."""
+        return self._there and PHOTOS in self._names()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Description of the index, as `create` got it."""
+        return json.loads((self.schema.metadata or {}).get(_METADATA, b"{}"))
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """Columns of the photos."""
+        return self._table(PHOTOS).schema
+
+    @property
+    def version(self) -> int:
+        """Number of the newest commit."""
+        return self._table(PHOTOS).version
+
+    def count(self) -> int:
+        """Counts the photos."""
+        with refusals_told(self.where):
+            return self._table(PHOTOS).count_rows()
+
+    def create(self, rows: "pa.Table", about: Mapping[str, Any]) -> None:
+        """Writes the photos of an index, in place of those that are there.
 
         Args:
-            where: Folder, or `s3://` address.
             rows: The rows.
             about: Description of the index, in JSON types.
 
         Raises:
             UserError: if it cannot be written.
         """
-        schema = rows.schema.with_metadata({_METADATA: json.dumps(about)})
-        with refusals_told(where):
-            return cls(where, _connect(where).create_table(TABLE, rows, schema=schema, mode="overwrite"))
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """Description of the index, as `create` got it."""
-        return json.loads((self._table.schema.metadata or {}).get(_METADATA, b"{}"))
-
-    @property
-    def schema(self) -> "pa.Schema":
-        """Columns of the rows."""
-        return self._table.schema
-
-    @property
-    def version(self) -> int:
-        """Number of the newest commit."""
-        return self._table.version
-
-    def count(self) -> int:
-        """Counts the rows."""
-        return self._table.count_rows()
+        rows = rows.replace_schema_metadata({_METADATA: json.dumps(about)})
+        with refusals_told(self.where):
+            self._tables[PHOTOS] = table = self._database.create_table(PHOTOS, rows, mode="overwrite")
+            for column in ("photo", "id"):
+                table.create_scalar_index(column)
+        self._index()
 
     def nearest(self, vector: np.ndarray, where: str | None, limit: int, columns: Sequence[str]) -> "pa.Table":
-        """Finds the rows of the most similar vectors, in falling order, with their `_distance`, 1 - cosine."""
-        query = self._table.search(vector.astype(np.float32), vector_column_name=VECTOR).metric("cosine")
+        """Finds the photos of the most similar vectors, in falling order, with their `_distance`, 1 - cosine."""
+        query = self._table(PHOTOS).search(vector.astype(np.float32), vector_column_name=VECTOR).metric("cosine")
         query = query.select([*columns, "_distance"]).limit(limit)
         if where:
             query = query.where(where)
         with refusals_told(self.where):
             return query.to_arrow()
 
-    def rows(self, columns: Sequence[str], where: str | None = None, limit: int | None = None) -> "pa.Table":
+    def rows(self, columns: Sequence[str], where: str | None = None, table: str = PHOTOS) -> "pa.Table":
         """Reads columns of the rows that a filter lets through."""
-        query = self._table.search().select(list(columns)).limit(limit or max(1, self.count()))
-        if where:
-            query = query.where(where)
         with refusals_told(self.where):
-            return query.to_arrow()
+            opened = self._table(table)
+            query = opened.search().select(list(columns)).limit(max(1, opened.count_rows()))
+            return (query.where(where) if where else query).to_arrow()
 
-    def change(
-        self, rows: "pa.RecordBatchReader | None", removed: Sequence[str], schema: "pa.Schema | None" = None
-    ) -> None:
+    def change(self, rows: "pa.Table", removed: Sequence[str]) -> None:
         """Adds rows, replaces those of the same photos, and removes the rows of other photos, in one commit.
 
         Args:
-            rows: New and changed rows; None if there are none.
+            rows: New and changed rows; columns that the table lacks are added to it first.
             removed: Photos to remove.
-            schema: Columns of the rows; those that the table lacks are added to it first.
         """
-        condition = f"photo IN ({', '.join(map(quoted, removed))})" if removed else ""
+        table = self._table(PHOTOS)
         with refusals_told(self.where):
-            if rows is None:
-                if removed:
-                    self._table.delete(condition)
-                return
-            if new := [field for field in schema or () if field.name not in self._table.schema.names]:
-                self._table.add_columns(new)
-            merge = self._table.merge_insert("photo").when_matched_update_all().when_not_matched_insert_all()
+            if new := [field for field in rows.schema if field.name not in table.schema.names]:
+                table.add_columns(new)
+            merge = table.merge_insert("photo").when_matched_update_all().when_not_matched_insert_all()
             if removed:
-                merge = merge.when_not_matched_by_source_delete(condition)
-            merge.execute(rows)
+                merge = merge.when_not_matched_by_source_delete(one_of("photo", removed))
+            if len(rows):
+                merge.execute(rows)
+            elif removed:
+                table.delete(one_of("photo", removed))
+            if table.stats()["fragment_stats"]["num_fragments"] > _FRAGMENTS:
+                table.optimize(cleanup_older_than=_KEPT)
+        self._index()
 
-    def organise(self) -> None:
-        """Joins small files and takes new rows into the indexes of the store; readers are not disturbed."""
+    def stamps(self) -> set[str]:
+        """Gives the checksums of the photos that have thumbnails."""
+        return (
+            set(self.rows(["stamp"], table=THUMBNAILS)["stamp"].to_pylist()) if THUMBNAILS in self._names() else set()
+        )
+
+    def add_thumbnails(self, batches: "Iterable[pa.RecordBatch]", schema: "pa.Schema") -> None:
+        """Adds thumbnails: batches of `stamp` and `jpeg`."""
         with refusals_told(self.where):
-            self._table.optimize()
+            if THUMBNAILS in self._names():
+                self._table(THUMBNAILS).add(iter(batches))
+            else:
+                table = self._database.create_table(THUMBNAILS, iter(batches), schema=schema)
+                table.create_scalar_index("stamp")
+                self._tables[THUMBNAILS] = table
+
+    def thumbnail(self, stamp: str) -> bytes | None:
+        """Gives a thumbnail as JPEG; None if there is none."""
+        rows = self.rows(["jpeg"], one_of("stamp", [stamp]), THUMBNAILS)
+        return rows["jpeg"][0].as_py() if len(rows) else None
+
+    def _index(self) -> None:
+        """Indexes the vectors of a large table; queries compare the rows that came later one by one."""
+        table = self._table(PHOTOS)
+        with refusals_told(self.where):
+            if table.count_rows() >= INDEXED and not any(VECTOR in one.columns for one in table.list_indices()):
+                table.create_index(metric="cosine", vector_column_name=VECTOR, index_type="IVF_FLAT")
+
+    def _names(self) -> list[str]:
+        with refusals_told(self.where):
+            return list(self._database.list_tables().tables)
+
+    def _table(self, name: str) -> Any:
+        if name not in self._tables:
+            with refusals_told(self.where):
+                self._tables[name] = self._database.open_table(name)
+        return self._tables[name]
 
 
-def quoted(text: str) -> str:
-    """Writes a text as SQL does."""
-    return "'" + text.replace("'", "''") + "'"
+def one_of(column: str, values: Iterable[str]) -> str:
+    """Writes the condition that a column has one of some values, in SQL."""
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{column} IN ({quoted})"
 
 
 @contextmanager
 def refusals_told(where: str) -> Iterator[None]:
-    """Turns what the store raises into a UserError of one line."""
+    """Turns what LanceDB raises into a UserError of one line."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{where}: {_line(error)}") from error
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    # The store names places of its own source code.
-    text = re.sub(r",? (?:at )?[\w/.-]+\.rs:\d+(?::\d+)?", "", text)
-    return text[:300]
-
-
-def _connect(where: str) -> Any:
-    os.environ.setdefault("LANCE_LOG", "error")
-    with missing_extras_named():
-        import lancedb
-
-    return lancedb.connect(where, read_consistency_interval=timedelta(seconds=1))
-
-
-def _names(database: Any) -> list[str]:
-    return list(database.list_tables().tables)
+        text = " ".join(str(error).split())
+        # LanceDB names places of its own source code.
+        text = re.sub(r",? ?(?:at )?/?[\w./-]+\.rs:\d+(?::\d+)?", "", text)
+        raise UserError(f"{where}: the index cannot be used: {text[:300]}") from error

@@ -1,18 +1,15 @@
 """The search page in a browser."""
 
 import base64
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from conftest import picture
+from servers import serve_in_thread
 
 from kaleido.serve.app import create_app
 from kaleido.serve.config import ServeConfig
-from kaleido.serve.run import listening_socket
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'kaleido-bert[test]'")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -23,19 +20,6 @@ if not CHROMIUM.exists():
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-def serve_in_thread(app) -> Iterator[str]:
-    """Serves an application on a free port while the caller goes on; gives its address."""
-    with listening_socket("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")

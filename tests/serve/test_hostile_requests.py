@@ -1,0 +1,43 @@
+"""Hostile uploads and requests made up from the API's description: no 5xx, and no open file is left."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from servers import serve_in_thread
+
+sys.path.append(str(Path(__file__).parents[1] / "campaigns"))
+
+from hostile_uploads import campaign
+
+schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: pip install 'kaleido-bert[test]'")
+
+CHECKS = (
+    schemathesis.checks.not_a_server_error,
+    schemathesis.specs.openapi.checks.status_code_conformance,
+    schemathesis.specs.openapi.checks.content_type_conformance,
+    schemathesis.specs.openapi.checks.response_schema_conformance,
+)
+
+
+@pytest.fixture(scope="module")
+def address(app):
+    yield from serve_in_thread(app)
+
+
+def test_hostile_uploads(address):
+    statuses, failures, _ = campaign(address.removeprefix("http://").strip("/"), uploads=250, seed=1)
+    assert not failures
+    assert statuses[200] and statuses[400] and statuses[413] and statuses[422]
+
+
+@pytest.fixture
+def described(address):
+    return schemathesis.openapi.from_url(address + "openapi.json")
+
+
+@schemathesis.pytest.from_fixture("described").parametrize()
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+def test_requests_from_the_description(case):
+    case.call_and_validate(checks=CHECKS)

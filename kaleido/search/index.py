@@ -187,6 +187,11 @@ class Index:
             self._model = self._checked(found)
         return self._model
 
+    @property
+    def matcher(self) -> Model:
+        """The model whose matching head `rerank` uses."""
+        return self._matcher or self.model
+
     def _checked(self, model: Model) -> Model:
         made, given = self.about["model"], model_checksum(model)
         if made != given:
@@ -289,8 +294,7 @@ class Index:
         """Orders hits by the matching head, which reads their thumbnails."""
         if not hits:
             return []
-        matcher = self._matcher or self.model
-        matches = matcher.match([self.thumbnail(hit.photo) for hit in hits], text, progress=False)
+        matches = self.matcher.match([self.thumbnail(hit.photo) for hit in hits], text, progress=False)
         matched = [replace(hit, match=float(match)) for hit, match in zip(hits, matches, strict=True)]
         return sorted(matched, key=lambda hit: -(hit.match or 0))
 

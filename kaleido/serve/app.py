@@ -218,7 +218,7 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
         rerank: Rerank = 0,
     ) -> Response:
         started = time.perf_counter()
-        return _hits(await engine.search(text, None, where, checked(top), min(rerank, limit)), started)
+        return _hits(await engine.search(text, None, where, checked(top), rerank), started)
 
     @app.post(
         "/api/search",
@@ -231,8 +231,7 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
     async def search(request: Request) -> Response:
         started = time.perf_counter()
         body = await read_body(request, SearchBody)
-        top, rerank = checked(body.top), min(body.rerank, limit)
-        return _hits(await engine.search(body.text, body.photo, body.where, top, rerank), started)
+        return _hits(await engine.search(body.text, body.photo, body.where, checked(body.top), body.rerank), started)
 
     @app.get(
         "/api/similar",

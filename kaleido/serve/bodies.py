@@ -45,7 +45,7 @@ Where = Annotated[
     Field(max_length=LONGEST_FILTER, description="Filter on columns: `category = 'dresses' and price < 50`."),
 ]
 Top = Annotated[int, Field(ge=1, description="Number of results.")]
-Rerank = Annotated[int, Field(ge=0, description="How many of the first results the matching head sorts again.")]
+Rerank = Annotated[int, Field(ge=0, le=100, description="How many of the first results the matching head sorts again.")]
 Identifier = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, description="Id of a product.")]
 
 
@@ -189,6 +189,7 @@ class Why(BaseModel):
 
     width: int
     height: int
+    score: float
     words: list[Word]
     patches: list[Patch]
     pairs: list[Pair]

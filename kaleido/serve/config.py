@@ -16,6 +16,7 @@ class ServeConfig:
     Args:
         source: Folder or s3:// address of an index; or a model, which then serves without a search.
         model: Model that encodes queries, instead of the one that the index names.
+        matcher: Model with a matching head, for `rerank`; the index's own model if null.
         classifier: Further models that predict labels.
         captioner: Model that writes captions.
         host: Address to listen on; 0.0.0.0 lets other machines in.
@@ -33,6 +34,7 @@ class ServeConfig:
 
     source: str = field(metadata=POSITIONAL)
     model: str | None = None
+    matcher: str | None = None
     classifier: tuple[str, ...] = ()
     captioner: str | None = None
     host: str = "127.0.0.1"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,6 +25,8 @@ THREADS = 2
 
 _SMALL = 4
 """Size of the batches between 1 and the largest; each size is compiled once."""
+
+EXPLAINS = find_spec("kaleido.search.why") is not None
 
 _WARM_UP = "dress " * 12
 
@@ -57,7 +60,7 @@ class Engine:
     ):
         self.config, self.model, self.index = config, model, index
         every = [model, *classifiers, *([captioner] if captioner else [])]
-        self._classifiers = {one.task: one for one in every if one.labels}
+        self._classifiers = {_subject(one): one for one in every if one.labels}
         self._captioner = next(
             (one for one in reversed(every) if "caption" in tasks()[one.task].application.provides), None
         )
@@ -67,12 +70,12 @@ class Engine:
             "search": index is not None,
             "text": "encode_text" in has,
             "photo": self._fused or "encode_image" in has,
-            "match": index is not None and "match" in has,
+            "match": index is not None and "match" in index.matcher.signatures,
             "embed": [name for name in ("encode_text", "encode_image", "embed") if name in has],
             "classify": sorted(self._classifiers),
             "caption": self._captioner is not None,
             "tag": {"encode_text", "encode_image"} <= set(has),
-            "why": index is not None and "encode_text" in has,
+            "why": EXPLAINS and ({"encode_text", "encode_image"} <= set(has) or "match" in has),
         }
         limits = config.batch_size, config.max_megapixels
         self._text = Work("encode_text", self._encode_texts, config.batch_size)
@@ -279,6 +282,12 @@ _LACKING = {
     "tag": "the model of this server does not compare photos with texts; tags need a two-tower model",
     "why": "the model of this server cannot explain a hit",
 }
+
+
+def _subject(classifier: Model) -> str:
+    """What a classifier's labels tell: the column of the catalogue that it learned, or else its task."""
+    learned = (classifier.config.get("task_config") or {}).get("recognition_config") or {}
+    return learned.get("column") or classifier.task
 
 
 def _megapixels(photo: bytes, limit: float) -> float:

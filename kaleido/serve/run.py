@@ -15,7 +15,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from kaleido.errors import UserError
 from kaleido.network_folder import is_network_folder
-from kaleido.pretrained.hub import load
+from kaleido.pretrained.hub import list_models, load
 from kaleido.search.index import Index
 from kaleido.serve.app import create_app
 from kaleido.serve.config import TOKEN_VARIABLE, ServeConfig
@@ -86,13 +86,12 @@ def open_engine(config: ServeConfig, metrics: Metrics) -> Engine:
     """Opens what is served: the index with its model, or a model, and the further models."""
     index = None
     if is_model(config.source):
-        if config.model:
-            raise UserError(
-                f"--model goes with an index. Received: --model {config.model} and the model {config.source}"
-            )
+        for option in ("model", "matcher"):
+            if given := getattr(config, option):
+                raise UserError(f"--{option} goes with an index. Received: {given}, and the model {config.source}")
         model = load(config.source)
     else:
-        index = Index.open(config.source, config.model)
+        index = Index.open(config.source, config.model, config.matcher)
         model = index.model
     classifiers = [load(place) for place in config.classifier]
     captioner = load(config.captioner) if config.captioner else None
@@ -102,15 +101,18 @@ def open_engine(config: ServeConfig, metrics: Metrics) -> Engine:
                 f"{place}: this model of the task {classifier.task} predicts no labels; --classifier needs one"
             )
     engine = Engine(config, model, index, classifiers, captioner, metrics.observe_batch)
+    if config.matcher and not engine.can["match"]:
+        raise UserError(f"{config.matcher}: this model has no matching head; --matcher needs one")
     if captioner and not engine.can["caption"]:
         raise UserError(f"{config.captioner}: this model of the task {captioner.task} writes no captions")
     return engine
 
 
 def is_model(source: str) -> bool:
-    """Tells whether a place holds a model and no index: a model folder, a run, or an address that ends like one."""
+    """Tells whether a place holds a model and no index: a model folder, a run, a known name, or an address of HTTP."""
     path = Path(source)
-    return is_network_folder(path) or is_network_folder(path / "model")
+    known = source.startswith(("http://", "https://")) or source in list_models()
+    return known or is_network_folder(path) or is_network_folder(path / "model")
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

@@ -161,6 +161,15 @@ def test_filters_similar_and_no_results(open_page, engine):
     wait_for(page, "6 products")
     page.click("text=Clear filters")
     wait_for(page, "24 products")
+    page.fill("#words", "")  # filters alone are enough
+    page.wait_for_selector("#welcome:visible")
+    page.click(".filter[data-column=category] summary")
+    page.check(".filter[data-column=category] label:has-text('hats') input")
+    wait_for(page, "12 products")
+    page.click(".clear")
+    page.wait_for_selector("#welcome:visible")
+    page.fill("#words", "shirt")
+    wait_for(page, "24 products")
     first = engine.index.search("shirt", top=1)[0]
     page.hover(".item >> nth=0")
     page.click(".item >> nth=0 >> .similar")

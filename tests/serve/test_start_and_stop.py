@@ -93,10 +93,12 @@ def test_errors_at_the_start(capsys, tmp_path, index_folder, model_folders):
     assert "no index" in message_of(capsys, tmp_path / "nothing", "--port", 0)
     assert "no such model" in message_of(capsys, index_folder, "--model", tmp_path / "nothing", "--port", 0)
     assert "another model" in message_of(capsys, index_folder, "--model", model_folders["retrieval"], "--port", 0)
-    assert "predicts labels" in message_of(
+    assert "predicts no labels" in message_of(
         capsys, index_folder, "--classifier", model_folders["contrastive"], "--port", 0
     )
-    assert "writes captions" in message_of(capsys, index_folder, "--captioner", model_folders["category"], "--port", 0)
+    assert "writes no captions" in message_of(
+        capsys, index_folder, "--captioner", model_folders["category"], "--port", 0
+    )
     assert "--model goes with an index" in message_of(
         capsys, model_folders["category"], "--model", model_folders["category"], "--port", 0
     )

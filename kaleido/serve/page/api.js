@@ -50,10 +50,10 @@ export async function ask(path, { query = {}, form = null, signal } = {}) {
 // Shows a photo of the index; with a token it is fetched, since an <img> cannot send one.
 export async function showPhoto(image, key, signal) {
   const address = `api/thumbnail?${new URLSearchParams({ photo: key })}`;
-  image.onload = () => {
+  image.addEventListener("load", () => {
     image.classList.add("here");
     if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
-  };
+  }, { once: true });
   if (!token) { image.src = address; return; }
   try {
     image.src = URL.createObjectURL(await (await send(address, { signal })).blob());

@@ -1,7 +1,7 @@
 // The search page: what is asked for, the results, and the keyboard.
 import { ask, byId, element, onToken, showPhoto, shown } from "./api.js";
 import { openDetails } from "./details.js";
-import { buildFilters, condition } from "./filters.js";
+import { buildFilters, chosenWords, condition } from "./filters.js";
 
 const PAGE = 24, PAUSE = 180, LARGEST_SIDE = 1600;
 const state = { text: "", photo: null, similar: null, top: PAGE };
@@ -29,11 +29,11 @@ async function search() {
   const mine = ++number, signal = running.signal;
   const where = condition();
   remember();
-  if (!state.text && !state.photo && !state.similar) {
+  if (!state.text && !state.photo && !state.similar && !where) {
     byId("welcome").hidden = false;
     byId("more").hidden = true;
     grid.replaceChildren();
-    say(where ? "Filters apply to a search: add words or a photo." : "");
+    say("");
     return;
   }
   byId("welcome").hidden = true;
@@ -63,7 +63,7 @@ async function search() {
 function question(where, signal) {
   const top = Math.min(state.top, info.limits.results);
   if (state.similar) return ask("api/similar", { query: { id: state.similar.id, where, top }, signal });
-  if (!state.photo) return ask("api/search", { query: { text: state.text, where, top }, signal });
+  if (!state.photo) return ask("api/search", { query: { text: state.text || chosenWords(), where, top }, signal });
   const form = new FormData();
   form.append("photo", state.photo, "photo");
   if (state.text) form.append("text", state.text);
@@ -88,8 +88,17 @@ function draw(hits) {
   if (again) again.focus({ preventScroll: true });
 }
 
+// Tiles get the usual shape of the catalogue's photos, once the first of them are known.
+const shapes = [];
+function learnShape({ target }) {
+  if (shapes.length === 6) return;
+  shapes.push(target.naturalWidth / target.naturalHeight);
+  const middle = [...shapes].sort((a, b) => a - b)[Math.floor(shapes.length / 2)];
+  grid.style.setProperty("--shape", Math.min(1.2, Math.max(0.66, middle)));
+}
+
 function item(hit) {
-  const image = element("img", { alt: "", loading: "lazy", decoding: "async" });
+  const image = element("img", { alt: "", loading: "lazy", decoding: "async", onload: learnShape });
   if (hit.photo) showPhoto(image, hit.photo, running.signal);
   const about = info.columns.filter((column) => column.values?.length).map((column) => shown(hit.fields[column.name])).filter(Boolean);
   const match = hit.match === null ? "" : `${Math.round(hit.match * 100)} % match`;

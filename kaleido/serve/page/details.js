@@ -105,12 +105,15 @@ async function explain(signal) {
   }
 }
 
-// Words darker the more they counted; patches drawn on the photo, those of one word where it is chosen.
+// Pairs come heaviest first. Words darker the more they counted; patches drawn on the photo, those of one word where it is chosen.
 function draw(found) {
   const most = Math.max(...found.words.map((word) => Math.abs(word.weight)), 1e-9);
-  const patches = found.patches.map((patch, place) => ({ ...patch, place }));
-  const best = [...patches].sort((a, b) => b.weight - a.weight).filter((patch) => patch.weight > 0);
-  const overall = () => mark(best.slice(0, 4), found);
+  const heaviest = (pairs) => {
+    const seen = new Map(pairs.map((pair) => [pair.patch, pair]).reverse());
+    return pairs.filter((pair) => seen.get(pair.patch) === pair && pair.weight > 0).slice(0, 4)
+      .map((pair) => ({ ...found.patches[pair.patch], weight: pair.weight }));
+  };
+  const overall = () => mark(heaviest(found.pairs), found);
   const words = found.words.map((word, place) => {
     const made = element("button", {
       type: "button", className: "word", "aria-pressed": "false",
@@ -119,8 +122,7 @@ function draw(found) {
         for (const other of words) other.setAttribute("aria-pressed", "false");
         if (pressed) { overall(); return; }
         made.setAttribute("aria-pressed", "true");
-        const pairs = found.pairs.filter((pair) => pair.word === place).sort((a, b) => b.weight - a.weight).slice(0, 4);
-        mark(pairs.map((pair) => ({ ...patches[pair.patch], weight: pair.weight })), found);
+        mark(heaviest(found.pairs.filter((pair) => pair.word === place)), found);
       },
     }, word.word);
     made.style.setProperty("--weight", `${Math.round(65 * Math.max(0, word.weight) / most)}%`);

@@ -20,6 +20,12 @@ export function condition() {
   return parts.join(" and ");
 }
 
+// What to search for where filters are all that is given.
+export function chosenWords() {
+  const values = [...chosen.values()].flatMap((value) => (value instanceof Set ? [...value] : []));
+  return values.map(shown).join(" ").slice(0, 500) || "product";
+}
+
 export function buildFilters(found, changed) {
   columns = found.filter((column) => column.values?.length > 1 || column.type === "number").slice(0, 12);
   const draw = () => byId("filters").replaceChildren(

@@ -59,7 +59,7 @@ class Engine:
         observe: Callable[[str, int], None] = lambda name, size: None,
     ):
         self.config, self.model, self.index = config, model, index
-        every = [model, *classifiers, *([captioner] if captioner else [])]
+        self._models = every = [model, *classifiers, *([captioner] if captioner else [])]
         self._classifiers = {_subject(one): one for one in every if one.labels}
         self._captioner = next(
             (one for one in reversed(every) if "caption" in tasks()[one.task].application.provides), None
@@ -98,17 +98,20 @@ class Engine:
         return self._worker.waiting + self._reading
 
     def warm_up(self) -> None:
-        """Encodes a few texts, so that no request waits until this was compiled."""
+        """Encodes a few texts and a photo, so that no request waits until this was loaded and compiled."""
         if "encode_text" in self.model.signatures:
             for count in {1, min(_SMALL, self.config.batch_size), self.config.batch_size}:
                 for text in ("a", _WARM_UP):
                     self._encode_texts([text] * count)
+        if "encode_image" in self.model.signatures:
+            self.model.encode_image(np.full((64, 64, 3), 200, np.uint8), batch_size=1, progress=False)
 
     def public(self, problem: UserError) -> str:
         """Gives the message of an error without the places of this machine."""
         text = str(problem)
-        for place in (self.index and str(self.index.where), str(self.model.directory)):
-            text = text.replace(f"{place}: ", "") if place else text
+        places = [str(one.directory) for one in self._models]
+        for place in [*places, str(self.index.where)] if self.index is not None else places:
+            text = text.replace(f"{place}: ", "")
         return text
 
     def close(self) -> None:

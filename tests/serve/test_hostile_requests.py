@@ -15,9 +15,9 @@ schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: p
 
 CHECKS = (
     schemathesis.checks.not_a_server_error,
-    schemathesis.specs.openapi.checks.status_code_conformance,
-    schemathesis.specs.openapi.checks.content_type_conformance,
-    schemathesis.specs.openapi.checks.response_schema_conformance,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_schema_conformance,
 )
 
 

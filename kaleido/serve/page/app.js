@@ -1,7 +1,7 @@
 // The search page: what is asked for, the results, and the keyboard.
 import { ask, byId, element, onToken, showPhoto, shown } from "./api.js";
 import { openDetails } from "./details.js";
-import { buildFilters, chosenWords, condition } from "./filters.js";
+import { buildFilters, chosenWords, condition, divides } from "./filters.js";
 
 const PAGE = 24, PAUSE = 180, LARGEST_SIDE = 1600;
 const state = { text: "", photo: null, similar: null, top: PAGE };
@@ -100,7 +100,7 @@ function learnShape({ target }) {
 function item(hit) {
   const image = element("img", { alt: "", loading: "lazy", decoding: "async", onload: learnShape });
   if (hit.photo) showPhoto(image, hit.photo, running.signal);
-  const about = info.columns.filter((column) => column.values?.length).map((column) => shown(hit.fields[column.name])).filter(Boolean);
+  const about = info.columns.filter(divides).map((column) => shown(hit.fields[column.name])).filter(Boolean);
   const match = hit.match === null ? "" : `${Math.round(hit.match * 100)} % match`;
   const made = element("li", { className: "item" },
     element("button", { type: "button", className: "card", tabIndex: -1, onclick: () => openDetails(hit, state.similar ? "" : state.text, info, similar) },

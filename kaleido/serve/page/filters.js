@@ -26,8 +26,11 @@ export function chosenWords() {
   return values.map(shown).join(" ").slice(0, 500) || "product";
 }
 
+// A column of numbers of articles or of whole sentences is nothing to choose from.
+export const divides = ({ values }) => values.length > 1 && values[0].count > 1 && values.every(({ value }) => value.length <= 60);
+
 export function buildFilters(found, changed) {
-  columns = found.filter((column) => column.values?.length > 1 || column.type === "number").slice(0, 12);
+  columns = found.filter((column) => column.type === "number" || divides(column)).slice(0, 12);
   const draw = () => byId("filters").replaceChildren(
     ...columns.map((column) => menu(column, () => { draw1(); changed(); })),
     ...(columns.length ? [clear] : []),

@@ -28,6 +28,7 @@ GROUPS = {
         "embed": "write vectors of the photos and texts of a catalogue",
         "index": "make a catalogue searchable, or bring its index up to date",
         "search": "find products by text, photo or similarity",
+        "tag": "give photos labels from free text, without training",
         "serve": "serve a search page and an HTTP interface over an index or a model",
         "export": "write a model as a TensorFlow SavedModel, for servers",
         "fetch": "download files from a mirror: http(s), S3 or a folder",

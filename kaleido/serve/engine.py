@@ -256,10 +256,13 @@ class Engine:
         given = [list(texts)] if any(texts) else []
         return self._of_photos(partial(model.classify, top=len(model.labels)), photos, *given)
 
-    def _choose_tags(self, items: list[tuple[bytes, Sequence[str]]]) -> list[list[tuple[str, float]]]:
-        [(photo, labels)] = items
-        cosines = self._encode_texts(list(labels)) @ self._encode_photos([photo])[0]
-        return [[(labels[place], float(cosines[place])) for place in np.argsort(-cosines, kind="stable")]]
+    def _choose_tags(self, items: list[tuple[bytes, TagBody]]) -> list[list[tuple[str, float]]]:
+        return [
+            Tagger(self.model, body.labels, body.prompts).best(
+                self._encode_photos([body.photo]), body.top, body.threshold
+            )[0]
+            for body in items
+        ]
 
     def _explain(self, items: list[tuple[bytes, str]]) -> list[Any]:
         from kaleido.search.why import explain

@@ -246,8 +246,8 @@ class Index:
         """
         if text is None and photo is None:
             raise UserError("nothing to search for; give a text, a photo or both")
-        if text is not None:
-            self._check_text(text)
+        if text is not None and (note := self.check_text(text)):
+            warnings.warn(note, stacklevel=3)
         try:
             return self._encoded(text, photo)
         except UserError as error:
@@ -269,8 +269,15 @@ class Index:
             vectors.append(self.model.encode_image([photo], batch_size=1, progress=False)[0])
         return _unit(np.sum(vectors, axis=0))
 
-    def _check_text(self, text: str) -> None:
-        """Refuses a text without a known word, and warns of words that are not known."""
+    def check_text(self, text: str) -> str:
+        """Checks that a text can be searched for.
+
+        Returns:
+            What the caller should know of unknown words; empty if there are none.
+
+        Raises:
+            UserError: if it has no word that the model knows.
+        """
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"the text to search for must have some words. Received: {text!r:.100}")
         if self._tokenizer is None:
@@ -284,7 +291,8 @@ class Index:
                 raise UserError(
                     f"every word has {what}; search in the language of the texts that the model was trained on"
                 )
-            warnings.warn(f"some words have {what}; these count as unknown", stacklevel=4)
+            return f"some words have {what}; these count as unknown"
+        return ""
 
     def search(
         self,

@@ -218,7 +218,7 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
         rerank: Rerank = 0,
     ) -> Response:
         started = time.perf_counter()
-        return _hits(await engine.search(text, None, where, checked(top), rerank), started)
+        return _hits(await engine.search(text, None, where, checked(top), rerank), started, engine.notes(text))
 
     @app.post(
         "/api/search",
@@ -231,7 +231,11 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
     async def search(request: Request) -> Response:
         started = time.perf_counter()
         body = await read_body(request, SearchBody)
-        return _hits(await engine.search(body.text, body.photo, body.where, checked(body.top), body.rerank), started)
+        return _hits(
+            await engine.search(body.text, body.photo, body.where, checked(body.top), body.rerank),
+            started,
+            engine.notes(body.text),
+        )
 
     @app.get(
         "/api/similar",
@@ -318,8 +322,7 @@ def _add_models(app: FastAPI, engine: Engine) -> None:
     @post("/api/tag", TagBody, Tags, "The best of your own labels for a photo")
     async def tag(request: Request) -> Response:
         body = await read_body(request, TagBody)
-        found = await engine.tag(body.photo, body.labels, body.top)
-        return JSONResponse({"tags": [{"label": label, "score": score} for label, score in found]})
+        return JSONResponse({"tags": [{"label": label, "score": score} for label, score in await engine.tag(body)]})
 
     @post("/api/caption", PhotoBody, Caption, "A description of a photo")
     async def caption(request: Request) -> Response:
@@ -332,7 +335,7 @@ def _add_models(app: FastAPI, engine: Engine) -> None:
         return JSONResponse({"vector": (await engine.embed(body.text, body.photo)).tolist()})
 
 
-def _hits(hits: Sequence[Hit], started: float) -> Response:
+def _hits(hits: Sequence[Hit], started: float, notes: Sequence[str] = ()) -> Response:
     rows = [
         {
             "id": hit.id,
@@ -344,7 +347,8 @@ def _hits(hits: Sequence[Hit], started: float) -> Response:
         }
         for hit in hits
     ]
-    return JSONResponse({"hits": rows, "milliseconds": round(1000 * (time.perf_counter() - started), 2)})
+    took = round(1000 * (time.perf_counter() - started), 2)
+    return JSONResponse({"hits": rows, "milliseconds": took, "notes": list(notes)})
 
 
 def _labels(labels: Mapping[str, Sequence[tuple[str, float]]]) -> dict[str, list[dict[str, Any]]]:

@@ -82,13 +82,19 @@ class ClassifyBody(PhotoAndText):
 
 
 class TagBody(PhotoBody):
-    """A photo, and the labels to choose from."""
+    """A photo, and the labels to choose from; `{label}` in a prompt stands for each of them."""
 
     labels: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]],
         BeforeValidator(_lines),
         Field(min_length=1, max_length=MOST_LABELS, description="Labels in free text; one a line in a form."),
     ]
+    prompts: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_TEXT)]],
+        BeforeValidator(_lines),
+        Field(min_length=1, max_length=20, description="Texts that a label is put into."),
+    ] = ["{label}"]
+    threshold: Annotated[float | None, Field(description="Least cosine of a label that is given.")] = None
     top: Annotated[int, Field(ge=1, le=MOST_LABELS, description="Number of labels.")] = 5
 
 
@@ -127,6 +133,7 @@ class Hits(BaseModel):
 
     hits: list[HitAnswer]
     milliseconds: float
+    notes: Annotated[list[str], Field(description="What was not read of the text.")]
 
 
 class Product(BaseModel):

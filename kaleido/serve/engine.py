@@ -14,8 +14,11 @@ from kaleido.errors import UserError
 from kaleido.pictures import HEAD, TAIL, header_problem, open_picture
 from kaleido.pretrained.model import Model
 from kaleido.search.index import Entry, Hit, Index
+from kaleido.search.tags import Tagger
+from kaleido.serve.bodies import TagBody
 from kaleido.serve.config import ServeConfig
 from kaleido.serve.worker import Busy, Work, Worker
+from kaleido.text import load_tokenizer
 from kaleido.vision.photo import decode
 
 Answer = TypeVar("Answer")
@@ -59,6 +62,7 @@ class Engine:
         observe: Callable[[str, int], None] = lambda name, size: None,
     ):
         self.config, self.model, self.index = config, model, index
+        self._tokenizer = load_tokenizer(model.directory)
         self._models = every = [model, *classifiers, *([captioner] if captioner else [])]
         self._classifiers = {_subject(one): one for one in every if one.labels}
         self._captioner = next(
@@ -126,13 +130,25 @@ class Engine:
         index = self._needs("search", self.index)
         if text is None and photo is None:
             raise UserError("the search is empty: give text, photo, or both")
-        if text is not None and not text.strip():
-            raise UserError("text: there are no words in it")
+        if text is not None:
+            self.notes(text)
         if rerank:
             self._needs("match")
             weight = await self._checked(photo) if photo is not None else 0
             return await self._worker.do(self._rerank, (text, photo, where, top, rerank), weight)
         return await self._read(index.nearest, await self._query(text, photo), where, top)
+
+    def notes(self, text: str | None) -> list[str]:
+        """Says what the model does not read of a text.
+
+        Raises:
+            UserError: if it reads nothing of it.
+        """
+        if text is None or self.index is None:
+            return []
+        cut = len(self._tokenizer.encode(text).ids) > self.model.text_length - 2
+        note = f"the text is cut to the {self.model.text_length} tokens that the model reads" if cut else ""
+        return [one for one in (self.index.check_text(text), note) if one]
 
     async def _query(self, text: str | None, photo: bytes | None) -> np.ndarray:
         """Computes what `Index.encode` does, each part in a batch of its own kind."""
@@ -203,11 +219,10 @@ class Engine:
         self._needs("caption")
         return await self._worker.do(self._caption, photo, await self._checked(photo))
 
-    async def tag(self, photo: bytes | None, labels: Sequence[str], top: int) -> list[tuple[str, float]]:
+    async def tag(self, body: TagBody) -> list[tuple[str, float]]:
         """Chooses the labels, of any words, that fit a photo best; with the cosines of photo and label."""
         self._needs("tag")
-        weight = await self._checked(photo)
-        return (await self._worker.do(self._tags, (photo, labels), weight))[:top]
+        return await self._worker.do(self._tags, body, await self._checked(body.photo))
 
     async def why(self, photo: bytes, text: str) -> Any:
         """Tells which words and which patches made a photo and a text similar."""
@@ -256,7 +271,7 @@ class Engine:
         given = [list(texts)] if any(texts) else []
         return self._of_photos(partial(model.classify, top=len(model.labels)), photos, *given)
 
-    def _choose_tags(self, items: list[tuple[bytes, TagBody]]) -> list[list[tuple[str, float]]]:
+    def _choose_tags(self, items: list[TagBody]) -> list[list[tuple[str, float]]]:
         return [
             Tagger(self.model, body.labels, body.prompts).best(
                 self._encode_photos([body.photo]), body.top, body.threshold

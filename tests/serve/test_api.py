@@ -95,7 +95,7 @@ def test_what_the_server_has(client):
     ("path", "arguments", "status", "message"),
     [
         ("/api/search", {"json": {}}, 400, "the search is empty"),
-        ("/api/search", {"json": {"text": "  "}}, 400, "no words"),
+        ("/api/search", {"json": {"text": "  "}}, 400, "must have some words"),
         (
             "/api/search",
             {"json": {"text": "a", "top": 1_000_000}},
@@ -162,8 +162,15 @@ def test_no_message_names_a_folder_of_the_machine(client, engine):
 
 
 def test_an_odd_text_is_a_text(client):
-    for text in ("красное платье", "赤いドレス", "\0", "😀" * 500, "'; drop table photos", "a" * 2000):
+    for text in ("'; drop table photos", "\0 red", "a" * 2000, "red \ud7ff", "<script>"):
         assert client.post("/api/search", json={"text": text, "top": 3}).status_code == 200
+    told = client.post("/api/search", json={"text": "red 赤い", "top": 3}).json()["notes"]
+    assert len(told) == 1 and "unknown" in told[0]
+    told = client.get("/api/search", params={"text": "red shirt " * 50}).json()["notes"]
+    assert told == ["the text is cut to the 16 tokens that the model reads"]
+    for text in ("赤いドレス", "😀" * 500):
+        answer = client.post("/api/search", json={"text": text})
+        assert answer.status_code == 400 and "search in the language" in answer.json()["error"]
 
 
 def test_the_page_comes_from_the_package_and_loads_nothing_from_elsewhere(client):

@@ -237,10 +237,10 @@ def test_texts_of_the_catalogue_are_text(open_page):
     product = {"id": odd, "title": odd, "photos": [odd, odd], "fields": {odd: odd}, "caption": odd}
     labels = {odd: [{"label": odd, "probability": 0.5}]}
     page = open_page()
-    page.route("**/api/search*", lambda route: route.fulfill(json={"hits": [hit], "milliseconds": 1}))
+    page.route("**/api/search*", lambda route: route.fulfill(json={"hits": [hit], "milliseconds": 1, "notes": [odd]}))
     page.route("**/api/product*", lambda route: route.fulfill(json={**product, "labels": labels}))
     page.fill("#words", odd)
-    wait_for(page, "1 product")
+    wait_for(page, f"1 product, 1 ms; {odd}")
     assert titles(page) == [odd]
     page.click(".card")
     page.wait_for_selector("#labels:visible")

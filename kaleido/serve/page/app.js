@@ -44,8 +44,9 @@ async function search() {
     if (mine !== number) return;
     draw(found.hits);
     const count = found.hits.length;
-    say(count ? `${count} ${count === 1 ? "product" : "products"}, ${Math.max(1, Math.round(found.milliseconds))} ms`
-      : "Nothing found. Fewer filters may help.");
+    const told = count ? `${count} ${count === 1 ? "product" : "products"}, ${Math.max(1, Math.round(found.milliseconds))} ms`
+      : "Nothing found. Fewer filters may help.";
+    say([told, ...found.notes].join("; "));
     byId("more").hidden = count < state.top || state.top >= info.limits.results;
   } catch (error) {
     if (error.name === "AbortError" || mine !== number) return;

@@ -62,7 +62,7 @@ class Engine:
         observe: Callable[[str, int], None] = lambda name, size: None,
     ):
         self.config, self.model, self.index = config, model, index
-        self._tokenizer = load_tokenizer(model.directory)
+        self._tokenizer = load_tokenizer(model.directory) if index is not None else None
         self._models = every = [model, *classifiers, *([captioner] if captioner else [])]
         self._classifiers = {_subject(one): one for one in every if one.labels}
         self._captioner = next(
@@ -144,7 +144,7 @@ class Engine:
         Raises:
             UserError: if it reads nothing of it.
         """
-        if text is None or self.index is None:
+        if text is None or self.index is None or self._tokenizer is None:
             return []
         cut = len(self._tokenizer.encode(text).ids) > self.model.text_length - 2
         note = f"the text is cut to the {self.model.text_length} tokens that the model reads" if cut else ""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from kaleido.pictures import HEAD, TAIL, header_problem, open_picture
 from kaleido.pretrained.model import Model
 from kaleido.search.index import Entry, Hit, Index
 from kaleido.search.tags import Tagger
+from kaleido.search.why import explain
 from kaleido.serve.bodies import TagBody
 from kaleido.serve.config import ServeConfig
 from kaleido.serve.worker import Busy, Work, Worker
@@ -28,8 +28,6 @@ THREADS = 2
 
 _SMALL = 4
 """Size of the batches between 1 and the largest; each size is compiled once."""
-
-EXPLAINS = find_spec("kaleido.search.why") is not None
 
 _WARM_UP = "dress " * 12
 
@@ -79,7 +77,7 @@ class Engine:
             "classify": sorted(self._classifiers),
             "caption": self._captioner is not None,
             "tag": {"encode_text", "encode_image"} <= set(has),
-            "why": EXPLAINS and ({"encode_text", "encode_image"} <= set(has) or "match" in has),
+            "why": {"encode_text", "encode_image"} <= set(has) or "match" in has,
         }
         limits = config.batch_size, config.max_megapixels
         self._text = Work("encode_text", self._encode_texts, config.batch_size)
@@ -280,8 +278,6 @@ class Engine:
         ]
 
     def _explain(self, items: list[tuple[bytes, str]]) -> list[Any]:
-        from kaleido.search.why import explain
-
         return [explain(self.model, photo, text) for photo, text in items]
 
     def _of_photos(self, function: Callable[..., Answer], photos: Sequence[bytes], *texts: Any) -> Answer:

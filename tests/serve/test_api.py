@@ -81,6 +81,17 @@ def test_models(client, model_folders):
     assert [one["label"] for one in tags] == sorted(labels, key=lambda name: -cosines[name])[:2]
 
 
+def test_why(client, engine):
+    key = engine.index.get("p/00").photos[0]
+    found = client.get("/api/why", params={"photo": key, "text": "red shirt"}).json()
+    assert [word["word"] for word in found["words"]] == ["red", "shirt"] and len(found["patches"]) == 55
+    assert all(0 <= pair["word"] < 2 and 0 <= pair["patch"] < 55 for pair in found["pairs"])
+    sent = client.post("/api/why", **form(engine.index.thumbnail(key), text="red shirt")).json()
+    assert sent == found
+    assert client.post("/api/why", json={"text": "red"}).status_code == 400
+    assert client.get("/api/why", params={"photo": "nothing", "text": "red"}).status_code == 404
+
+
 def test_what_the_server_has(client):
     info = client.get("/api/info").json()
     assert info["products"] == 24 and info["name"] == "shop"

@@ -190,7 +190,15 @@ def test_details(open_page, client):
     assert all(text in columns for text in ("colour", "red", "price", "10"))
     assert page.locator(".predicted").count() == 3 and "category" in page.inner_text("#label-list")
     assert page.locator("#strip button").count() == 2
+    page.click("#details-why")
+    page.wait_for_selector(".word")
+    assert page.locator(".word").all_inner_texts() == ["red", "shirt", "number", "0"]
+    page.click(".word >> nth=1")
+    assert page.get_attribute(".word >> nth=1", "aria-pressed") == "true"
+    marked, photo = page.locator("#marks").bounding_box(), page.locator("#details-photo").bounding_box()
+    assert all(abs(marked[side] - photo[side]) < 2 for side in photo)
     page.click("#strip button >> nth=1")
+    assert page.locator("#marks rect").count() == 0
     until(page, "document.querySelector('#details-photo').naturalWidth > 0")
     page.click("#details-similar")
     page.wait_for_selector("#similar-chip:visible")

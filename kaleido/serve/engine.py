@@ -10,7 +10,7 @@ import numpy as np
 
 from kaleido.app.registry import tasks
 from kaleido.errors import UserError
-from kaleido.pictures import HEAD, TAIL, header_problem, open_picture
+from kaleido.pictures import HEAD, TAIL, header_problem, open_picture, reason_of
 from kaleido.pretrained.model import Model
 from kaleido.search.index import Entry, Hit, Index
 from kaleido.search.tags import Tagger
@@ -311,8 +311,11 @@ def _megapixels(photo: bytes, limit: float) -> float:
     """Checks that a photo can be opened and is not too large; returns its millions of pixels."""
     if reason := header_problem(photo[:HEAD], photo[-TAIL:], len(photo), lambda: photo, limit):
         raise UserError(reason)
-    with open_picture(photo) as image:
-        pixels = image.width * image.height / 1e6
+    try:
+        with open_picture(photo) as image:
+            pixels = image.width * image.height / 1e6
+    except Exception as error:  # of a header that is damaged where `header_problem` does not look
+        raise UserError(reason_of(error, limit)) from None
     if pixels > limit:
         raise UserError(
             f"photo is too large: at most {round(limit * 1e6):,} pixels are read. Received: {round(pixels * 1e6):,}"

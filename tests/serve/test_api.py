@@ -173,7 +173,7 @@ def test_no_message_names_a_folder_of_the_machine(client, engine):
 
 
 def test_an_odd_text_is_a_text(client):
-    for text in ("'; drop table photos", "\0 red", "a" * 2000, "red \ud7ff", "<script>"):
+    for text in ("'; drop table photos", "\0 red", "a" * 2000, "red \ud7ff"):
         assert client.post("/api/search", json={"text": text, "top": 3}).status_code == 200
     told = client.post("/api/search", json={"text": "red 赤い", "top": 3}).json()["notes"]
     assert len(told) == 1 and "unknown" in told[0]

@@ -39,6 +39,7 @@ async function search() {
   byId("welcome").hidden = true;
   grid.classList.add("old");
   grid.setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => say("Searching…"), 700);
   try {
     const found = await question(where, signal);
     if (mine !== number) return;
@@ -54,6 +55,7 @@ async function search() {
     grid.replaceChildren();
     byId("more").hidden = true;
   } finally {
+    clearTimeout(slow);
     if (mine === number) {
       grid.classList.remove("old");
       grid.removeAttribute("aria-busy");

@@ -21,6 +21,12 @@ Send = Callable[[Message], Awaitable[None]]
 RETRY_AFTER = "1"
 """Seconds after which a client that was turned away should ask again."""
 
+CLOSE = {"Connection": "close"}
+"""Closes the connection after the answer, so that what is left of the body is not read."""
+
+_READ_ON = 10
+"""Bodies of up to so many times the limit are read and dropped, since many clients see an answer after sending alone."""
+
 PROTECTED = ("/api/", "/metrics")
 """Beginnings of the paths that need the token; the page, its files and the description of the API hold no data."""
 
@@ -105,7 +111,10 @@ class Guard:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             return error(400, "the header Content-Length is not a number")
-        return error(413, too_large(self._most)) if int(length[:20]) > self._most else None
+        size = int(length[:20])
+        if size > self._most:
+            return error(413, too_large(self._most), {} if size <= _READ_ON * self._most else CLOSE)
+        return None
 
 
 class _Body:
@@ -124,7 +133,7 @@ class _Body:
         self._seen += len(message.get("body", b""))
         self.complete |= message["type"] != "http.request" or not message.get("more_body")
         if self._seen > self._most:
-            raise HTTPException(413, too_large(self._most))
+            raise HTTPException(413, too_large(self._most), CLOSE)
         return message
 
 
@@ -138,10 +147,9 @@ def error(status: int, message: str, headers: dict[str, str] | None = None) -> J
     headers = dict(headers or {})
     if status == 429:
         headers["Retry-After"] = RETRY_AFTER
-    if status in (408, 413):
-        # What is left of the body is not read.
-        headers["Connection"] = "close"
-    return JSONResponse({"error": message}, status, headers)
+    if status == 408:
+        headers |= CLOSE
+    return JSONResponse({"error": " ".join(message.split())}, status, headers)
 
 
 def is_loopback(host: str) -> bool:

@@ -122,6 +122,7 @@ def test_what_the_server_has(client):
         ("/api/search", {"json": {"photo": "no base64!"}}, 422, "photo: must be the photo's bytes in base64"),
         ("/api/search", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "JSON"),
         ("/api/search", {"content": b"[" * 100_000, "headers": {"Content-Type": "application/json"}}, 422, ""),
+        ("/api/search", {"json": {"a\x1db\u2028c": 1}}, 422, "a b c: "),
         ("/api/search", {"content": b"text=a"}, 415, "application/json or multipart/form-data"),
         ("/api/search", form(b""), 400, "the file is empty"),
         ("/api/search", form(b"no picture"), 400, "cannot be decoded: not a JPEG"),

@@ -25,7 +25,7 @@ CLOSE = {"Connection": "close"}
 """Closes the connection after the answer, so that what is left of the body is not read."""
 
 _READ_ON = 10
-"""Bodies of up to so many times the limit are read and dropped, since many clients see an answer after sending alone."""
+"""Bodies of up to so many times the limit are read and dropped: many clients see an answer only after sending."""
 
 PROTECTED = ("/api/", "/metrics")
 """Beginnings of the paths that need the token; the page, its files and the description of the API hold no data."""

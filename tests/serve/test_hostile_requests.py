@@ -27,7 +27,10 @@ def address(app):
 
 
 def test_hostile_uploads(address):
-    statuses, failures, _ = campaign(address.removeprefix("http://").strip("/"), uploads=250, seed=1)
+    # So few uploads say nothing about memory, which pools of the backend are still taking.
+    statuses, failures, _ = campaign(
+        address.removeprefix("http://").strip("/"), uploads=250, seed=1, most_megabytes=1000
+    )
     assert not failures
     assert statuses[200] and statuses[400] and statuses[413] and statuses[422]
 

@@ -3,8 +3,8 @@
     python scripts/vector_stores.py lancedb --vectors fs.parquet
 
 One store a process, so that memory is its own. `--vectors` is a file of `kaleido embed` with image and text vectors;
-its photos are repeated with noise up to `--rows`, and its texts are the queries. The stores but LanceDB are not required
-by Kaleido: pip install pymilvus milvus-lite qdrant-client.
+its photos are repeated with noise up to `--rows`, and its texts are the queries. Kaleido requires LanceDB alone; the
+others: pip install pymilvus milvus-lite qdrant-client.
 """
 
 import argparse
@@ -46,10 +46,10 @@ class Exact:
 class LanceDb:
     """LanceDB; `kind` is its index, `flat` for none."""
 
-    def __init__(self, folder, kind="IVF_FLAT", probes=0, refine=0):
+    def __init__(self, folder, kind="IVF_FLAT"):
         import lancedb
 
-        self.database, self.kind, self.probes, self.refine = lancedb.connect(folder), kind, probes, refine
+        self.database, self.kind = lancedb.connect(folder), kind
 
     def build(self, vectors, columns):
         import pyarrow as pa
@@ -61,17 +61,17 @@ class LanceDb:
             "photos", pa.table({"row": pa.array(np.arange(len(vectors))), **numbers, "vector": vector})
         )
         if self.kind != "flat":
-            table.create_index(metric="cosine", index_type=self.kind, vector_column_name="vector")
+            from lancedb import index
+
+            configs = {"IVF_FLAT": index.IvfFlat, "IVF_HNSW_SQ": index.HnswSq, "IVF_PQ": index.IvfPq}
+            table.create_index("vector", config=configs[self.kind](distance_type="cosine"))
 
     def open(self, columns):
         self.table = self.database.open_table("photos")
 
     def search(self, vector, condition):
-        query = self.table.search(vector, vector_column_name="vector").metric("cosine").select(["row"]).limit(TOP)
-        if self.probes:
-            query = query.minimum_nprobes(self.probes).maximum_nprobes(0)
-        if self.refine:
-            query = query.refine_factor(self.refine)
+        query = self.table.search(vector, vector_column_name="vector").metric("cosine").limit(TOP)
+        query = query.select(["row", "_distance"]).maximum_nprobes(0)
         if condition:
             query = query.where(f"{condition[0]} = {condition[1]}")
         return query.to_arrow()["row"].to_numpy()

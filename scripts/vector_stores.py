@@ -116,7 +116,7 @@ class Milvus:
         found = self.client.search(
             "photos", data=[vector.tolist()], limit=TOP, filter=f"{condition[0]} == {condition[1]}" if condition else ""
         )
-        return np.array([hit["id"] for hit in found[0]])
+        return np.array([hit["row"] for hit in found[0]])
 
 
 class Qdrant:
@@ -176,6 +176,12 @@ def data(path, rows):
     return vectors, columns, queries
 
 
+def resident_mb():
+    """Memory that the process has now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", choices=STORES)
@@ -186,6 +192,7 @@ def main():
     arguments = parser.parse_args()
     vectors, columns, queries = data(arguments.vectors, arguments.rows)
     queries = queries[: arguments.queries]
+    before = resident_mb()
     folder = Path(tempfile.mkdtemp())
     try:
         store = STORES[arguments.store](folder, **arguments.options)
@@ -207,7 +214,8 @@ def main():
             result[name] = {"recall": round(hits / TOP / len(queries), 4), "p50": round(p50, 1), "p95": round(p95, 1)}
         files = [path for path in folder.rglob("*") if path.is_file()]
         result["disk_mb"] = round(sum(path.stat().st_size for path in files) / 1e6)
-        result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        result["memory_mb"] = round(resident_mb() - before)
+        result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
         print(json.dumps(result))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -70,7 +70,8 @@ def search(config: Search) -> None:
         if issubclass(warning.category, UserWarning):
             print(f"kaleido search: {warning.message}", file=sys.stderr)
     if not hits:
-        raise UserError(f"{config.index}: no product passes the filter. Received: {config.where}")
+        print(f"kaleido search: no product passes the filter: {config.where}", file=sys.stderr)
+        return
     if config.out:
         title = config.similar or " ".join(filter(None, [config.text, config.photo]))
         write_atomically(Path(config.out), SHEETS[Path(config.out).suffix.lower()](opened, hits, title))

@@ -34,6 +34,9 @@ _FRAGMENTS = 16
 _KEPT = timedelta(hours=1)
 """How long the files of former versions are kept for readers."""
 
+_UNUSED = 100
+"""Thumbnails of photos that are gone, from which on they are removed, if they are a quarter of all."""
+
 _FRESH = timedelta(seconds=1)
 """How long a reader may not see a change."""
 
@@ -144,6 +147,16 @@ class Store:
             if table.stats()["fragment_stats"]["num_fragments"] > _FRAGMENTS:
                 table.optimize(cleanup_older_than=_KEPT)
         self._index()
+
+    def remove_unused_thumbnails(self) -> None:
+        """Removes the thumbnails of photos that are gone, if they are many; few stay until they are."""
+        used = set(self.rows(["stamp"])["stamp"].to_pylist())
+        unused = sorted(self.stamps() - used)
+        if len(unused) > max(_UNUSED, len(used) // 4):
+            with refusals_told(self.where):
+                table = self._table(THUMBNAILS)
+                table.delete(one_of("stamp", unused))
+                table.optimize(cleanup_older_than=_KEPT)
 
     def stamps(self) -> set[str]:
         """Gives the checksums of the photos that have thumbnails."""

@@ -1,5 +1,6 @@
 """Vectors of the photos and texts of a catalogue, kept in one Parquet file."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -28,6 +29,8 @@ Dtype = Literal["float16", "float32"]
 
 PART_PHOTOS, PART_SECONDS = 2048, 60.0
 """Photos and seconds after which what was encoded is written, so that a killed process loses no more."""
+
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +173,16 @@ class _Embedding:
 
     def run(self, former: Vectors | None) -> Vectors:
         """Makes the vectors, from those that are there and from photos, and writes them."""
+        with refusals_named(self.partial):
+            self.partial.mkdir(parents=True, exist_ok=True)
+        with open(self.partial / _LOCK, "wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.out}: another process is writing it; wait until it has ended") from None
+            return self._run(former)
+
+    def _run(self, former: Vectors | None) -> Vectors:
         photos, texts = self._restore(former)
         cut = self.encoder.cut
         self._encode_photos(photos)
@@ -208,8 +221,6 @@ class _Embedding:
         Returns:
             Rows whose photos have to be encoded, and rows of which the text alone has.
         """
-        with refusals_named(self.partial):
-            self.partial.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.partial)
         for leftover in self.out.parent.glob(f".{self.out.name}.*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -250,15 +261,21 @@ class _Embedding:
             self._groups(places), self.encoder.batch_size, None, self.unreadable, "--on-error skip"
         )
         with tqdm(total=len(places), desc="embed", unit="photo", disable=not places) as bar, progress_bars(False):
-            for rows, batch in batches:
-                for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
-                    self._array(kind, values.shape[1])[rows] = values
-                self.done[rows] = True
-                waiting += rows
-                bar.update(len(rows))
-                if len(waiting) >= PART_PHOTOS or time.monotonic() - written > PART_SECONDS:
+            try:
+                for rows, batch in batches:
+                    for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
+                        self._array(kind, values.shape[1])[rows] = values
+                    self.done[rows] = True
+                    waiting += rows
+                    bar.update(len(rows))
+                    if len(waiting) >= PART_PHOTOS or time.monotonic() - written > PART_SECONDS:
+                        self._write_part(waiting)
+                        waiting, written = [], time.monotonic()
+            except BaseException:
+                # A photo that cannot be read, or Ctrl-C: what was encoded is not encoded again.
+                if waiting:
                     self._write_part(waiting)
-                    waiting, written = [], time.monotonic()
+                raise
 
     def _groups(self, places: Sequence[int]) -> Iterator[Group]:
         for place in places:

@@ -19,9 +19,8 @@ def test_vectors_are_those_of_the_model(shop, matcher, tmp_path):
     assert found.ids[:3] == ["p000", "p000", "p001"] and found.titles[2] == "blue shirt number 1"
     photos = [shop.parent / name for row in rows_of(12) for name in row["photos"].split("|")]
     np.testing.assert_allclose(found.image, matcher.encode_image(photos, progress=False), atol=1e-5)
-    with pytest.warns(UserWarning, match="cut"):
-        np.testing.assert_allclose(found.text, matcher.encode_text(list(found.texts), progress=False), atol=1e-5)
-        fused = matcher.embed(photos, list(found.texts), progress=False)
+    np.testing.assert_allclose(found.text, matcher.encode_text(list(found.texts), progress=False), atol=1e-5)
+    fused = matcher.embed(photos, list(found.texts), progress=False)
     np.testing.assert_allclose(found.fused, fused, atol=1e-5)
     again = Vectors.open(tmp_path / "v.parquet")
     assert again.header == found.header and again.photos == found.photos and again.stamps == found.stamps
@@ -111,6 +110,26 @@ def test_a_killed_call_is_continued(shop, model_folders, tmp_path):
     whole = embed(shop, model_folders["contrastive"], tmp_path / "whole.parquet", progress=False)
     np.testing.assert_allclose(found.image, whole.image, atol=1e-3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop", "v.parquet", "whole.parquet"]
+
+
+def test_what_was_encoded_before_an_unreadable_photo_is_kept(shop, two_tower, tmp_path):
+    content = (shop.parent / "9-1.png").read_bytes()
+    (shop.parent / "9-1.png").write_bytes(b"no photo")
+    with pytest.raises(kaleido.UserError, match="9-1"):
+        embed(shop, two_tower, tmp_path / "v.parquet", batch_size=4, progress=False)
+    (shop.parent / "9-1.png").write_bytes(content)
+    assert embed(shop, two_tower, tmp_path / "v.parquet", progress=False).reused == 12
+
+
+def test_two_processes_do_not_write_one_file(shop, two_tower, tmp_path, monkeypatch):
+    def second(*arguments):
+        with pytest.raises(kaleido.UserError, match="another process"):
+            embed(shop, two_tower, tmp_path / "v.parquet", progress=False)
+        return write(*arguments)
+
+    write = vectors_module.write_vectors
+    monkeypatch.setattr(vectors_module, "write_vectors", second)
+    assert len(embed(shop, two_tower, tmp_path / "v.parquet", progress=False)) == 16
 
 
 def test_folders_and_catalogues(shop, two_tower, tmp_path):

@@ -169,6 +169,14 @@ def test_what_cannot_be_used_is_told(shop, two_tower, matcher, model_folders, tm
     assert len(left) == 15 and "1-0.png" in left.skipped[0]
 
 
+def test_a_file_keeps_its_kinds_and_precision(shop, matcher, tmp_path):
+    embed(shop, matcher, tmp_path / "v.parquet", kinds=("image", "fused"), dtype="float32", progress=False)
+    again = embed(shop, matcher, tmp_path / "v.parquet", progress=False)
+    assert (again.header.kinds, again.header.dtype, again.encoded) == (("image", "fused"), "float32", 0)
+    other = embed(shop, matcher, tmp_path / "v.parquet", kinds=("text",), overwrite=True, progress=False)
+    assert (other.header.kinds, other.header.dtype, other.image) == (("text",), "float16", None)
+
+
 def test_a_damaged_file_is_told(shop, two_tower, tmp_path):
     out = tmp_path / "v.parquet"
     embed(shop, two_tower, out, progress=False)

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 import kaleido
 from kaleido.errors import UserError
-from kaleido.search.index import Hit, NotInIndex
+from kaleido.search.hits import Hit, NotInIndex
 from kaleido.serve.bodies import (
     DEFAULT_TOP,
     LONGEST_ID,

@@ -12,7 +12,8 @@ from kaleido.app.registry import tasks
 from kaleido.errors import UserError
 from kaleido.pictures import HEAD, TAIL, header_problem, open_picture, reason_of
 from kaleido.pretrained.model import Model
-from kaleido.search.index import Entry, Hit, Index
+from kaleido.search.hits import Entry, Hit
+from kaleido.search.index import Index
 from kaleido.search.tags import Tagger
 from kaleido.search.why import explain
 from kaleido.serve.bodies import TagBody

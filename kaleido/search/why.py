@@ -43,10 +43,10 @@ _WORDS, _PATCHES = 8, 16
 def explain(model: "Model", photo: "Photo", text: str, *, pairs: int = 4) -> dict[str, Any]:
     """Finds the words and patches that made a photo and a text similar, by hiding them.
 
-    A hidden word is one that the model does not attend to. Where a patch is hidden, so is what other patches show of its
-    region: their vectors are multiplied by the share that stays visible. The weight of a word or a patch is by how much
-    the score falls without it. The score is the cosine for a model that encodes photos and texts, and otherwise the
-    matching head's. The photo's features are computed once.
+    A hidden word is one that the model does not attend to. Where a patch is hidden, so is what other patches show of
+    its region: their vectors are multiplied by the share that stays visible. The weight of a word or a patch is by how
+    much the score falls without it. The score is the cosine for a model that encodes photos and texts, and otherwise
+    the matching head's. The photo's features are computed once.
 
     Where the model was trained on aligned records, its folder has their aligner. A word's pairs are then the patches
     where the aligner sees it, with the word's weight for the first and less for the others. Elsewhere the weight of a

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.predictor import stored_text_length
 from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, PHOTO, TEXT, Signature
@@ -111,7 +113,9 @@ def export_onnx(saved: SavedModel, directory: Path) -> Exported:
             functions[BACKBONE] = backbone
         for name, (function, specs) in functions.items():
             whole = tf.function(function, autograph=False)
-            found, _ = tf2onnx.convert.from_function(whole, [specs], opset=_OPSET)
+            found, _ = tf2onnx.convert.from_function(
+                whole, [specs], opset=_OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+            )
             (folder / f"{name}.onnx").write_bytes(found.SerializeToString())
         exported = Exported(_reads(functions), left_out=left_out)
         _describe(saved, exported, folder)
@@ -150,7 +154,9 @@ class _Readers:
 
         if unknown := [array for array in signature.reads if array not in (*TEXT, *PHOTO)]:
             return f"reads {', '.join(unknown)}, which are made of neither photos nor texts"
-        photos, texts, specs = None, None, {}
+        photos: Any = None
+        texts: Any = None
+        specs = {}
         if any(array in PHOTO for array in signature.reads):
             photos = self._photo_reader()
             specs[_FILES] = tf.TensorSpec((None,), tf.string, _FILES)
@@ -164,7 +170,7 @@ class _Readers:
                 return found
 
         def function(given: Mapping[str, Any]) -> dict[str, Any]:
-            batch = photos(given[_FILES]) if callable(photos) else {}
+            batch = photos(given[_FILES]) if photos else {}
             if reads_text:
                 batch |= texts(given[_STRINGS] if _STRINGS in specs else tf.fill(tf.shape(given[_FILES]), ""))
             return signature.function({array: batch[array] for array in signature.reads})
@@ -201,6 +207,15 @@ class _Readers:
             except tf.errors.NotFoundError:
                 self._no_texts = f"the installed tensorflow-text is not of this TensorFlow, {tf.__version__}"
         return self._no_texts or self.texts
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Replaces TensorFlow's Erfc, which ONNX does not have, by 1 - Erf."""
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    error = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    graph.make_node("Sub", [one, error], outputs=node.output, shapes=shapes, dtypes=dtypes)
 
 
 def _on_features(saved: SavedModel) -> dict[str, "Function"]:

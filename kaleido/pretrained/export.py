@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.predictor import stored_text_length
 from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, PHOTO, TEXT, Signature
@@ -77,17 +79,9 @@ def export_saved_model(saved: SavedModel, directory: Path) -> Exported:
         functions = {name: found for name, found in whole.items() if not isinstance(found, str)}
         if functions:
             _write(functions, folder, readers.texts)
-        inputs = _inputs(saved.model.config.feature_size)
-        on_features = {
-            name: (signature.function, {array: inputs[array] for array in signature.reads})
-            for name, signature in signatures.items()
-        }
+        on_features = _on_features(saved)
         _write(on_features, folder / FEATURES)
-        exported = Exported(
-            {name: list(specs) for name, (_, specs) in functions.items()},
-            {name: list(specs) for name, (_, specs) in on_features.items()},
-            left_out,
-        )
+        exported = Exported(_reads(functions), _reads(on_features), left_out)
         _describe(saved, exported, folder)
     return exported
 
@@ -109,27 +103,21 @@ def export_onnx(saved: SavedModel, directory: Path) -> Exported:
     import tensorflow as tf
     import tf2onnx
 
-    inputs = _inputs(saved.model.config.feature_size)
-    functions = {
-        name: (signature.function, {array: inputs[array] for array in signature.reads})
-        for name, signature in saved.application.signatures(saved.model).items()
-    }
-    left_out = {}
-    try:
-        network = PhotoProcessor(saved.directory, saved.content).extractor.backbone.network  # type: ignore[attr-defined]
-        crops = {"crops": tf.TensorSpec((None, None, None, 3), tf.float32, "crops")}
-        functions[BACKBONE] = (lambda batch: {"features": network(batch["crops"], training=False)}), crops
-    except UserError as error:
-        left_out[BACKBONE] = str(error)
-    except AttributeError:
-        left_out[BACKBONE] = "this backbone is no network"
     with _written(saved, Path(directory)) as folder:
+        functions = _on_features(saved)
+        left_out = {}
+        backbone = _backbone(saved)
+        if isinstance(backbone, str):
+            left_out[BACKBONE] = backbone
+        else:
+            functions[BACKBONE] = backbone
         for name, (function, specs) in functions.items():
-            # Named arguments become the names of the inputs.
             whole = tf.function(function, autograph=False)
-            found, _ = tf2onnx.convert.from_function(whole, [specs], opset=_OPSET)
+            found, _ = tf2onnx.convert.from_function(
+                whole, [specs], opset=_OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+            )
             (folder / f"{name}.onnx").write_bytes(found.SerializeToString())
-        exported = Exported({name: list(specs) for name, (_, specs) in functions.items()}, left_out=left_out)
+        exported = Exported(_reads(functions), left_out=left_out)
         _describe(saved, exported, folder)
     return exported
 
@@ -166,7 +154,9 @@ class _Readers:
 
         if unknown := [array for array in signature.reads if array not in (*TEXT, *PHOTO)]:
             return f"reads {', '.join(unknown)}, which are made of neither photos nor texts"
-        photos, texts, specs = None, None, {}
+        photos: Any = None
+        texts: Any = None
+        specs = {}
         if any(array in PHOTO for array in signature.reads):
             photos = self._photo_reader()
             specs[_FILES] = tf.TensorSpec((None,), tf.string, _FILES)
@@ -180,9 +170,9 @@ class _Readers:
                 return found
 
         def function(given: Mapping[str, Any]) -> dict[str, Any]:
-            batch = photos(given[_FILES]) if callable(photos) else {}
+            batch = photos(given[_FILES]) if photos else {}
             if reads_text:
-                batch |= texts(given.get(_STRINGS, tf.fill([tf.shape(given[_FILES])[0]], "")))
+                batch |= texts(given[_STRINGS] if _STRINGS in specs else tf.fill(tf.shape(given[_FILES]), ""))
             return signature.function({array: batch[array] for array in signature.reads})
 
         return function, specs
@@ -203,6 +193,8 @@ class _Readers:
         return self._photos
 
     def _text_reader(self) -> Any:
+        import tensorflow as tf
+
         from kaleido.pretrained.graph.texts import TextReader
 
         if self.texts is None and not self._no_texts:
@@ -210,13 +202,51 @@ class _Readers:
                 self.texts = TextReader(load_tokenizer(self._saved.directory), self._length)
             except (UserError, NotImplementedError) as error:
                 self._no_texts = str(error)
-            except ModuleNotFoundError:
+            except ImportError:
                 self._no_texts = _NO_TENSORFLOW_TEXT
+            except tf.errors.NotFoundError:
+                self._no_texts = f"the installed tensorflow-text is not of this TensorFlow, {tf.__version__}"
         return self._no_texts or self.texts
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Replaces TensorFlow's Erfc, which ONNX does not have, by 1 - Erf."""
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    error = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    graph.make_node("Sub", [one, error], outputs=node.output, shapes=shapes, dtypes=dtypes)
+
+
+def _on_features(saved: SavedModel) -> dict[str, "Function"]:
+    inputs = _inputs(saved.model.config.feature_size)
+    return {
+        name: (signature.function, {array: inputs[array] for array in signature.reads})
+        for name, signature in saved.application.signatures(saved.model).items()
+    }
+
+
+def _backbone(saved: SavedModel) -> "Function | str":
+    """The network that encodes crops, or why there is none."""
+    import tensorflow as tf
+
+    try:
+        backbone = PhotoProcessor(saved.directory, saved.content).extractor.backbone
+    except UserError as error:
+        return str(error)
+    network = getattr(backbone, "network", None)
+    if network is None:
+        return f"{backbone.name} is no network"
+    specs = {"crops": tf.TensorSpec((None, None, None, 3), tf.float32, "crops")}
+    return lambda batch: {"features": network(batch["crops"], training=False)}, specs
 
 
 Function = tuple[Callable[[Mapping[str, Any]], dict[str, Any]], dict[str, Any]]
 """A function of arrays by name, and their specifications."""
+
+
+def _reads(functions: Mapping[str, Function]) -> dict[str, list[str]]:
+    return {name: list(specs) for name, (_, specs) in functions.items()}
 
 
 def _describe(saved: SavedModel, exported: Exported, folder: Path) -> None:

@@ -117,7 +117,8 @@ class PhotoProcessor:
         Raises:
             UserError: if it cannot be read.
         """
-        (found,) = self.extractor.extract([(photo.name, photo.read)])
+        items: list[tuple[str, Any]] = [(photo.name, photo.read)]
+        (found,) = self.extractor.extract(items)
         if isinstance(found, PhotoFailure):
             raise UserError(f"{photo.name}: {found.reason}")
         return found, clean_photos([PhotoView(found.features, self._positions(found))])

@@ -2,11 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from kaleido.alignment.aligner import FOLDER, Aligner
+from kaleido.alignment.product_maps import product_cells
+from kaleido.alignment.rule import hottest_patches
 from kaleido.alignment.words import words_of
 from kaleido.app.predictor import stored_text_length
 from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, MATCH, PHOTO, TEXT
@@ -14,12 +18,15 @@ from kaleido.compiled import compiled
 from kaleido.constants import LEVEL_SLICES, LEVELS, PATCHES
 from kaleido.errors import UserError
 from kaleido.pretrained.inputs import Photo, examples_of, text_items
-from kaleido.text import load_tokenizer
+from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.text.tokenizer import Encoding
 from kaleido.vision.patches import cells, places
+from kaleido.vision.product import CELLS, decode_product
 
 if TYPE_CHECKING:
     from kaleido.app.model_folder import SavedModel
     from kaleido.pretrained.model import Model
+    from kaleido.vision.features import FeatureExtractor, PhotoFeatures
 
 Batch = Mapping[str, np.ndarray]
 
@@ -36,10 +43,14 @@ _WORDS, _PATCHES = 8, 16
 def explain(model: "Model", photo: "Photo", text: str, *, pairs: int = 4) -> dict[str, Any]:
     """Finds the words and patches that made a photo and a text similar, by hiding them.
 
-    A hidden word is one that the model does not attend to, a hidden patch a vector of zeros. The weight of a word or a
-    patch is by how much the score falls without it. The weight of a pair is how much of the patch's weight is lost
-    where the word is hidden as well: what the patch contributes by this word. The score is the cosine for a model that
-    encodes photos and texts, and otherwise the matching head's. The photo's features are computed once.
+    A hidden word is one that the model does not attend to. Where a patch is hidden, so is what other patches show of
+    its region: their vectors are multiplied by the share that stays visible. The weight of a word or a patch is by how
+    much the score falls without it. The score is the cosine for a model that encodes photos and texts, and otherwise
+    the matching head's. The photo's features are computed once.
+
+    Where the model was trained on aligned records, its folder has their aligner. A word's pairs are then the patches
+    where the aligner sees it, with the word's weight for the first and less for the others. Elsewhere the weight of a
+    pair is how much of the patch's weight is lost where the word is hidden as well: what the patch contributes by it.
 
     Args:
         model: A model with `encode_image` and `encode_text`, or with `match`.
@@ -57,60 +68,100 @@ def explain(model: "Model", photo: "Photo", text: str, *, pairs: int = 4) -> dic
         UserError: if the model cannot compare photos and texts, the photo cannot be read, or the text has no words.
     """
     scorer = _scorer(model)
-    words, texts = _without_words(model, text)
+    tokenizer = load_tokenizer(model.directory)
+    (text,) = text_items(text)
+    length = stored_text_length(model._saved) - 2
+    encoding = Encoding(*(values[:length] for values in tokenizer.encode(text)))
+    words = words_of(tokenizer, *encoding)
+    if not words:
+        raise UserError(f"the text has no words that the model reads. Received: {text!r:.100}")
     seen, batch = model._processor.one(next(examples_of(photo, None)[0]))
-    scores = scorer.scores(texts, _without_patches(batch))
+    extractor = model._processor.extractor
+    boxes = cells(seen.box, extractor.grid)
+    scores = scorer.scores(_without_words(tokenizer, encoding, len(words)), _without_patches(batch, boxes))
     score = scores[0, 0]
     by_word, by_patch = score - scores[1:, 0], score - scores[0, 1:]
-    together = by_patch - (scores[1:, :1] - scores[1:, 1:])
-    grid = model._processor.extractor.grid
+    if aligner := _aligner(model, tokenizer):
+        together = by_word[:, None] * _shown(aligner, extractor, seen, encoding, pairs)
+    else:
+        together = by_patch - (scores[1:, :1] - scores[1:, 1:])
+        together[:, :_FIRST] = 0
     levels = np.repeat(LEVELS, [level**2 for level in LEVELS]).tolist()
     found = [
-        {"word": word, "patch": int(patch), "weight": float(together[word, patch])}
-        for word in range(len(words))
-        for patch in _FIRST + np.argsort(-together[word, _FIRST:], kind="stable")[:pairs]
+        {"word": word, "patch": patch, "weight": weights[patch]}
+        for word, weights in enumerate(together.tolist())
+        for patch in sorted(range(_FIRST, PATCHES), key=lambda patch: -abs(weights[patch]))[:pairs]
+        if weights[patch]
     ]
     return {
         "width": seen.width,
         "height": seen.height,
         "score": float(score),
-        "words": [{"word": word, "weight": float(weight)} for word, weight in zip(words, by_word)],
+        "words": [{"word": word, "weight": weight} for word, weight in zip(words, by_word.tolist())],
         "patches": [
-            {"level": level, "row": row, "column": column, "box": box, "weight": float(weight)}
+            {"level": level, "row": row, "column": column, "box": box, "weight": weight}
             for level, (row, column, *_), box, weight in zip(
-                levels, places(grid), cells(seen.box, grid).tolist(), by_patch
+                levels, places(extractor.grid), boxes.tolist(), by_patch.tolist()
             )
         ],
         "pairs": sorted(found, key=lambda pair: -pair["weight"]),
     }
 
 
-def _without_words(model: "Model", text: str) -> tuple[list[str], Batch]:
-    """Words of a text, and its tokens as a batch: the whole text, then without each of its words."""
-    tokenizer = load_tokenizer(model.directory)
-    length = stored_text_length(model._saved)
-    (text,) = text_items(text)
-    encoding = tokenizer.encode(text)
-    ids, owners = encoding.ids[: length - 2], encoding.word_ids[: length - 2]
-    words = words_of(tokenizer, ids, owners)
-    if not words:
-        raise UserError(f"the text has no words that the model reads. Received: {text!r:.100}")
-    width = -(-(len(ids) + 2) // 8) * 8
-    token_ids = np.full((len(words) + 1, min(width, length)), tokenizer.pad_id, np.int32)
+def covered(boxes: np.ndarray) -> np.ndarray:
+    """Computes which share of each patch (column) the region of another (row) covers: float64 [n, n]."""
+    low, high = np.moveaxis(np.asarray(boxes, np.float64).reshape(-1, 2, 2), 1, 0)
+    shared = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
+    return np.clip(shared, 0, None).prod(axis=2) / (high - low).prod(axis=1)
+
+
+def _without_words(tokenizer: Tokenizer, encoding: Encoding, count: int) -> Batch:
+    """Tokens of a text as a batch: the whole text, then without each of its words."""
+    ids, owners = encoding
+    # A multiple of 8 positions, so that few shapes are compiled.
+    token_ids = np.full((count + 1, -(-(len(ids) + 2) // 8) * 8), tokenizer.pad_id, np.int32)
     token_ids[:, : len(ids) + 2] = [tokenizer.cls_id, *ids, tokenizer.sep_id]
     token_mask = np.zeros_like(token_ids)
     token_mask[:, : len(ids) + 2] = 1
-    token_mask[1:, 1 : len(ids) + 1] = owners != np.arange(len(words))[:, None]
-    return words, {"token_ids": token_ids, "token_mask": token_mask}
+    token_mask[1:, 1 : len(ids) + 1] = owners != np.arange(count)[:, None]
+    return {"token_ids": token_ids, "token_mask": token_mask}
 
 
-def _without_patches(batch: Batch) -> Batch:
-    """Repeats a batch of one photo: the whole photo, then without each of its patches."""
+def _without_patches(batch: Batch, boxes: np.ndarray) -> Batch:
+    """Repeats a batch of one photo: the whole photo, then without the region of each of its patches."""
     rows = {name: np.repeat(values, PATCHES + 1, axis=0) for name, values in batch.items()}
+    visible = 1 - covered(boxes)
     for level, place in zip(LEVELS, LEVEL_SLICES):
-        patches = np.arange(place.start, place.stop)
-        rows[f"level{level}"][patches + 1, patches - place.start] = 0
+        values = rows[f"level{level}"]
+        values[1:] *= visible[:, place, None].astype(values.dtype)
     return rows
+
+
+def _shown(
+    aligner: Aligner, extractor: "FeatureExtractor", seen: "PhotoFeatures", encoding: Encoding, pairs: int
+) -> np.ndarray:
+    """How much each patch shows each word by an aligner: float64 [words, 55], 1 for a word's first, then 1/2, 1/3..."""
+    maps = extractor.backbone.encode_map(decode_product(seen.product)[None]).reshape(1, CELLS, -1).astype(np.float16)
+    (heat,) = aligner.heats([tuple(encoding)], maps, product_cells(seen)[None])
+    rule = replace(aligner.config, patches_per_word=pairs)
+    shown = np.zeros((len(heat.words), PATCHES))
+    for word, patches in enumerate(hottest_patches(heat.heat, rule, extractor.grid)):
+        shown[word, patches] = 1 / np.arange(1, len(patches) + 1)
+    return shown
+
+
+_ALIGNERS: "WeakKeyDictionary[Model, Aligner | None]" = WeakKeyDictionary()
+
+
+def _aligner(model: "Model", tokenizer: Tokenizer) -> Aligner | None:
+    """Gives the aligner of a model's folder, if it has one; it is loaded once."""
+    if model not in _ALIGNERS:
+        aligner = Aligner.load(model.directory / FOLDER, tokenizer)
+        # Of heat-maps of a generated caption the text's words have none.
+        if aligner and aligner.config.words == "caption":
+            aligner.config = replace(aligner.config, words="text")
+        _ALIGNERS[model] = aligner
+    return _ALIGNERS[model]
 
 
 class _Scorer(ABC):

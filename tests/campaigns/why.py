@@ -47,7 +47,7 @@ def hits_of(catalog, records, tokenizer, count, seed):
         held_out = {id.decode() for id in index["photo_ids"]}
     found = []
     for product in catalog.products:
-        text = ". ".join(filter(None, (product.title, product.description)))
+        text = product.text
         encoding = tokenizer.encode(text)
         words = words_of(tokenizer, *encoding)
         for photo in product.photos:

@@ -118,12 +118,12 @@ def test_a_file_that_cannot_be_read_is_an_error_with_a_reason(decoder, data, mes
 @pytest.fixture(scope="module")
 def resizer():
     specification = [tf.TensorSpec((None, None, 3), tf.uint8)]
-    made = {size: tf.function(lambda p, s=size: resized(p, s), specification, autograph=False) for size in (16, 33, 96)}
+    made = {size: tf.function(lambda p, s=size: resized(p, s), specification, autograph=False) for size in (16, 33)}
     return lambda pixels, size: made[size](pixels).numpy()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 260), st.integers(1, 260), st.sampled_from([16, 33, 96]), st.booleans(), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 260), st.integers(1, 260), st.sampled_from([16, 33]), st.booleans(), st.integers(0, 99))
 @example(96, 55, 16, False, 0)
 def test_pixels_are_resized_as_by_pillow(resizer, height, width, size, hard, seed):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
@@ -160,7 +160,7 @@ def test_products_are_found_as_in_python(name):
 
     from kaleido.vision.saliency import box_of as box_in_python
 
-    for seed in range(40):
+    for seed in range(25):
         photo = scene(seed)
         mask, box = find(photo)
         wanted = saliency.mask(photo)
@@ -168,13 +168,19 @@ def test_products_are_found_as_in_python(name):
         assert np.abs(np.subtract(box.numpy(), box_in_python(wanted))).max() <= (1 if name == "unet" else 0), seed
 
 
-@pytest.mark.parametrize("grid", ["kaleido", "fixed"])
-@pytest.mark.parametrize("saliency", [BorderSaliency(), NoSaliency()])
-def test_features_are_those_of_the_extractor(grid, saliency):
-    sizes = (16,) * 5 if grid == "fixed" else (48, 32, 32, 16, 16)
+@pytest.mark.parametrize(
+    "grid, saliency, sizes",
+    [("kaleido", BorderSaliency(), (48, 32, 32, 16, 16)), ("fixed", NoSaliency(), (16,) * 5)],
+    ids=["kaleido", "fixed"],
+)
+def test_features_are_those_of_the_extractor(grid, saliency, sizes):
     extractor = FeatureExtractor(RandomProjection(), saliency, sizes, workers=1, grid=grid)
     data = [FILES[name] for name in ("plain.jpg", "turned 6.PNG", "clear.png")]
-    found = photo_reader(extractor, raw_positions=False)(tf.constant(data))
+    # Compiled: every operation by itself would take many times as long.
+    read = tf.function(
+        photo_reader(extractor, raw_positions=False), [tf.TensorSpec((None,), tf.string)], autograph=False
+    )
+    found = read(tf.constant(data))
     from kaleido.records.corruption import clean_photos
     from kaleido.records.reader import PhotoView
 
@@ -182,7 +188,7 @@ def test_features_are_those_of_the_extractor(grid, saliency):
     wanted = clean_photos([PhotoView(result.features, result.positions) for result in results])
     for name in [*(f"level{level}" for level in LEVELS), "positions"]:
         np.testing.assert_allclose(found[name], wanted[name], atol=2e-3, rtol=0, err_msg=name)
-    none = photo_reader(extractor, raw_positions=False)(tf.constant([], tf.string))
+    none = read(tf.constant([], tf.string))
     assert none["level5"].shape == (0, 25, 64)
 
 
@@ -214,7 +220,7 @@ def tokenizers():
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.one_of(ODD, st.text(max_size=40), st.sampled_from([*TEXTS, "a" * 100, "a" * 101 + " é" * 9])), min_size=1

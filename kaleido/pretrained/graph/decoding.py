@@ -25,7 +25,8 @@ def decoded(data: Any, max_megapixels: float, min_side: int) -> Any:
     Returns:
         uint8 [H, W, 3], RGB.
     """
-    file = tf.io.decode_raw(data, tf.uint8)
+    # With a byte more, so that an empty one can be looked at as well.
+    file = tf.io.decode_raw(tf.strings.join([data, "\0"]), tf.uint8)
     is_jpeg, is_png = _begins(file, 0, _JPEG), _begins(file, 0, _PNG)
     known = tf.debugging.Assert(is_jpeg | is_png, ["photo cannot be decoded: not a JPEG or PNG picture"])
     with tf.control_dependencies([known]):

@@ -89,7 +89,7 @@ class _WordPiece(tf.Module):
         self._unknown = tokenizer.token(tokenizer.unk_id)
 
     def __call__(self, texts: Any) -> Any:
-        table = tf.RaggedTensor.from_row_splits(self._values, self._ends, validate=False)
+        table = tf.RaggedTensor.from_row_splits(self._values, tf.cast(self._ends, tf.int64), validate=False)
         characters = tf.strings.unicode_decode(texts, "UTF-8")
         spaced = tf.strings.unicode_encode(tf.gather(table, characters).merge_dims(1, 2), "UTF-8")
         words = tf.strings.split(spaced)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kaleido.errors import UserError
 from kaleido.search.fields import PREFIX, label_of
 
 

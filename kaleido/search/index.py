@@ -203,9 +203,8 @@ class Index:
         """
         if text is None and photo is None:
             raise UserError("nothing to search for; give a text, a photo or both")
-        if text is not None:
-            if note := self.check_text(text):
-                warnings.warn(note, stacklevel=3)
+        if text is not None and (note := self.check_text(text)):
+            warnings.warn(note, stacklevel=3)
         try:
             return self._encoded(text, photo)
         except UserError as error:

@@ -26,6 +26,7 @@ from kaleido.constants import LEVEL_SLICES, PATCHES
 from kaleido.pretrained.inputs import examples_of
 from kaleido.search import why
 from kaleido.text import load_tokenizer
+from kaleido.text.tokenizer import Encoding
 
 FIRST, LAST = LEVEL_SLICES[2].start, PATCHES
 HIDDEN = 3
@@ -67,17 +68,18 @@ def hits_of(catalog, records, tokenizer, count, seed):
     return [found[number] for number in order]
 
 
-def fall(model, photo, text, words, patches):
-    """How much the score falls where some words and some patches are hidden at once."""
-    _, texts = why._without_words(model, text)
+def fall(model, tokenizer, photo, text, boxes, words, patches):
+    """How much the score falls where some words and the regions of some patches are hidden at once."""
+    encoding = Encoding(*(values[: model.text_length - 2] for values in tokenizer.encode(text)))
+    texts = why._without_words(tokenizer, encoding, len(words_of(tokenizer, *encoding)))["token_mask"]
     _, batch = model._processor.one(next(examples_of(photo, None)[0]))
+    visible = np.prod(1 - why.covered(boxes)[list(patches)], axis=0)
     photos = {name: np.repeat(values, 2, axis=0) for name, values in batch.items()}
     for level, place in enumerate(LEVEL_SLICES, 1):
-        inside = [patch - place.start for patch in patches if place.start <= patch < place.stop]
-        photos[f"level{level}"][1, inside] = 0
-    mask = texts["token_mask"][0] * np.prod([texts["token_mask"][1 + word] for word in words], axis=0)
-    two = {"token_ids": texts["token_ids"][:2], "token_mask": np.stack([texts["token_mask"][0], mask])}
-    scores = why._scorer(model).scores(two, photos)
+        photos[f"level{level}"][1] *= visible[place, None].astype(np.float16)
+    mask = np.prod([texts[1 + word] for word in words], axis=0)
+    ids = why._without_words(tokenizer, encoding, 1)["token_ids"]
+    scores = why._scorer(model).scores({"token_ids": ids, "token_mask": np.stack([texts[0], mask])}, photos)
     return scores[0, 0] - scores[1, 1]
 
 
@@ -89,7 +91,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     model, catalog = kaleido.load(options.model), Catalog.open(options.catalog)
-    hits = hits_of(catalog, options.records, load_tokenizer(model.directory), options.photos, options.seed)
+    tokenizer = load_tokenizer(model.directory)
+    hits = hits_of(catalog, options.records, tokenizer, options.photos, options.seed)
     random = np.random.default_rng(options.seed)
     rows, falls, seconds = [], [], []
     for photo, text, parts in hits:
@@ -108,7 +111,7 @@ def main():
         by_chance = [random.choice(meaning, min(count[0], len(meaning)), replace=False)]
         by_chance += [random.choice(np.arange(FIRST, LAST), count[1], replace=False)]
         chosen = [{pair[side] for pair in best} for side in ("word", "patch")]
-        falls.append([fall(model, data, text, *hidden) for hidden in (chosen, by_chance)])
+        falls.append([fall(model, tokenizer, data, text, boxes, *hidden) for hidden in (chosen, by_chance)])
     table = np.mean(rows, axis=0)
     named, chance = np.mean(falls, axis=0)
     print(

@@ -99,7 +99,18 @@ def _positions(cells: Any, shape: Any, raw: bool) -> Any:
 def _encoder(backbone: Backbone) -> Callable[[Any], Any]:
     """Makes the function from crops uint8 [n, s, s, 3] to features float32 [n, D]."""
     if network := getattr(backbone, "network", None):
-        return lambda crops: network(tf.cast(crops, tf.float32), training=False)
+        # Names of layers that begin with an underscore are none that a SavedModel may have at its root: hence a scope
+        # and variables without names.
+        weights = [
+            [tf.Variable(variable.numpy(), trainable=False) for variable in of]
+            for of in (network.trainable_variables, network.non_trainable_variables)
+        ]
+
+        def encode(crops: Any) -> Any:
+            with tf.name_scope(backbone.name):
+                return network.stateless_call(*weights, tf.cast(crops, tf.float32), training=False)[0]
+
+        return encode
     if isinstance(backbone, RandomProjection):
         return lambda crops: _projected(backbone, crops)
     raise NotImplementedError(f"the backbone {backbone.name} runs in Python alone")

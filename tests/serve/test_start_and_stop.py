@@ -17,7 +17,7 @@ from conftest import picture
 
 from kaleido.__main__ import main
 from kaleido.serve.config import ServeConfig
-from kaleido.serve.run import serve
+from kaleido.serve.run import listening_socket, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,3 +113,9 @@ def test_it_says_where_it_is_and_who_can_reach_it(capsys, index_folder, monkeypa
     assert re.search(r"24 products at http://127.0.0.1:\d+/ \(API: /docs\)", told) and "warning" not in told
     serve(ServeConfig(source=str(index_folder), port=0, host="0.0.0.0"))
     assert "need no token" in capsys.readouterr().out
+
+
+def test_answers_are_sent_without_delay():
+    """asyncio turns Nagle's algorithm off where a socket says that it is of TCP."""
+    with listening_socket("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

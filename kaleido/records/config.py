@@ -36,6 +36,9 @@ class PrepareConfig:
         batch_size: Crops of the largest size that the backbone encodes at once (16 times as many on an accelerator),
             and of smaller ones as many more as have the same pixels; another number may change the last bits of the
             vectors.
+        precision: Precision in which the backbone computes: `float32`; `float16`, whose vectors have a cosine of 0.9995
+            or more to float32's and which pays on accelerators alone; or `auto`, float32 everywhere so far. The
+            saliency net always computes in float32, since a box that moves by one pixel changes vectors by more.
         max_megapixels: Largest photo, in millions of pixels. A larger JPEG or JPEG 2000 is decoded at a half, a quarter
             or an eighth of its sides, another photo is unusable; smaller ones are not changed.
         on_error: `stop` at an unusable photo, or `skip` it and list it in `rejects.jsonl`.
@@ -56,6 +59,7 @@ class PrepareConfig:
     shard_photos: int = 512
     workers: int = -1
     batch_size: int = 32
+    precision: Literal["auto", "float32", "float16"] = "auto"
     max_megapixels: float = MAX_MEGAPIXELS
     on_error: Literal["stop", "skip"] = "stop"
 
@@ -73,6 +77,9 @@ class PrepareConfig:
             raise UserError(f"validation_fraction and test_fraction must add up to less than 1. Received: {held_out}")
         if self.crop_sizes and not all(8 <= size <= 1024 for size in self.crop_sizes):
             raise UserError(f"prepare_config.crop_sizes must be in [8, 1024]. Received: {list(self.crop_sizes)}")
+        if self.precision == "auto":
+            # Resolved here, so that records name what was computed, whatever a later version chooses.
+            object.__setattr__(self, "precision", "float32")
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ class PrepareConfig:
         batch_size: Crops of the largest size that the backbone encodes at once (16 times as many on an accelerator),
             and of smaller ones as many more as have the same pixels; another number may change the last bits of the
             vectors.
-        precision: Precision in which the backbone computes: `float32`; `float16`, for accelerators, whose vectors have a
-            cosine of 0.9995 or more to float32's but for some crops of plain background; or `auto`, float32 on all
+        precision: Precision in which the backbone computes: `float32`; `float16`, for accelerators, whose vectors have
+            a cosine of 0.9995 or more to float32's but for some crops of plain background; or `auto`, float32 on all
             devices so far. The saliency net always computes in float32, since boxes would move.
         max_megapixels: Largest photo, in millions of pixels. A larger JPEG or JPEG 2000 is decoded at a half, a quarter
             or an eighth of its sides, another photo is unusable; smaller ones are not changed.

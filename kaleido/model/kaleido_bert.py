@@ -167,7 +167,6 @@ class KaleidoBert(keras.Model):
 
     def call(self, batch: Batch, training: bool | None = None) -> dict[str, Tensor]:
         embedded_text, patches = self.embed_text(batch, training=training), self.embed_patches(batch, training=training)
-        text, levels, pooled = self._encode(embedded_text, patches, batch["token_mask"], training)
         logits = {}
         if CONTRASTIVE in self.heads:
             logits[CONTRASTIVE] = contrastive_logits(
@@ -176,6 +175,9 @@ class KaleidoBert(keras.Model):
                 self.heads[CONTRASTIVE].scale,
                 whole_texts(batch),
             )
+            if len(self.heads) == 1:
+                return logits
+        text, levels, pooled = self._encode(embedded_text, patches, batch["token_mask"], training)
         for task, head in self.heads.items():
             if task in _MASKED_TASKS and f"{task}_positions" not in batch and not training:
                 continue

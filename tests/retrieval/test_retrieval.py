@@ -190,7 +190,7 @@ def test_the_command_and_its_scores(catalogue, model, tmp_path, capsys):
         (["--protocol=fixed"], "needs a file"),
         (["--shortlist-model=/nowhere"], "needs the size of the shortlist"),
         (["--shortlist=5", "--rank-by=embeddings"], "set rank_by to head"),
-        (["--rank-by=embeddings"], "embeds no texts and photos alone"),
+        (["--protocol=full", "--rank-by=embeddings"], "embeds no texts and photos alone"),
         (["--split=test"], "no test records"),
         (["--text=title"], "not made of a catalogue"),
         (["--candidates_config.label=colour"], "not made of a catalogue"),

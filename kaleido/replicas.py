@@ -12,12 +12,7 @@ from kaleido.backend import keras
 def gathered(values: Any) -> Any:
     """Returns the rows of all devices, in order, whose gradients flow back to them: [B, ...] -> [N, ...]."""
     context = _context()
-    if context is None:
-        return values
-    import tensorflow as tf
-
-    # A tensor that is the same object on all devices, as in an evaluation of whole batches, would be taken for one.
-    return context.all_gather(tf.identity(values), axis=0)
+    return values if context is None else context.all_gather(values, axis=0)
 
 
 def first_row(rows: Any) -> Any:

@@ -121,7 +121,8 @@ class PipelineConfig:
         whole_word: Whether the tokens of a word are masked together.
         masking: `guided` by the pairs that `align` wrote; `random`, to compare with; or `auto`, guided where the
             records have pairs and random where they have none.
-        mismatch_probability: Share of the photos that are shown with the text of another product.
+        mismatch_probability: Share of the photos that are shown with the text of another product; without effect where
+            `itc` is trained, which draws negatives from the batch.
         mismatch: Product of that text: `any` other one, or one of the `same_subcategory` where there is one.
         workers: Threads or processes that make batches; one per processor core if null.
         worker_kind: `threads`; `processes`, which take a second to start and grow with the cores; or `auto`, processes

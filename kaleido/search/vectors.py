@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -206,11 +207,11 @@ class _Embedding:
         if empty := sum(not self.texts[place] for place in done) if self.header.kinds != ("image",) else 0:
             notes.append(f"photos without a text: {empty:,} of {len(done):,}")
         unreadable = self.unreadable or {}
+        attributes: dict[str, Any] = {**columns, **{kind: vectors.get(kind) for kind in KINDS}}
         return Vectors(
             self.out,
             self.header,
-            **columns,
-            **{kind: vectors.get(kind) for kind in KINDS},
+            **attributes,
             encoded=len(photos) - len(unreadable),
             reused=len(self.listed) - len(photos),
             skipped=[*self.products.skipped, *(f"skipped {name}: {reason}" for name, reason in unreadable.items())],
@@ -315,6 +316,6 @@ def stamp_of(photo: "bytes | np.ndarray") -> str:
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(photo, np.ndarray):
         digest.update(repr(photo.shape).encode())
-        photo = np.ascontiguousarray(photo)
+        photo = photo.tobytes()
     digest.update(photo)
     return digest.hexdigest()

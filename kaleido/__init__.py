@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     from kaleido.pretrained.training import finetune, pretrain
     from kaleido.records.folder import Records
     from kaleido.records.prepare import prepare
+    from kaleido.search.index import Index
+    from kaleido.search.tags import tag
+    from kaleido.search.vectors import embed
 
 __version__ = "0.2.0"
 
 __all__ = [
     "Catalog",
+    "Index",
     "Model",
     "Records",
     "UserError",
     "__version__",
     "align",
+    "embed",
     "evaluate",
     "explain",
     "finetune",
@@ -40,13 +45,16 @@ __all__ = [
     "model_zoo",
     "prepare",
     "pretrain",
+    "tag",
 ]
 
 _MODULES = {
     "Catalog": "kaleido.catalog.catalog",
+    "Index": "kaleido.search.index",
     "Model": "kaleido.pretrained.model",
     "Records": "kaleido.records.folder",
     "align": "kaleido.alignment.align",
+    "embed": "kaleido.search.vectors",
     "evaluate": "kaleido.pretrained.evaluation",
     "explain": "kaleido.alignment.explanation",
     "finetune": "kaleido.pretrained.training",
@@ -55,6 +63,7 @@ _MODULES = {
     "model_zoo": "kaleido.pretrained",
     "prepare": "kaleido.records.prepare",
     "pretrain": "kaleido.pretrained.training",
+    "tag": "kaleido.search.tags",
 }
 
 

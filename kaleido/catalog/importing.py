@@ -102,6 +102,34 @@ def import_table(
     )
 
 
+def read_products_of_table(
+    source: PathLike,
+    table: PathLike,
+    rejects: Rejects,
+    columns: Columns | None = None,
+    photo_options: PhotoOptions = PhotoOptions(),
+    fetch_to: Path | None = None,
+    reading: TableOptions = TableOptions(),
+) -> Imported:
+    """Reads the products of a table as an import does, and writes nothing.
+
+    Args:
+        source: Folder or zip that photo paths are relative to.
+        table: The table.
+        rejects: Takes the rows that cannot be used.
+        columns: Columns by field, as `Catalog.from_table` takes them.
+        photo_options: How photos are found.
+        fetch_to: Folder for downloaded photos.
+        reading: How the file is read.
+
+    Raises:
+        UserError: if a file or column is missing, no row can be used, or a row is rejected and `rejects` stops.
+    """
+    name = table_path(source, table)
+    imported = import_folder(source, name, rejects, _lists(columns), photo_options, fetch_to, reading)
+    return _refined(imported, rejects, ImportOptions())
+
+
 def import_rows(
     rows: Iterable[Mapping[str, Any]],
     source: PathLike,
@@ -196,6 +224,17 @@ def _import(
         imported = read()
     finally:
         gc.enable()
+    products = _refined(imported, rejects, options).products
+    if rejects.rows:
+        write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
+    else:
+        (out / REJECTS).unlink(missing_ok=True)
+    write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer)
+    return summary_of(out, products, rejects.rows, imported.notes)
+
+
+def _refined(imported: Imported, rejects: Rejects, options: ImportOptions) -> Imported:
+    """Keeps the share of the products that is asked for, and finds levels and spellings of their categories."""
     if not imported.products and rejects.rows:
         first = rejects.rows[0]
         raise UserError(
@@ -204,12 +243,7 @@ def _import(
     products = sample(imported.products, options.sample)
     split_paths(products, options.category_levels, imported.notes)
     find_spellings(products, options.merge_labels, imported.notes)
-    if rejects.rows:
-        write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
-    else:
-        (out / REJECTS).unlink(missing_ok=True)
-    write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer)
-    return summary_of(out, products, rejects.rows, imported.notes)
+    return replace(imported, products=products)
 
 
 def _lists(columns: Columns | None) -> dict[str, list[str]]:

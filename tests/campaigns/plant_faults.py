@@ -70,9 +70,8 @@ def edited(picture: Image.Image, draw: random.Random) -> tuple[Image.Image, str]
         elif edit == "crop":
             sides = [draw.uniform(0, 0.06) for _ in range(4)]
             w, h = picture.size
-            picture = picture.crop(
-                (round(w * sides[0]), round(h * sides[1]), w - round(w * sides[2]), h - round(h * sides[3]))
-            )
+            left, top, right, bottom = (round(side * share) for side, share in zip((w, h, w, h), sides))
+            picture = picture.crop((left, top, w - right, h - bottom))
         else:
             picture = ImageEnhance.Brightness(picture).enhance(draw.uniform(0.75, 1.25))
     return picture, "+".join(sorted(edits))
@@ -176,12 +175,9 @@ def plant(catalog: Catalog, split: str, out: Path, faults: int, seed: int) -> di
     for name in by_kind["duplicate"]:
         image, described = edited(picture(name), draw)
         copy = f"9{draw.randrange(10**7):07}"
-        same = draw.random() < 0.5
-        title = (
-            products[name].title
-            if same
-            else f"{products[name].title} {draw.choice(['New', 'Model', 'Edition'])} {draw.randrange(100)}"
-        )
+        title = products[name].title
+        if draw.random() < 0.5:
+            title = f"{title} {draw.choice(['New', 'Model', 'Edition'])} {draw.randrange(100)}"
         products[copy] = replace(products[name], id=copy, title=title, photos=store(copy, image))
         planted[copy] = "duplicate", described
     waiting = by_kind["swapped text"]
@@ -233,17 +229,13 @@ def table(report: Report, planted: dict[str, tuple[str, str]]) -> str:
     for group, kinds in GROUPS.items():
         true = {name for name, (kind, _) in planted.items() if kind == group}
         some = [one for one in report.findings if one.kind in kinds]
-        named = (
-            {name for one in some for name in (one.product, one.other)}
-            if group == "duplicate"
-            else {one.product for one in some}
-        )
-        right = sum(one.product in true or (group == "duplicate" and one.other in true) for one in some)
-        lines.append(
-            f"| {group} | {len(true)} | {len(true & named) / max(1, len(true)):.3f} | {len(some)} | {right / max(1, len(some)):.3f} |"
-        )
+        named = [{one.product, one.other} if group == "duplicate" else {one.product} for one in some]
+        hit = true & set().union(*named)
+        right = sum(bool(names & true) for names in named)
+        recall, precision = len(hit) / max(1, len(true)), right / max(1, len(some))
+        lines.append(f"| {group} | {len(true)} | {recall:.3f} | {len(some)} | {precision:.3f} |")
         parts = Counter(planted[name][1] for name in true)
-        hits = Counter(planted[name][1] for name in true & named)
+        hits = Counter(planted[name][1] for name in hit)
         if len(parts) < 20:
             details += [f"{group}, {part}: {hits[part]} of {count}" for part, count in sorted(parts.items())]
     return "\n".join([*lines, "", *details])

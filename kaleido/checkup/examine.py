@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 VECTORS = "vectors.parquet"
 LABELS = ("category", "subcategory")
 _CLUSTERS = 24
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,14 @@ def doctor(
             vectors = Vectors.open(vectors)
         examination = _Examination(source, vectors, columns, thresholds, seed)
         findings = examination.run()
-        notes = [*source.notes, *source.skipped, *examination.notes]
+        notes = [*source.notes, *_first(source.skipped), *examination.notes]
         photos = sum(len(product.photos) for product in source.products)
         summary = (
             f"{len(source.products):,} products, {photos:,} photos, {len(findings):,} findings; the surest come first."
         )
         write_report(
             out,
-            Path(source.place).name,
+            source.sources.name if isinstance(source.sources, Catalog) else Path(source.place).name,
             summary,
             findings,
             {product.id: product for product in source.products},
@@ -134,6 +135,11 @@ def doctor(
             shown,
         )
     return Report(out, findings, len(source.products), photos, notes)
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _NAMED
+    return [*lines[:_NAMED], f"and {more:,} more rows that cannot be used"] if more > 0 else list(lines)
 
 
 def _label_columns(products: Sequence[Product], labels: Sequence[str] | None) -> dict[str, list[str]]:

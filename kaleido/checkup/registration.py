@@ -127,13 +127,16 @@ def _refine(grey: np.ndarray, against: np.ndarray, place: Affine, best: float) -
         move = gain_free[:4] / gain
         if np.abs(move).max() * SIDE > _STRIDE:
             move *= _STRIDE / (np.abs(move).max() * SIDE)
-        following = tuple(float(a + b) for a, b in zip(place, move))
-        if not (0.6 < following[0] < 1.7 and 0.6 < following[2] < 1.7):
+        for share in (1.0, 0.5, 0.2):
+            following = tuple(float(a + share * b) for a, b in zip(place, move))
+            agreement = (
+                _agreement(grey, against, following) if 0.6 < min(following[::2]) <= max(following[::2]) < 1.7 else 0
+            )
+            if agreement > best + 1e-5:
+                place, best = following, agreement
+                break
+        else:
             break
-        agreement = _agreement(grey, against, following)
-        if agreement <= best + 1e-5:
-            break
-        place, best = following, agreement
     return best, place
 
 

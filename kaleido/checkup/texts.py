@@ -18,6 +18,9 @@ _PLACEHOLDERS = frozenset(_LISTS["placeholders"])
 _STOCK = frozenset(_LISTS["stock"])
 """Words that speak of the shop and the sale, or join others."""
 
+_USUAL = 0.5
+"""Share of the products that have a title, or a description, from which a missing one is told."""
+
 _RUN = 4
 """Words in a row that make a phrase."""
 
@@ -54,6 +57,12 @@ def text_findings(
         if reason := _emptiness(text, ids[row]):
             found.append(Finding("empty_text", ids[row], "", 1.0 if not text.strip() else 0.95, reason))
             settled.add(row)
+    for name, values in fields.items():
+        filled = sum(bool(value.strip()) for value in values) / len(values)
+        for row, value in enumerate(values):
+            if not value.strip() and filled >= _USUAL and row not in settled:
+                reason = f"The product has no {name}, and {filled:.0%} of the products have one."
+                found.append(Finding("empty_text", ids[row], "", filled, reason))
     for name, values in fields.items():
         for row, (score, reason) in _boilerplate(values, kinds, name, settled).items():
             if score >= threshold and row not in settled:

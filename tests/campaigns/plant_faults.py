@@ -36,7 +36,7 @@ GROUPS = {
 """Kinds of findings that are right for each kind of planted fault."""
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-EMPTY = ("", " ", "-", "n/a", "TBD", "Product name", "no description", "...", "test", "000")
+EMPTY = ("-", ".", "?", "n/a", "TBD", "Product name", "no description", "...", "test", "000")
 BOILERPLATE = (
     "Lorem ipsum dolor sit amet, consectetur adipiscing elit",
     "Best quality at the lowest price. Order now and get free shipping",

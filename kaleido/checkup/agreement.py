@@ -12,7 +12,7 @@ from scipy import sparse
 from kaleido.checkup.finding import Finding
 
 FOLDS = 5
-_FEWEST = 10
+_FEWEST = 5
 """Products that a class needs in order to be learned."""
 
 _ENOUGH = 50

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kaleido import configuration
 from kaleido.atomic import refusals_named
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import Product
 from kaleido.checkup.agreement import Evidence, bag_of_words, fold_of, gather, label_findings, mismatch_findings
 from kaleido.checkup.duplicates import duplicate_findings
 from kaleido.checkup.finding import KINDS, Finding
-from kaleido.checkup.photo_faults import photo_findings
+from kaleido.checkup.photo_faults import learn_strokes, photo_findings
 from kaleido.checkup.report import PAGE, TABLE, write_report
 from kaleido.checkup.scan import scan
 from kaleido.checkup.texts import text_findings
@@ -72,7 +73,7 @@ def doctor(
     *,
     vectors: str | os.PathLike[str] | Vectors | None = None,
     labels: Sequence[str] | None = None,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds | Mapping[str, float] = Thresholds(),
     shown: int = 200,
     seed: int = 0,
     progress: bool = True,
@@ -90,7 +91,8 @@ def doctor(
             the report's folder.
         labels: Columns whose labels are checked: `category`, `subcategory` or other columns of the catalogue; None is
             the first two.
-        thresholds: From which scores findings are reported.
+        thresholds: Scores, 0..1, from which findings are reported, where they are not the usual ones: `duplicate`,
+            `mismatch`, `label`, `blank`, `blurred`, `watermarked`, `cut`, `boilerplate`; and `tiny`, in pixels.
         shown: Findings of a kind that the page shows; the CSV has all.
         seed: Seed of the samples that are learned from.
         progress: Whether progress bars are drawn.
@@ -103,6 +105,8 @@ def doctor(
         raise UserError("give either a model, which makes the vectors, or vectors that are there (--vectors)")
     if shown < 1:
         raise UserError(f"shown must be at least 1. Received: {shown}")
+    if not isinstance(thresholds, Thresholds):
+        thresholds = configuration.build(Thresholds, dict(thresholds), [])
     out = Path(out)
     with missing_extras_named():
         import cleanlab  # noqa: F401
@@ -183,8 +187,9 @@ class _Examination:
             partial(self.source.read, photo.uri) for product in products for photo in product.photos
         ]
         rows = self._rows(listed)
-        scanned = scan(readers)
-        found = photo_findings(listed, readers, scanned, self.thresholds, self.seed)
+        strokes = learn_strokes(readers, self.seed)
+        scanned = scan(readers, strokes)
+        found = photo_findings(listed, readers, scanned, strokes, self.thresholds, self.seed)
         place = {photo: row for row, (_, photo) in enumerate(listed)}
         blank = {place[one.photo] for one in found if one.kind == "blank_photo"}
         found += duplicate_findings(listed, texts, readers, scanned, blank, self.thresholds.duplicate)
@@ -241,15 +246,20 @@ class _Examination:
             evidences[name] = evidence
             if left := len(set(labels) - {""}) - len(evidence.names):
                 self.notes.append(f"{name}: classes with too few products to learn from, not checked: {left:,}")
-            found += label_findings(name, evidence, listed, has_text, self.thresholds.label)
         if self.vectors.image is None:
             self.notes.append("the model has no vectors of photos alone: mismatches with texts are not looked for")
-            return found
-        text = self.vectors.text
-        text_vectors = None if text is None else np.asarray(text, np.float32)[at]
-        return found + mismatch_findings(
-            listed, texts, photos, text_vectors, words, evidences, folds, self.thresholds.mismatch, self.seed
-        )
+        else:
+            text = self.vectors.text
+            text_vectors = None if text is None else np.asarray(text, np.float32)[at]
+            found += mismatch_findings(
+                listed, texts, photos, text_vectors, words, evidences, folds, self.thresholds.mismatch, self.seed
+            )
+        # Where photo and text disagree, they do not tell what the label should be.
+        unclear = {one.product for one in found}
+        for name, evidence in evidences.items():
+            wrong = label_findings(name, evidence, listed, has_text, self.thresholds.label)
+            found += [one for one in wrong if one.product not in unclear]
+        return found
 
     def _texts(
         self, found: Sequence[Finding], listed: Sequence[tuple[str, str]], rows: dict[str, int]

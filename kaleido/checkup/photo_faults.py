@@ -5,19 +5,25 @@ a sample of its photos as they are, and from the same photos with damages that a
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from kaleido.checkup.damages import DAMAGES, damaged
+from kaleido.checkup.damages import DAMAGES, damaged, watermark
 from kaleido.checkup.finding import Finding
-from kaleido.checkup.measures import measure
-from kaleido.checkup.scan import Scan, in_processes
+from kaleido.checkup.marks import Strokes
+from kaleido.checkup.measures import shrink
+from kaleido.checkup.scan import Scan, all_measures, in_processes, read_or_problem
 from kaleido.checkup.thresholds import Thresholds
+from kaleido.errors import UserError
 from kaleido.vision.photo import decode
 
 SAMPLE = 1500
 """Photos that are damaged to learn from."""
+
+STROKE_SAMPLE = 1000
+"""Photos that marks are learned from."""
 
 _ROUNDS = 8
 """Times that a photo is damaged at most, where there are few."""
@@ -42,6 +48,7 @@ def photo_findings(
     listed: Sequence[tuple[str, str]],
     readers: Sequence[Callable[[], Any]],
     scanned: Scan,
+    strokes: Strokes,
     thresholds: Thresholds,
     seed: int,
 ) -> list[Finding]:
@@ -51,6 +58,7 @@ def photo_findings(
         listed: Ids of product and photo, by row.
         readers: Functions that read the photos.
         scanned: What is known of the photos.
+        strokes: What found their marks.
         thresholds: From which score a finding is reported.
         seed: Seed of the sample and of its damages.
     """
@@ -66,7 +74,7 @@ def photo_findings(
         width, height = scanned.sizes[row, :2]
         reason = f"The photo has {width} x {height} pixels, and at least {limit:.0f} a side are expected here."
         found.append(Finding("tiny_photo", *listed[row], float(1 - 0.5 * sides[row] / limit), reason))
-    chances = fault_chances(readers, scanned, seed)
+    chances = fault_chances(readers, scanned, strokes, seed)
     for column, kind in enumerate(DAMAGES, start=1):
         for row in np.flatnonzero(chances[:, column] >= getattr(thresholds, kind)):
             # One fault a photo: the likeliest.
@@ -76,7 +84,33 @@ def photo_findings(
     return found
 
 
-def fault_chances(readers: Sequence[Callable[[], Any]], scanned: Scan, seed: int) -> np.ndarray:
+def learn_strokes(readers: Sequence[Callable[[], Any]], seed: int) -> Strokes:
+    """Learns to find marks from some of the photos, with and without marks.
+
+    Args:
+        readers: Functions that read the photos.
+        seed: Seed of the sample, the marks and the network.
+    """
+    # Those at the end are not in the sample that the faults are learned from, where there are enough.
+    rows = np.random.default_rng(seed).permutation(len(readers))[::-1][:STROKE_SAMPLE]
+    rounds = int(np.clip(STROKE_SAMPLE // (2 * len(rows)), 1, _ROUNDS))
+    photos = ((int(row), read_or_problem(readers[row])) for row in rows)
+    pairs = in_processes(partial(_marked, seed, rounds), photos, len(rows), "sample photos")
+    return Strokes(seed).learn([pair for some in pairs for pair in some])
+
+
+def _marked(seed: int, rounds: int, item: tuple[int, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    row, data = item
+    try:
+        photo = shrink(decode(data)) if not isinstance(data, str) else None
+    except UserError:
+        photo = None
+    if photo is None:
+        return []
+    return [(photo, watermark(photo, np.random.default_rng((seed, row, turn)))) for turn in range(rounds)]
+
+
+def fault_chances(readers: Sequence[Callable[[], Any]], scanned: Scan, strokes: Strokes, seed: int) -> np.ndarray:
     """Computes how likely each photo is sound, and has each fault of `DAMAGES`: [n, 5], 0 for unreadable photos.
 
     Photos of the sample are judged by a classifier that did not learn from them.
@@ -86,7 +120,9 @@ def fault_chances(readers: Sequence[Callable[[], Any]], scanned: Scan, seed: int
     rows = scanned.readable
     sample = np.sort(np.random.default_rng(seed).permutation(rows)[:SAMPLE])
     rounds = int(np.clip(SAMPLE // (2 * len(sample)), 1, _ROUNDS))
-    learned = list(in_processes(_Lesson(seed, rounds), _lessons(readers, sample), len(sample), "sample photos"))
+    learned = list(
+        in_processes(partial(_lesson, strokes, seed, rounds), _lessons(readers, sample), len(sample), "sample photos")
+    )
     chances = np.zeros((len(scanned.sizes), len(DAMAGES) + 1))
     fold = np.full(len(scanned.sizes), -1)
     fold[sample] = np.arange(len(sample)) % min(_FOLDS, len(sample))
@@ -108,23 +144,17 @@ def fault_chances(readers: Sequence[Callable[[], Any]], scanned: Scan, seed: int
     return chances
 
 
-class _Lesson:
-    """Damages a photo in every way, and measures the results; can be sent to another process."""
-
-    def __init__(self, seed: int, rounds: int):
-        self.seed = seed
-        self.rounds = rounds
-
-    def __call__(self, item: tuple[int, Any]) -> tuple[np.ndarray, np.ndarray]:
-        row, data = item
-        photo = decode(data)
-        measures, kinds = [], []
-        for turn in range(self.rounds):
-            for number, kind in enumerate(("", *DAMAGES)):
-                random = np.random.default_rng((self.seed, row, turn, number))
-                measures.append(measure(damaged(photo, kind, random)))
-                kinds.append(number)
-        return np.stack(measures), np.array(kinds)
+def _lesson(strokes: Strokes, seed: int, rounds: int, item: tuple[int, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Damages a photo in every way, and measures the results; gives the measures and the numbers of the damages."""
+    row, data = item
+    photo = decode(data)
+    measures, kinds = [], []
+    for turn in range(rounds):
+        for number, kind in enumerate(("", *DAMAGES)):
+            random = np.random.default_rng((seed, row, turn, number))
+            measures.append(all_measures(damaged(photo, kind, random), strokes))
+            kinds.append(number)
+    return np.stack(measures), np.array(kinds)
 
 
 def _lessons(readers: Sequence[Callable[[], Any]], sample: np.ndarray) -> Iterator[tuple[int, Any]]:

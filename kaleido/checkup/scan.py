@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from kaleido.checkup.looks import SIDE, look
+from kaleido.checkup.marks import Strokes
 from kaleido.checkup.measures import measure
 from kaleido.errors import UserError
 from kaleido.processors import cores
@@ -26,7 +28,7 @@ class Scan:
     """What is known of the photos, a row a photo.
 
     Attributes:
-        measures: float32 [n, m], as `measure` gives; 0 for unreadable photos.
+        measures: float32 [n, m], as `all_measures` gives; 0 for unreadable photos.
         looks: uint8 [n, 2, SIDE, SIDE, 3], as `look` gives.
         sizes: int [n, 3]: width, height and bytes.
         problems: Why a photo cannot be read, by row.
@@ -43,16 +45,19 @@ class Scan:
         return np.array([row for row in range(len(self.sizes)) if row not in self.problems], int)
 
 
-def scan(readers: Sequence[Callable[[], Any]]) -> Scan:
+def scan(readers: Sequence[Callable[[], Any]], strokes: Strokes) -> Scan:
     """Reads and measures photos, in several processes.
 
     Args:
         readers: Functions that read a photo each, encoded or as pixels; they may raise `UserError`.
+        strokes: What finds marks.
     """
     count = len(readers)
     found: Scan | None = None
     problems: dict[int, str] = {}
-    for row, answer in enumerate(in_processes(_examine, map(_read, readers), count, "photos")):
+    for row, answer in enumerate(
+        in_processes(partial(_examine, strokes), map(read_or_problem, readers), count, "photos")
+    ):
         if isinstance(answer, str):
             problems[row] = answer
             continue
@@ -93,14 +98,15 @@ def _each(function: Callable[[Any], Any], items: list[Any]) -> list[Any]:
     return [function(item) for item in items]
 
 
-def _read(reader: Callable[[], Any]) -> Any:
+def read_or_problem(reader: Callable[[], Any]) -> Any:
+    """Reads a photo; a text says why it cannot be read."""
     try:
         return reader()
     except UserError as error:
         return str(error)
 
 
-def _examine(data: Any) -> "str | tuple[np.ndarray, np.ndarray, tuple[int, int, int]]":
+def _examine(strokes: Strokes, data: Any) -> "str | tuple[np.ndarray, np.ndarray, tuple[int, int, int]]":
     if isinstance(data, str):
         return data
     try:
@@ -108,4 +114,9 @@ def _examine(data: Any) -> "str | tuple[np.ndarray, np.ndarray, tuple[int, int, 
     except UserError as error:
         return str(error)
     size = photo.shape[1], photo.shape[0], photo.nbytes if isinstance(data, np.ndarray) else len(data)
-    return measure(photo), np.stack(look(photo)), size
+    return all_measures(photo, strokes), np.stack(look(photo)), size
+
+
+def all_measures(photo: np.ndarray, strokes: Strokes) -> np.ndarray:
+    """Measures a photo uint8 [H, W, 3] in every way, float32 [n]."""
+    return np.concatenate([measure(photo), strokes.measure(photo)])

@@ -22,8 +22,8 @@ class Thresholds:
     """
 
     duplicate: float = 0.8
-    mismatch: float = 0.9
-    label: float = 0.9
+    mismatch: float = 0.7
+    label: float = 0.7
     blank: float = 0.5
     blurred: float = 0.5
     watermarked: float = 0.7

@@ -30,8 +30,11 @@ _REPEATS = 3
 _SPREAD = 0.5
 """Share of a phrase's products that may be of one kind; what one kind of product shares is no boilerplate."""
 
-_INFORMATIVE = 0.8
-"""Information of a word about the kind of the product, in nats, from which it says what the product is."""
+_SILENT = 0.05
+"""Share of the texts that may tell nothing, up to which this is conspicuous."""
+
+_INFORMATIVE = 0.5
+"""Information of a word about the kind of the product, 0..1, from which it says what the product is."""
 
 
 def text_findings(
@@ -114,32 +117,36 @@ def _boilerplate(
         for phrase, counts in owners.items()
         if (total := sum(counts.values())) >= _REPEATS and max(counts.values()) <= max(1, _SPREAD * total)
     }
+    telling = [[word for word in one if information.get(word, 0.0) >= _INFORMATIVE] for one in words]
+    filled = sum(map(bool, words))
+    # Where nearly every text tells what the product is, one that does not is conspicuous whatever its words.
+    usual = sum(bool(one) and not some for one, some in zip(words, telling)) <= _SILENT * filled
     found = {}
-    for row, one in enumerate(words):
+    for row, (one, some) in enumerate(zip(words, telling)):
         if not one:
             continue
         covered = np.array([word in _STOCK or word in _PLACEHOLDERS for word in one])
         for i in range(len(one) - _RUN + 1):
             if tuple(one[i : i + _RUN]) in repeated:
                 covered[i : i + _RUN] = True
-        telling = [word for word in one if information.get(word, 0.0) >= _INFORMATIVE and word not in _STOCK]
         share = float(covered.mean())
-        score = share * (1.0 if not telling else max(0.0, 1 - 2.5 * len(telling) / len(one)))
-        said = "no word tells what the product is" if not telling else f"only {', '.join(telling[:3])} tells what it is"
-        found[row] = (
-            score,
-            (
-                f"{share:.0%} of the {name} are stock words or phrases of other kinds of products, and {said}: "
-                f"{_short(texts[row])}"
-            ),
-        )
+        said = f"no word of the {name} tells what the product is"
+        if some:
+            score = share * max(0.0, 1 - 2.5 * len(some) / len(one))
+            said = f"only {', '.join(some[:3])} tells what the product is"
+        else:
+            score = 0.7 + 0.3 * share if usual else share
+        if share:
+            said += f", and {share:.0%} of it are stock words, or phrases of other kinds of products"
+        found[row] = score, f"{said[0].upper()}{said[1:]}: {_short(texts[row])}"
     return found
 
 
 def _information(words: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, float]:
-    """What each word tells of the kind: the divergence of its products' kinds from all products' kinds, in nats.
+    """What each word tells of the kind, 0..1: of what is to be known of its most frequent kind, how much is known.
 
-    Rare words are drawn towards all products' kinds, so that one occurrence tells little.
+    It is the divergence of the kinds of the word's products from the kinds of all products. Rare words are drawn
+    towards all products' kinds, so that one occurrence tells little.
     """
     names, of = np.unique(list(kinds), return_inverse=True)
     prior = np.bincount(of, minlength=len(names)) / len(of)
@@ -152,7 +159,8 @@ def _information(words: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[s
         values = np.array(list(by_kind.values()), float)
         share = prior[list(by_kind)]
         chance = (values + share) / (values.sum() + 1)
-        found[word] = float((chance * np.log(chance / share)).sum())
+        most = -np.log(share[values.argmax()])
+        found[word] = float((chance * np.log(chance / share)).sum() / most) if most > 0 else 0.0
     return found
 
 

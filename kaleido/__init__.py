@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kaleido.records.folder import Records
     from kaleido.records.prepare import prepare
     from kaleido.search.index import Index
+    from kaleido.search.tags import tag
     from kaleido.search.vectors import embed
 
 __version__ = "0.2.0"
@@ -46,6 +47,7 @@ __all__ = [
     "model_zoo",
     "prepare",
     "pretrain",
+    "tag",
 ]
 
 _MODULES = {
@@ -64,6 +66,7 @@ _MODULES = {
     "model_zoo": "kaleido.pretrained",
     "prepare": "kaleido.records.prepare",
     "pretrain": "kaleido.pretrained.training",
+    "tag": "kaleido.search.tags",
 }
 
 

@@ -2,9 +2,9 @@
 
     python scripts/vector_stores.py lancedb --vectors fs.parquet
 
-One store a process, so that memory is its own. `--vectors` is a file of `kaleido embed` with image and text vectors; its
-photos are repeated with noise up to `--rows`, and its texts are the queries. The stores but LanceDB are not required by
-Kaleido: pip install pymilvus milvus-lite qdrant-client.
+One store a process, so that memory is its own. `--vectors` is a file of `kaleido embed` with image and text vectors;
+its photos are repeated with noise up to `--rows`, and its texts are the queries. The stores but LanceDB are not required
+by Kaleido: pip install pymilvus milvus-lite qdrant-client.
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,7 @@ from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.update import Changes, Update
 from kaleido.search.vector_file import vectors_of
 from kaleido.search.where import Filter
+from kaleido.text import Tokenizer, load_tokenizer
 
 MOST_HITS = 10_000
 """Largest number of results that can be asked for."""
@@ -87,6 +89,7 @@ class Index:
         self._store = store
         self._model = model
         self._matcher = matcher
+        self._tokenizer: Tokenizer | None = None
         self._columns: tuple[int, tuple[Column, ...]] | None = None
 
     @classmethod
@@ -127,7 +130,7 @@ class Index:
         index._model = model
         products = open_products(source, reading, on_error)
         with progress_bars(progress):
-            update = Update(index._store, products, model, vectors, batch_size, on_error, overwrite)
+            update = Update(index._store, products, model, vectors, batch_size, on_error, progress, overwrite)
             index.changes = update.run(remove=True)
         return index
 
@@ -232,23 +235,47 @@ class Index:
         Raises:
             UserError: if neither is given, the photo cannot be read, or the model cannot encode it.
         """
-        if text is not None and not text.strip():
-            raise UserError("the text to search for is empty; give some words")
         if text is None and photo is None:
             raise UserError("nothing to search for; give a text, a photo or both")
+        if text is not None:
+            self._check_text(text)
+        try:
+            return self._encoded(text, photo)
+        except UserError as error:
+            # What to do with one of many photos is no advice here.
+            raise UserError(str(error).partition("; repair or remove it")[0]) from None
+
+    def _encoded(self, text: str | None, photo: Photo | None) -> np.ndarray:
         if self.about["kind"] == "fused":
             if photo is None:
                 raise UserError(
-                    f"{self.where}: this index is of the model's vectors of photo and text together; search with a "
+                    f"{self.where}: this index has the model's vectors of photo and text together; search with a "
                     "photo, or make an index with a two-tower model"
                 )
-            return _unit(self.model.embed([photo], text, progress=False)[0])
+            return _unit(self.model.embed([photo], text, batch_size=1, progress=False)[0])
         vectors = []
         if text is not None:
             vectors.append(self.model.encode_text([text], batch_size=1, progress=False)[0])
         if photo is not None:
             vectors.append(self.model.encode_image([photo], batch_size=1, progress=False)[0])
         return _unit(np.sum(vectors, axis=0))
+
+    def _check_text(self, text: str) -> None:
+        """Refuses a text without a known word, and warns of words that are not known."""
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"the text to search for must have some words. Received: {text!r:.100}")
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self.model.directory)
+        encoding = self._tokenizer.encode(text)
+        unknown = encoding.ids == self._tokenizer.unk_id
+        words = set(encoding.word_ids.tolist())
+        if unknown.any() or not words:
+            what = f"characters that the model's vocabulary does not have: {text!r:.100}"
+            if words <= set(encoding.word_ids[unknown].tolist()):
+                raise UserError(
+                    f"every word has {what}; search in the language of the texts that the model was trained on"
+                )
+            warnings.warn(f"some words have {what}; these count as unknown", stacklevel=4)
 
     def search(
         self,
@@ -383,7 +410,7 @@ class Index:
         """
         products = open_products(source, reading, on_error)
         with progress_bars(progress):
-            return Update(self._store, products, self.model, vectors, batch_size, on_error).run(remove)
+            return Update(self._store, products, self.model, vectors, batch_size, on_error, progress).run(remove)
 
     def remove(self, ids: Sequence[str]) -> Changes:
         """Removes products, in one step.

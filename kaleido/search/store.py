@@ -107,7 +107,8 @@ class Store:
     def nearest(self, vector: np.ndarray, where: str | None, limit: int, columns: Sequence[str]) -> "pa.Table":
         """Finds the photos of the most similar vectors, in falling order, with their `_distance`, 1 - cosine."""
         query = self._table(PHOTOS).search(vector.astype(np.float32), vector_column_name=VECTOR).metric("cosine")
-        query = query.select([*columns, "_distance"]).limit(limit)
+        # Where a filter leaves few rows in the nearest partitions, further ones are looked into.
+        query = query.select([*columns, "_distance"]).limit(limit).maximum_nprobes(0)
         if where:
             query = query.where(where)
         with refusals_told(self.where):

@@ -71,6 +71,7 @@ class Update:
         vectors: File of the vectors of the same source; None encodes what the index does not have.
         batch_size: Photos at once.
         on_error: What an unusable photo does.
+        progress: Whether progress bars are drawn.
         anew: Whether what is there is replaced.
     """
 
@@ -82,12 +83,13 @@ class Update:
         vectors: str | os.PathLike[str] | None,
         batch_size: int,
         on_error: OnError,
+        progress: bool = True,
         anew: bool = False,
     ):
         self.store = store
         self.products = products
         self.model = model
-        self.options: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error}
+        self.options: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, "progress": progress}
         self._there = store.exists and not anew
         self.kind = store.about["kind"] if self._there else ("image" if "image" in kinds_of(model) else "fused")
         self._vectors = Path(vectors) if vectors is not None else None

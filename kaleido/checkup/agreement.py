@@ -15,7 +15,7 @@ FOLDS = 5
 _FEWEST = 5
 """Products that a class needs in order to be learned."""
 
-_ENOUGH = 50
+ENOUGH = 50
 """Photos with a text, or with a label, from which anything is learned."""
 
 _RIDGE = 3.0
@@ -90,7 +90,7 @@ def gather(
     labels = np.full(len(values), -1)
     for place, one in enumerate(learned):
         labels[number == one] = place
-    if len(learned) < 2 or (labels >= 0).sum() < _ENOUGH:
+    if len(learned) < 2 or (labels >= 0).sum() < ENOUGH:
         return None
     centred = (photos - photos.mean(axis=0)) / (photos.std(axis=0) + 1e-6)
     by_photo = _predicted(centred, labels, folds, len(learned), 0.01)
@@ -178,8 +178,6 @@ def mismatch_findings(
     from sklearn.linear_model import LogisticRegression
 
     rows = np.array([row for row, text in enumerate(texts) if text.strip()], int)
-    if len(rows) < _ENOUGH:
-        return []
     guessed = _photos_of_texts(photos, words, folds)
     centred = photos - photos.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6

@@ -14,10 +14,10 @@ from kaleido import configuration
 from kaleido.atomic import refusals_named
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import Product
-from kaleido.checkup.agreement import Evidence, bag_of_words, fold_of, gather, label_findings, mismatch_findings
+from kaleido.checkup.agreement import ENOUGH, Evidence, bag_of_words, fold_of, gather, label_findings, mismatch_findings
 from kaleido.checkup.duplicates import duplicate_findings
 from kaleido.checkup.finding import KINDS, Finding
-from kaleido.checkup.photo_faults import learn_strokes, photo_findings
+from kaleido.checkup.photo_faults import FEWEST, learn_strokes, photo_findings
 from kaleido.checkup.report import PAGE, TABLE, write_report
 from kaleido.checkup.scan import scan
 from kaleido.checkup.texts import text_findings
@@ -190,6 +190,8 @@ class _Examination:
         strokes = learn_strokes(readers, self.seed)
         scanned = scan(readers, strokes)
         found = photo_findings(listed, readers, scanned, strokes, self.thresholds, self.seed)
+        if len(scanned.readable) < FEWEST:
+            self.notes.append(f"blank, blurred, watermarked and cut photos are found from {FEWEST} readable photos on")
         place = {photo: row for row, (_, photo) in enumerate(listed)}
         blank = {place[one.photo] for one in found if one.kind == "blank_photo"}
         found += duplicate_findings(listed, texts, readers, scanned, blank, self.thresholds.duplicate)
@@ -248,6 +250,8 @@ class _Examination:
                 self.notes.append(f"{name}: classes with too few products to learn from, not checked: {left:,}")
         if self.vectors.image is None:
             self.notes.append("the model has no vectors of photos alone: mismatches with texts are not looked for")
+        elif has_text.sum() < ENOUGH:
+            self.notes.append(f"photos and texts are compared from {ENOUGH} photos with a text on")
         else:
             text = self.vectors.text
             text_vectors = None if text is None else np.asarray(text, np.float32)[at]

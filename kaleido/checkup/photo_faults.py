@@ -25,6 +25,9 @@ SAMPLE = 1500
 STROKE_SAMPLE = 1000
 """Photos that marks are learned from."""
 
+FEWEST = 20
+"""Photos that a catalogue needs for its faults to be learned."""
+
 _ROUNDS = 8
 """Times that a photo is damaged at most, where there are few."""
 
@@ -74,6 +77,8 @@ def photo_findings(
         width, height = scanned.sizes[row, :2]
         reason = f"The photo has {width} x {height} pixels, and at least {limit:.0f} a side are expected here."
         found.append(Finding("tiny_photo", *listed[row], float(1 - 0.5 * sides[row] / limit), reason))
+    if len(rows) < FEWEST:
+        return found
     chances = fault_chances(readers, scanned, strokes, seed)
     for column, kind in enumerate(DAMAGES, start=1):
         for row in np.flatnonzero(chances[:, column] >= getattr(thresholds, kind)):

@@ -25,9 +25,9 @@ class Thresholds:
     mismatch: float = 0.7
     label: float = 0.7
     blank: float = 0.5
-    blurred: float = 0.5
+    blurred: float = 0.3
     watermarked: float = 0.7
-    cut: float = 0.6
+    cut: float = 0.5
     tiny: int = 32
     boilerplate: float = 0.6
 

@@ -7,6 +7,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 from scipy import ndimage
 
+from kaleido.checkup.measures import quantiles
+
 SIDE = 96
 """Longer side in pixels at which strokes are looked for; smaller photos stay as they are."""
 
@@ -74,7 +76,7 @@ class Strokes:
         grid = sure.reshape(rows, columns)
         ring = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
         plain = np.abs(photo[y, x].astype(int) - np.median(ring, axis=0)).max(axis=-1) < 100
-        found = [*np.percentile(sure, _SHARES), sure.mean()]
+        found = [*quantiles(sure, _SHARES), sure.mean()]
         for level in (0, 2):
             mask = grid > level
             labels, count = ndimage.label(mask, np.ones((3, 3)))
@@ -84,7 +86,7 @@ class Strokes:
             found += [(mask.ravel() & plain).mean(), np.ptp(np.flatnonzero(tall)) if tall.any() else 0]
             found += [np.ptp(np.flatnonzero(wide)) if wide.any() else 0]
         for part in np.array_split(grid, 3):
-            found += [np.percentile(some, 95) for some in np.array_split(part, 3, axis=1)]
+            found += [quantiles(some, 95) for some in np.array_split(part, 3, axis=1)]
         return np.asarray(found, np.float32)
 
 

@@ -1,6 +1,7 @@
 """Measures of one photo, from which its faults are told: sharpness, structure beside the product, border, contrast."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -60,8 +61,14 @@ def measure(photo: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.concatenate([np.asarray(part, np.float32).ravel() for part in parts]), posinf=0, neginf=0)
 
 
+def quantiles(values: np.ndarray, percent: float | Sequence[float]) -> np.ndarray:
+    """The values at some percents of the way from the smallest to the largest; as `numpy.percentile`, and faster."""
+    ordered = np.sort(values, axis=None)
+    return ordered[(np.asarray(percent) / 100 * (ordered.size - 1)).round().astype(int)]
+
+
 def _contrast(colour: np.ndarray, grey: np.ndarray, distance: np.ndarray) -> list[float]:
-    low, high = np.percentile(grey, [1, 99])
+    low, high = quantiles(grey, [1, 99])
     shares = np.histogram(distance, [0, *_HISTOGRAM, 256])[0] / distance.size
     saturation = colour.max(axis=-1) - colour.min(axis=-1)
     # Semi-transparent marks on a plain background are pale and have one tint.
@@ -83,10 +90,10 @@ def _sharpness(grey: np.ndarray) -> list[float]:
         found += [math.log((np.abs(one).mean() + 0.05) / mean) for one, mean in zip(again, means)]
     contrast = np.ptp(grey) + 1
     for gradient in gradients:
-        steep = np.percentile(np.abs(gradient), [75, 90, 97, 99.5]) / contrast
+        steep = quantiles(np.abs(gradient), [75, 90, 97, 99.5]) / contrast
         found += [*steep, math.log(mean_ratio(gradient))]
     curvature = np.abs(ndimage.laplace(grey))
-    found += [*(np.percentile(curvature, [50, 90, 97, 99.5]) / contrast), math.log(curvature.mean() + 0.05)]
+    found += [*(quantiles(curvature, [50, 90, 97, 99.5]) / contrast), math.log(curvature.mean() + 0.05)]
     found += [math.log(means[a] / means[b]) for a, b in ((0, 1), (2, 3))]
     return found
 
@@ -162,7 +169,7 @@ def _strokes(grey: np.ndarray, distance: np.ndarray) -> list[float]:
     found = []
     local = ndimage.uniform_filter(grey, 9)
     roughness = np.sqrt(np.maximum(ndimage.uniform_filter(grey * grey, 9) - local * local, 0))
-    smooth = roughness < np.percentile(roughness, 60)
+    smooth = roughness < quantiles(roughness, 60)
     plain = distance < 60
     rows = np.arange(grey.shape[0]) * _GRID // grey.shape[0]
     columns = np.arange(grey.shape[1]) * _GRID // grey.shape[1]
@@ -171,13 +178,13 @@ def _strokes(grey: np.ndarray, distance: np.ndarray) -> list[float]:
         bright = grey - ndimage.grey_opening(grey, (size, size))
         dark = ndimage.grey_closing(grey, (size, size)) - grey
         for strokes in (bright, dark):
-            found += [*np.percentile(strokes, [75, 90, 98])]
+            found += [*quantiles(strokes, [75, 90, 98])]
             for region in (smooth, plain):
                 some = strokes[region] if region.any() else np.zeros(1)
-                found += [some.mean(), *np.percentile(some, [90, 98]), (some > 4).mean()]
+                found += [some.mean(), *quantiles(some, [90, 98]), (some > 4).mean()]
         both = np.minimum(bright + dark, 30)
         by_cell = _mean_by(cells, both, _GRID * _GRID)
-        found += [*by_cell, *np.percentile(by_cell, [10, 50]), by_cell.std() / (by_cell.mean() + 0.5)]
+        found += [*by_cell, *quantiles(by_cell, [10, 50]), by_cell.std() / (by_cell.mean() + 0.5)]
     return found
 
 
@@ -206,10 +213,9 @@ def _lines(colour: np.ndarray, grey: np.ndarray) -> list[float]:
     found = []
     for turn in range(4):
         turned = np.rot90(colour, turn)
-        rows = turned.std(axis=1).max(axis=-1)
         same = np.abs(turned - turned[0].mean(axis=0)).max(axis=(1, 2)) < 10
         band = len(same) if same.all() else int((~same).argmax())
-        found += [band / len(same), turned[0].mean() / 255, np.ptp(turned[0].mean(axis=0)), rows[0]]
+        found += [band / len(same), turned[0].mean() / 255, np.ptp(turned[0].mean(axis=0)), turned[0].std(axis=0).max()]
         # A band's end: how straight the edge after it is.
         edge = np.abs(turned[min(band + 1, len(same) - 1)] - turned[max(band - 1, 0)]).max(axis=-1)
         found += [(edge > 12).mean()]

@@ -15,6 +15,7 @@ from kaleido.atomic import refusals_named
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import Product
 from kaleido.checkup.agreement import ENOUGH, Evidence, bag_of_words, fold_of, gather, label_findings, mismatch_findings
+from kaleido.checkup.damages import DAMAGES
 from kaleido.checkup.duplicates import duplicate_findings
 from kaleido.checkup.finding import KINDS, Finding
 from kaleido.checkup.photo_faults import FEWEST, learn_strokes, photo_findings
@@ -196,8 +197,9 @@ class _Examination:
         blank = {place[one.photo] for one in found if one.kind == "blank_photo"}
         found += duplicate_findings(listed, texts, readers, scanned, blank, self.thresholds.duplicate)
         found += self._texts(found, listed, rows)
-        # What a photo that shows nothing, or a text that says nothing, looks like is no evidence.
-        photos = {one.photo for one in found if one.kind in ("blank_photo", "unreadable_photo")}
+        # A faulty photo, or a text that says nothing, is no evidence against the other.
+        faulty = ("unreadable_photo", "tiny_photo", *(f"{kind}_photo" for kind in DAMAGES))
+        photos = {one.photo for one in found if one.kind in faulty}
         empty = {one.product for one in found if one.kind in ("empty_text", "boilerplate_text")}
         rows = {photo: row for photo, row in rows.items() if photo not in photos}
         found += self._agreement([one for one in listed if one[1] in rows], rows, empty)

@@ -34,10 +34,10 @@ _ROUNDS = 8
 _FOLDS = 2
 _TREES = 200
 _MEDIAN_SHARE = 0.4
-"""Part of the catalogue's usual side below which a photo is tiny."""
+"""Part of the catalogue's usual side below which a photo is tiny; sides are those of squares of as many pixels."""
 
 _LARGEST_TINY = 256
-"""Photos with this shorter side are never tiny, whatever the others have."""
+"""Photos of this side are never tiny, whatever the others have."""
 
 _REASONS = {
     "blank": "The photo shows next to nothing: it has one colour throughout.",
@@ -70,12 +70,13 @@ def photo_findings(
         for row, problem in scanned.problems.items()
     ]
     rows = scanned.readable
-    sides = scanned.sizes[:, :2].min(axis=1)
+    # Of a square of as many pixels: a narrow photo is no tiny one.
+    sides = np.sqrt(scanned.sizes[:, :2].prod(axis=1))
     limit = max(thresholds.tiny, min(_MEDIAN_SHARE * float(np.median(sides[rows])), _LARGEST_TINY))
     tiny = {int(row) for row in rows if sides[row] < limit}
     for row in sorted(tiny):
         width, height = scanned.sizes[row, :2]
-        reason = f"The photo has {width} x {height} pixels, and at least {limit:.0f} a side are expected here."
+        reason = f"The photo has {width} x {height} pixels; no fewer than {limit:.0f} x {limit:.0f} are expected here."
         found.append(Finding("tiny_photo", *listed[row], float(1 - 0.5 * sides[row] / limit), reason))
     if len(rows) < FEWEST:
         return found

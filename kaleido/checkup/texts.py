@@ -33,7 +33,10 @@ _SPREAD = 0.5
 _SILENT = 0.05
 """Share of the texts that may tell nothing, up to which this is conspicuous."""
 
-_INFORMATIVE = 0.5
+_DOUBT = 2.0
+"""Products of the usual kinds that each word is thought to have besides its own."""
+
+_INFORMATIVE = 0.55
 """Information of a word about the kind of the product, 0..1, from which it says what the product is."""
 
 
@@ -135,7 +138,7 @@ def _boilerplate(
             score = share * max(0.0, 1 - 2.5 * len(some) / len(one))
             said = f"only {', '.join(some[:3])} tells what the product is"
         else:
-            score = 0.7 + 0.3 * share if usual else share
+            score = 0.45 + 0.55 * share if usual else share
         if share:
             said += f", and {share:.0%} of it are stock words, or phrases of other kinds of products"
         found[row] = score, f"{said[0].upper()}{said[1:]}: {_short(texts[row])}"
@@ -143,10 +146,9 @@ def _boilerplate(
 
 
 def _information(words: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, float]:
-    """What each word tells of the kind, 0..1: of what is to be known of its most frequent kind, how much is known.
+    """What each word tells of the kind, at most 1: how much of the doubt about its most frequent kind it takes away.
 
-    It is the divergence of the kinds of the word's products from the kinds of all products. Rare words are drawn
-    towards all products' kinds, so that one occurrence tells little.
+    Rare words are drawn towards the kinds of all products, so that one or two occurrences tell little.
     """
     names, of = np.unique(list(kinds), return_inverse=True)
     prior = np.bincount(of, minlength=len(names)) / len(of)
@@ -156,11 +158,9 @@ def _information(words: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[s
             counts[word][int(of[row])] += 1
     found = {}
     for word, by_kind in counts.items():
-        values = np.array(list(by_kind.values()), float)
-        share = prior[list(by_kind)]
-        chance = (values + share) / (values.sum() + 1)
-        most = -np.log(share[values.argmax()])
-        found[word] = float((chance * np.log(chance / share)).sum() / most) if most > 0 else 0.0
+        kind, count = by_kind.most_common(1)[0]
+        chance = (count + _DOUBT * prior[kind]) / (by_kind.total() + _DOUBT)
+        found[word] = float((chance - prior[kind]) / max(1 - prior[kind], 1e-6))
     return found
 
 

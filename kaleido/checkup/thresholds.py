@@ -17,7 +17,8 @@ class Thresholds:
         blurred: Blurred photos.
         watermarked: Photos with a watermark.
         cut: Photos that are cut.
-        tiny: Smallest shorter side of a photo in pixels; in any case two fifths of the catalogue's median, up to 256.
+        tiny: Smallest side, in pixels, of a square with as many pixels; in any case two fifths of the catalogue's
+            median, up to 256.
         boilerplate: Texts that say nothing about the product.
     """
 
@@ -25,9 +26,9 @@ class Thresholds:
     mismatch: float = 0.7
     label: float = 0.7
     blank: float = 0.5
-    blurred: float = 0.3
-    watermarked: float = 0.7
-    cut: float = 0.5
+    blurred: float = 0.35
+    watermarked: float = 0.73
+    cut: float = 0.6
     tiny: int = 32
     boilerplate: float = 0.6
 

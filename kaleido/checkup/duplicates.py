@@ -32,6 +32,9 @@ _CANDIDATE = 0.85
 _WEIGHTS = (1.36, -2.90, -5.08)
 _OFFSET = 11.67
 
+_OTHER_COLOUR = 45.0
+"""Difference of hue that no edit made: 34 at most on 165 copies of training products, 76 and more on variants."""
+
 
 def duplicate_findings(
     listed: Sequence[tuple[str, str]],
@@ -127,7 +130,7 @@ def _prove(pair: tuple[Any, Any]) -> float:
 def chance_of(one: np.ndarray, other: np.ndarray) -> float:
     """Computes how likely two photos uint8 [H, W, 3] are the same, edited or not."""
     laid = overlay(square(one), square(other), box_share(one), box_share(other))
-    if laid is None or laid.common < 0.5 or laid.colour < 0.7 or laid.detail < 0.5:
+    if laid is None or laid.common < 0.5 or laid.colour < 0.7 or laid.detail < 0.5 or laid.tint > _OTHER_COLOUR:
         return 0.0
     measures = np.log([1.003 - laid.colour, 1.01 - laid.detail, laid.residue + 1])
     return float(1 / (1 + np.exp(-(np.dot(_WEIGHTS, measures) + _OFFSET))))

@@ -33,12 +33,14 @@ class Overlay:
         colour: Correlation of the pixels that show something, 1 for the same picture in any brightness and contrast.
         detail: Correlation of the fine details.
         residue: Root mean square of what differs, in grey levels of 0..255.
+        tint: Largest difference of the hue of some place, in levels of 0..255.
     """
 
     common: float
     colour: float
     detail: float
     residue: float
+    tint: float
 
 
 def square(photo: np.ndarray) -> np.ndarray:
@@ -155,6 +157,11 @@ def _compare(one: np.ndarray, other: np.ndarray, place: Affine) -> Overlay:
     fine_one, fine_other = (values - ndimage.gaussian_filter(values, 2.0) for values in flat)
     inner = ndimage.binary_erosion(region, iterations=2)
     inner = inner if inner.sum() > 60 else region
-    return Overlay(
-        float(inside.mean()), _correlation(first, second), _correlation(fine_one[inner], fine_other[inner]), residue
-    )
+    colour, detail = _correlation(first, second), _correlation(fine_one[inner], fine_other[inner])
+    return Overlay(float(inside.mean()), colour, detail, residue, _tint(one - moved, inside))
+
+
+def _tint(difference: np.ndarray, inside: np.ndarray) -> float:
+    red, green, blue = np.moveaxis(difference, -1, 0)
+    hues = (ndimage.gaussian_filter(hue, 1.5) for hue in (red - green, blue - (red + green) / 2))
+    return float(max(np.abs(hue)[inside].max() for hue in hues))

@@ -89,23 +89,21 @@ def candidate_pairs(looks: np.ndarray) -> list[tuple[int, int]]:
     with tqdm(total=len(looks), desc="photos compared", unit="photo", disable=len(looks) < _BLOCK) as bar:
         for start in range(0, len(looks), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            asked = [whole[0][rows], *(signatures(window)[0] for window in windows(looks[rows, 0]))]
-            near = np.maximum.reduce([one @ side.T for one in asked for side in whole])
-            near = np.maximum.reduce([near, *(cut[0][rows] @ side.T for side in cut)])
+            near = np.maximum.reduce([look[0][rows] @ side.T for look in (whole, cut) for side in look])
+            for window in windows(looks[rows, 0]):
+                np.maximum(near, signatures(window)[0] @ whole[0].T, out=near)
             near[np.arange(len(near)), start + np.arange(len(near))] = -1
-            found |= {(min(start + row, column), max(start + row, column)) for row, column in zip(*_nearest(near))}
+            found |= {(min(start + row, column), max(start + row, column)) for row, column in _nearest(near)}
             bar.update(len(near))
-    return sorted((int(a), int(b)) for a, b in found)
+    return sorted(found)
 
 
-def _nearest(near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    count = min(NEAREST, near.shape[1] - 1)
-    if count < 1:
-        return np.zeros(0, int), np.zeros(0, int)
-    columns = np.argpartition(-near, count - 1, axis=1)[:, :count]
-    rows = np.repeat(np.arange(len(near)), count)
-    kept = near[rows, columns.ravel()] >= _CANDIDATE
-    return rows[kept], columns.ravel()[kept]
+def _nearest(near: np.ndarray) -> Iterator[tuple[int, int]]:
+    """The most alike columns of each row, at most `NEAREST`, among those that are alike at all."""
+    for row in range(len(near)):
+        columns = np.flatnonzero(near[row] >= _CANDIDATE)
+        for column in columns[np.argsort(-near[row, columns], kind="stable")[:NEAREST]]:
+            yield row, int(column)
 
 
 def _order(scanned: Scan, row: int) -> tuple[int, int, int]:

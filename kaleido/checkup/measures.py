@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-SIDE = 256
+SIDE = 160
 """Photos are measured at this length of their longer side, or at their own where that is shorter."""
 
 MIN_SIDE = 16

@@ -28,7 +28,7 @@ STROKE_SAMPLE = 1500
 FEWEST = 20
 """Photos that a catalogue needs for its faults to be learned."""
 
-_ROUNDS = 8
+_ROUNDS = 4
 """Times that a photo is damaged at most, where there are few."""
 
 _FOLDS = 2

@@ -19,7 +19,7 @@ from kaleido.vision.photo import decode
 BATCH = 32
 """Photos that a process gets at once."""
 
-FEW = 100
+FEW = 40
 """Fewer photos are not worth other processes."""
 
 

@@ -25,7 +25,9 @@ from kaleido.checkup.texts import text_findings
 from kaleido.checkup.thresholds import Thresholds
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
+from kaleido.pretrained.hub import load
 from kaleido.progress import progress_bars
+from kaleido.search.encoder import model_checksum
 from kaleido.search.products import Products, open_products
 from kaleido.search.vectors import Vectors, embed
 
@@ -118,7 +120,8 @@ def doctor(
         out.mkdir(parents=True, exist_ok=True)
     with progress_bars(progress):
         if vectors is None:
-            vectors = embed(source, model, out / VECTORS, on_error="skip", progress=progress)
+            assert model is not None
+            vectors = _made(source, model, out / VECTORS, progress)
         elif not isinstance(vectors, Vectors):
             vectors = Vectors.open(vectors)
         examination = _Examination(source, vectors, columns, thresholds, seed)
@@ -140,6 +143,13 @@ def doctor(
             shown,
         )
     return Report(out, findings, len(source.products), photos, notes)
+
+
+def _made(source: Products, model: "str | os.PathLike[str] | Model", path: Path, progress: bool) -> Vectors:
+    """Makes the vectors, or those that are missing; vectors of another model are replaced."""
+    model = load(model, progress=progress) if isinstance(model, str | os.PathLike) else model
+    another = path.exists() and Vectors.open(path).header.model != model_checksum(model)
+    return embed(source, model, path, on_error="skip", overwrite=another, progress=progress)
 
 
 def _first(lines: Sequence[str]) -> list[str]:

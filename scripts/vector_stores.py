@@ -3,8 +3,8 @@
     python scripts/vector_stores.py lancedb --vectors fs.parquet
 
 One store a process, so that memory is its own. `--vectors` is a file of `kaleido embed` with image and text vectors;
-its photos are repeated with noise up to `--rows`, and its texts are the queries. The stores but LanceDB are not required
-by Kaleido: pip install pymilvus milvus-lite qdrant-client.
+its photos are repeated with noise up to `--rows`, and its texts are the queries. Kaleido requires LanceDB alone; the
+others: pip install pymilvus milvus-lite qdrant-client.
 """
 
 import argparse
@@ -46,10 +46,10 @@ class Exact:
 class LanceDb:
     """LanceDB; `kind` is its index, `flat` for none."""
 
-    def __init__(self, folder, kind="IVF_FLAT", probes=0, refine=0):
+    def __init__(self, folder, kind="IVF_FLAT"):
         import lancedb
 
-        self.database, self.kind, self.probes, self.refine = lancedb.connect(folder), kind, probes, refine
+        self.database, self.kind = lancedb.connect(folder), kind
 
     def build(self, vectors, columns):
         import pyarrow as pa
@@ -61,17 +61,17 @@ class LanceDb:
             "photos", pa.table({"row": pa.array(np.arange(len(vectors))), **numbers, "vector": vector})
         )
         if self.kind != "flat":
-            table.create_index(metric="cosine", index_type=self.kind, vector_column_name="vector")
+            from lancedb import index
+
+            configs = {"IVF_FLAT": index.IvfFlat, "IVF_HNSW_SQ": index.HnswSq, "IVF_PQ": index.IvfPq}
+            table.create_index("vector", config=configs[self.kind](distance_type="cosine"))
 
     def open(self, columns):
         self.table = self.database.open_table("photos")
 
     def search(self, vector, condition):
-        query = self.table.search(vector, vector_column_name="vector").metric("cosine").select(["row"]).limit(TOP)
-        if self.probes:
-            query = query.minimum_nprobes(self.probes).maximum_nprobes(0)
-        if self.refine:
-            query = query.refine_factor(self.refine)
+        query = self.table.search(vector, vector_column_name="vector").metric("cosine").limit(TOP)
+        query = query.select(["row", "_distance"]).maximum_nprobes(0)
         if condition:
             query = query.where(f"{condition[0]} = {condition[1]}")
         return query.to_arrow()["row"].to_numpy()
@@ -116,7 +116,7 @@ class Milvus:
         found = self.client.search(
             "photos", data=[vector.tolist()], limit=TOP, filter=f"{condition[0]} == {condition[1]}" if condition else ""
         )
-        return np.array([hit["id"] for hit in found[0]])
+        return np.array([hit["row"] for hit in found[0]])
 
 
 class Qdrant:
@@ -176,6 +176,12 @@ def data(path, rows):
     return vectors, columns, queries
 
 
+def resident_mb():
+    """Memory that the process has now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", choices=STORES)
@@ -186,6 +192,7 @@ def main():
     arguments = parser.parse_args()
     vectors, columns, queries = data(arguments.vectors, arguments.rows)
     queries = queries[: arguments.queries]
+    before = resident_mb()
     folder = Path(tempfile.mkdtemp())
     try:
         store = STORES[arguments.store](folder, **arguments.options)
@@ -207,7 +214,8 @@ def main():
             result[name] = {"recall": round(hits / TOP / len(queries), 4), "p50": round(p50, 1), "p95": round(p95, 1)}
         files = [path for path in folder.rglob("*") if path.is_file()]
         result["disk_mb"] = round(sum(path.stat().st_size for path in files) / 1e6)
-        result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        result["memory_mb"] = round(resident_mb() - before)
+        result["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
         print(json.dumps(result))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

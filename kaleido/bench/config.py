@@ -16,6 +16,8 @@ MEASUREMENTS = (
     "original",
     "saliency",
     "preparing",
+    "embedding",
+    "searching",
     "training",
     "twin",
     "loop",
@@ -56,8 +58,8 @@ class BenchConfig:
     """Configuration of measurements of speed.
 
     Args:
-        what: Measurements to run: importing, reading, original, saliency, preparing, training, twin (the training step
-            in PyTorch), loop, retrieval, captioning; all if none is given.
+        what: Measurements to run: importing, reading, original, saliency, preparing, embedding, searching, training,
+            twin (the training step in PyTorch), loop, retrieval, captioning; all if none is given.
         preset: Named set of measurements with settings of their own. `gpu`: training and its twin with the base and the
             small model, the loop with the small one, preparing, reading, and retrieval (with embedding and
             classification) and captioning with the base model, in mixed_bfloat16 and batches of 256 (without an
@@ -65,13 +67,13 @@ class BenchConfig:
             and out go with it.
         seconds: Time for each measurement but `loop`, start-up and compilation left out; null is 10, with a preset 5.
         steps: Steps of `loop`, as many as of the bare step beside it.
-        rows: Rows of the table of `importing`.
+        rows: Rows of the table of `importing`, and products of the index of `searching`.
         limit: Time for all measurements together, in seconds; what is not done by then is left out. Null is no limit,
             with a preset 240 on an accelerator and 900 on a processor.
         workers: Number of threads; one per CPU core if null.
         batch_size: Examples of a batch.
         feature_size: Length of a patch feature.
-        backbone: Backbone of `preparing`.
+        backbone: Backbone of `preparing` and `embedding`.
         size: Size of the model of `training`, `twin`, `loop`, `retrieval` and `captioning`.
         precision: Precision of `training`, `twin`, `loop`, `retrieval` and `captioning`.
         jit_compile: Whether to train with XLA.

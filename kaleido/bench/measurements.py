@@ -27,10 +27,10 @@ from kaleido.errors import UserError
 from kaleido.processors import cores
 
 PHOTO_SIZE = (60, 80)
-"""Width and height in pixels of the photos of `saliency` and `preparing`: those of fashion-small."""
+"""Width and height in pixels of the photos of `saliency`, `preparing` and `embedding`: those of fashion-small."""
 
 SALIENCY = "unet"
-"""Saliency method of `saliency` and `preparing`."""
+"""Saliency method of `saliency`, `preparing` and `embedding`."""
 
 VOCABULARY_SIZE, TEXT_LENGTH = 30522, 64
 """Vocabulary and text length of the models: BERT's vocabulary, the paper's texts."""
@@ -197,6 +197,20 @@ def _preparing(config: BenchConfig) -> Measured:
     return {**_photo_settings(config), "backbone": config.backbone}, values
 
 
+def _embedding(config: BenchConfig) -> Measured:
+    from kaleido.bench.searching import benchmark_embedding
+
+    settings = {**_photo_settings(config), "backbone": config.backbone, "batch_size": config.batch_size}
+    values = benchmark_embedding(_photos(), config.backbone, SALIENCY, config.seconds, config.batch_size)
+    return settings, values
+
+
+def _searching(config: BenchConfig) -> Measured:
+    from kaleido.bench.searching import benchmark_searching
+
+    return {"products": config.rows}, benchmark_searching(config.rows, config.backbone, config.seconds)
+
+
 def _photo_settings(config: BenchConfig) -> dict[str, Any]:
     size = "x".join(map(str, PHOTO_SIZE))
     return {"saliency": SALIENCY, "photo_size": size, "workers": config.workers, "precision": "float32"}
@@ -280,6 +294,8 @@ _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "original": _original,
     "saliency": _saliency,
     "preparing": _preparing,
+    "embedding": _embedding,
+    "searching": _searching,
     "training": _training,
     "loop": _loop,
     "twin": _twin,

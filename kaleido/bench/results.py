@@ -20,6 +20,8 @@ UNITS = {
     "examples_per_second": (1, "examples/s"),
     "share_of_floor": (100, "%"),
     "share_of_step": (100, "%"),
+    "share_of_preparing": (100, "%"),
+    "recall_at_10": (100, "%"),
     "share_of_matrix_rate": (100, "%"),
     "over_twin": (1, "times"),
 }

@@ -18,9 +18,9 @@ class Embed(SourceOptions):
             `catalog import folder` reads it.
         model: Folder of a saved model that makes vectors, the `model` folder of a run; or its address or name.
         out: Parquet file to write; where it is there, only new and changed photos are encoded.
-        kinds: Vectors to make, of image, text and fused (photo and text read together); all that the model has if none
-            is given.
-        dtype: Precision of the stored vectors.
+        kinds: Vectors to make, of image, text and fused (photo and text read together); if none is given, those of the
+            file, or all that the model has.
+        dtype: Precision of the stored vectors; null is that of the file, or float16.
         overwrite: Replace vectors of another model or of other options.
     """
 
@@ -28,7 +28,7 @@ class Embed(SourceOptions):
     model: str
     out: str
     kinds: tuple[Literal["image", "text", "fused"], ...] = ()
-    dtype: Literal["float16", "float32"] = "float16"
+    dtype: Literal["float16", "float32"] | None = None
     overwrite: bool = False
 
 

@@ -1,5 +1,7 @@
 """`kaleido search`: products of an index, by text, photo or similarity."""
 
+import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -58,12 +60,18 @@ def search(config: Search) -> None:
     if config.out:
         check_sheet(Path(config.out))
     opened = Index.open(config.index, config.model, config.matcher)
-    if config.similar is not None:
-        hits = opened.similar(config.similar, config.where, config.top)
-    else:
-        hits = opened.search(config.text, config.photo, config.where, config.top, config.rerank)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        if config.similar is not None:
+            hits = opened.similar(config.similar, config.where, config.top)
+        else:
+            hits = opened.search(config.text, config.photo, config.where, config.top, config.rerank)
+    for warning in told:
+        if issubclass(warning.category, UserWarning):
+            print(f"kaleido search: {warning.message}", file=sys.stderr)
     if not hits:
-        raise UserError(f"{config.index}: no product passes the filter. Received: {config.where}")
+        print(f"kaleido search: no product passes the filter: {config.where}", file=sys.stderr)
+        return
     if config.out:
         title = config.similar or " ".join(filter(None, [config.text, config.photo]))
         write_atomically(Path(config.out), SHEETS[Path(config.out).suffix.lower()](opened, hits, title))

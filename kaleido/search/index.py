@@ -4,7 +4,7 @@ import difflib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from kaleido.pretrained.inputs import Photo
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
 from kaleido.search.encoder import model_checksum
-from kaleido.search.fields import OWN, PREFIX, Column, FieldKind, kinds_of_schema, label_of, most_frequent, stored_name
+from kaleido.search.fields import OWN, Column, FieldKind, kinds_of_schema, most_frequent, stored_name
+from kaleido.search.hits import Entry, Hit, fields_of_row, hit_of_row
 from kaleido.search.products import Products, TableReading, open_products
 from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.update import Changes, Update
@@ -29,46 +30,6 @@ MOST_HITS = 10_000
 """Largest number of results that can be asked for."""
 
 _SHOWN = ("id", "photo", "title", "text")
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A product that was found.
-
-    Attributes:
-        id: Product.
-        score: Cosine of the query's vector and that of the product's most similar photo, -1 to 1.
-        match: Probability that query and photo belong together, by the matching head; None where it was not asked.
-        title: Title of the product.
-        photo: Key of its most similar photo, for `Index.thumbnail`.
-        fields: Columns of the catalogue that have a value: texts and numbers.
-    """
-
-    id: str
-    score: float
-    match: float | None
-    title: str
-    photo: str
-    fields: Mapping[str, str | float]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A product of an index.
-
-    Attributes:
-        id: Product.
-        title: Title.
-        text: Title and description, as the model reads them.
-        photos: Keys of its photos, for `Index.thumbnail`.
-        fields: Columns of the catalogue that have a value: texts and numbers.
-    """
-
-    id: str
-    title: str
-    text: str
-    photos: tuple[str, ...]
-    fields: Mapping[str, str | float]
 
 
 class Index:
@@ -112,8 +73,8 @@ class Index:
             where: Folder, or `s3://BUCKET/PATH`, of the index.
             source: A catalogue, a folder of photos, or a table, as `embed` takes them.
             model: Model that makes vectors of photos, or what `load` takes for it.
-            vectors: Parquet file with the vectors of the same source, which `embed` makes or completes; None is
-                `vectors.parquet` in the folder of the index.
+            vectors: Parquet file with the vectors of the same source, which is made or completed as by `embed`; None
+                encodes the photos that the index does not have and keeps no file.
             reading: How a table is read.
             batch_size: Photos at once.
             on_error: What an unusable photo or row does: `stop`, or `skip`.
@@ -351,11 +312,13 @@ class Index:
         while True:
             rows = self._store.nearest(vector, condition, limit, names)
             ids = rows["id"].to_pylist()
-            first = list({name: place for place, name in reversed(list(enumerate(ids)))}.values())[::-1]
+            first: dict[str, int] = {}
+            for place, name in enumerate(ids):
+                first.setdefault(name, place)
             if len(first) >= top or len(ids) < limit:
                 break
             limit *= 4
-        return [_hit(row) for row in rows.take(np.array(first[:top], np.int64)).to_pylist()]
+        return [hit_of_row(row) for row in rows.take(np.array(list(first.values())[:top], np.int64)).to_pylist()]
 
     def get(self, product_id: str) -> Entry:
         """Gives a product of the index.
@@ -367,7 +330,7 @@ class Index:
         if not rows:
             raise self._no_product(product_id)
         photos = tuple(sorted(row["photo"] for row in rows))
-        return Entry(product_id, rows[0]["title"], rows[0]["text"], photos, _fields(rows[0]))
+        return Entry(product_id, rows[0]["title"], rows[0]["text"], photos, fields_of_row(rows[0]))
 
     def thumbnail(self, photo: str) -> bytes:
         """Gives the thumbnail of a photo as JPEG, at most 256 pixels a side.
@@ -425,6 +388,7 @@ class Index:
                 raise self._no_product(product)
             found += rows["photo"].to_pylist()
         self._store.change(self._store.schema.empty_table(), found)
+        self._store.remove_unused_thumbnails()
         return Changes(0, 0, len(found), len(self))
 
     def _no_product(self, product_id: str) -> UserError:
@@ -440,11 +404,3 @@ def _check_top(top: int, name: str = "top") -> None:
 
 def _unit(vector: np.ndarray) -> np.ndarray:
     return (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
-
-
-def _fields(row: Mapping[str, Any]) -> dict[str, str | float]:
-    return {label_of(name): value for name, value in row.items() if name.startswith(PREFIX) and value is not None}
-
-
-def _hit(row: Mapping[str, Any]) -> Hit:
-    return Hit(row["id"], 1 - row["_distance"], None, row["title"], row["photo"], _fields(row))

@@ -11,7 +11,8 @@ from PIL import Image
 from kaleido.catalog.contact_sheet import contact_sheet
 from kaleido.errors import UserError
 from kaleido.rows import jsonl_bytes
-from kaleido.search.index import Hit, Index
+from kaleido.search.hits import Hit
+from kaleido.search.index import Index
 from kaleido.tasks.captioning.sheet import SheetItem, caption_sheet
 
 _TITLE, _FIELDS = 60, 3

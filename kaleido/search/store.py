@@ -32,7 +32,13 @@ _FRAGMENTS = 16
 """Files that changes have left, from which on they are joined."""
 
 _KEPT = timedelta(hours=1)
-"""How long the files of former versions are kept for readers; these look for a new version every second."""
+"""How long the files of former versions are kept for readers."""
+
+_UNUSED = 100
+"""Thumbnails of photos that are gone, from which on they are removed, if they are a quarter of all."""
+
+_FRESH = timedelta(seconds=1)
+"""How long a reader may not see a change."""
 
 _METADATA = b"kaleido"
 
@@ -55,7 +61,7 @@ class Store:
             import lancedb
 
         with refusals_told(self.where):
-            return lancedb.connect(self.where, read_consistency_interval=timedelta(seconds=1))
+            return lancedb.connect(self.where, read_consistency_interval=_FRESH, storage_options=_storage_options())
 
     @property
     def _there(self) -> bool:
@@ -100,8 +106,7 @@ class Store:
         rows = rows.replace_schema_metadata({_METADATA: json.dumps(about)})
         with refusals_told(self.where):
             self._tables[PHOTOS] = table = self._database.create_table(PHOTOS, rows, mode="overwrite")
-            for column in ("photo", "id"):
-                table.create_scalar_index(column)
+            _index_texts(table, "photo", "id")
         self._index()
 
     def nearest(self, vector: np.ndarray, where: str | None, limit: int, columns: Sequence[str]) -> "pa.Table":
@@ -143,6 +148,16 @@ class Store:
                 table.optimize(cleanup_older_than=_KEPT)
         self._index()
 
+    def remove_unused_thumbnails(self) -> None:
+        """Removes the thumbnails of photos that are gone, if they are many; few stay until they are."""
+        used = set(self.rows(["stamp"])["stamp"].to_pylist())
+        unused = sorted(self.stamps() - used)
+        if len(unused) > max(_UNUSED, len(used) // 4):
+            with refusals_told(self.where):
+                table = self._table(THUMBNAILS)
+                table.delete(one_of("stamp", unused))
+                table.optimize(cleanup_older_than=_KEPT)
+
     def stamps(self) -> set[str]:
         """Gives the checksums of the photos that have thumbnails."""
         return (
@@ -156,7 +171,7 @@ class Store:
                 self._table(THUMBNAILS).add(iter(batches))
             else:
                 table = self._database.create_table(THUMBNAILS, iter(batches), schema=schema)
-                table.create_scalar_index("stamp")
+                _index_texts(table, "stamp")
                 self._tables[THUMBNAILS] = table
 
     def thumbnail(self, stamp: str) -> bytes | None:
@@ -169,7 +184,9 @@ class Store:
         table = self._table(PHOTOS)
         with refusals_told(self.where):
             if table.count_rows() >= INDEXED and not any(VECTOR in one.columns for one in table.list_indices()):
-                table.create_index(metric="cosine", vector_column_name=VECTOR, index_type="IVF_FLAT")
+                from lancedb.index import IvfFlat
+
+                table.create_index(VECTOR, config=IvfFlat(distance_type="cosine"))
 
     def _names(self) -> list[str]:
         with refusals_told(self.where):
@@ -180,6 +197,20 @@ class Store:
             with refusals_told(self.where):
                 self._tables[name] = self._database.open_table(name)
         return self._tables[name]
+
+
+def _storage_options() -> dict[str, str] | None:
+    """Options of an S3 server other than Amazon's, which AWS_ENDPOINT_URL names; it may speak plain HTTP."""
+    address = os.environ.get("AWS_ENDPOINT_URL", "")
+    return {"endpoint": address, "allow_http": str(address.startswith("http://")).lower()} if address else None
+
+
+def _index_texts(table: Any, *columns: str) -> None:
+    """Lets rows be found by columns that name them."""
+    from lancedb.index import BTree
+
+    for column in columns:
+        table.create_index(column, config=BTree())
 
 
 def one_of(column: str, values: Iterable[str]) -> str:

@@ -219,8 +219,7 @@ def tag(
     options: dict[str, Any] = {"batch_size": batch_size, "on_error": on_error, "progress": progress}
     with tempfile.TemporaryDirectory() as folder, progress_bars(progress):
         place = Path(folder) / "vectors.parquet" if vectors is None else Path(vectors)
-        kinds = ("image",) if vectors is None else None
-        found = embed(products, model, place, kinds=kinds, **options)
+        found = embed(products, model, place, kinds=("image",) if vectors is None else None, **options)
     if found.image is None:
         raise UserError(f"{vectors}: has no vectors of the kind image; name another file")
     calibration, notes = None, list(found.notes)

@@ -122,6 +122,7 @@ class Update:
                 self.store.change(rows, gone)
             else:
                 self.store.create(rows, self._about())
+            self.store.remove_unused_thumbnails()
         self._work.unlink(missing_ok=True)
         new = sum(photo.id not in known for _, photo in changed)
         left = {one.id for key, one in known.items() if key not in set(gone)}

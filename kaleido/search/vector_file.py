@@ -15,9 +15,9 @@ from kaleido.extras import missing_extras_named
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Kind = Literal["image", "text", "fused"]
+Dtype = Literal["float16", "float32"]
 
-KINDS: tuple[Kind, ...] = ("image", "text", "fused")
+KINDS = ("image", "text", "fused")
 NAMES = {"ids": "id", "photos": "photo", "stamps": "stamp", "titles": "title", "texts": "product_text"}
 """Columns of text, by attribute of `Vectors`."""
 
@@ -33,13 +33,13 @@ class Header:
         model: Checksum of the model.
         task: Task of the model.
         kinds: Kinds of vectors.
-        dtype: `float16` or `float32`.
+        dtype: Precision of the vectors.
     """
 
     model: str
     task: str
     kinds: tuple[str, ...]
-    dtype: str
+    dtype: Dtype
 
     def difference(self, other: "Header") -> str:
         """Says in what another header differs, for messages; empty if in nothing."""

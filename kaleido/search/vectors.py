@@ -1,5 +1,6 @@
 """Vectors of the photos and texts of a catalogue, kept in one Parquet file."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -8,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -22,12 +22,12 @@ from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars, tqdm
 from kaleido.search.encoder import Encoder, kinds_of, model_checksum
 from kaleido.search.products import Products, TableReading, open_products
-from kaleido.search.vector_file import KINDS, Header, Kind, read_vectors, write_vectors
-
-Dtype = Literal["float16", "float32"]
+from kaleido.search.vector_file import KINDS, Dtype, Header, read_vectors, write_vectors
 
 PART_PHOTOS, PART_SECONDS = 2048, 60.0
 """Photos and seconds after which what was encoded is written, so that a killed process loses no more."""
+
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +93,8 @@ def embed(
     model: str | os.PathLike[str] | Model,
     out: str | os.PathLike[str],
     *,
-    kinds: Sequence[Kind] | None = None,
-    dtype: Dtype = "float16",
+    kinds: Sequence[str] | None = None,
+    dtype: Dtype | None = None,
     reading: TableReading = TableReading(),
     batch_size: int = BATCH_SIZE,
     on_error: OnError = "stop",
@@ -112,8 +112,8 @@ def embed(
         model: Model, or what `load` takes for it.
         out: Parquet file to write.
         kinds: Vectors to make: `image` and `text` of a two-tower model, `fused` of a model that reads photo and text
-            together; None makes all that the model has.
-        dtype: Precision of the stored vectors.
+            together; None makes those of the file or, where there is none, all that the model has.
+        dtype: Precision of the stored vectors; None is that of the file or, where there is none, float16.
         reading: How a table is read.
         batch_size: Photos at once.
         on_error: What an unusable photo or row does: `stop`, or `skip`.
@@ -126,14 +126,19 @@ def embed(
     """
     if on_error not in ("stop", "skip"):
         raise UserError(f"on_error must be one of stop, skip. Received: {on_error}")
-    if dtype not in ("float16", "float32"):
+    if dtype not in (None, "float16", "float32"):
         raise UserError(f"dtype must be float16 or float32. Received: {dtype}")
     model = model if isinstance(model, Model) else load(model, progress=progress)
-    header = Header(model_checksum(model), model.task, kinds_of(model, kinds), dtype)
     out = Path(out)
     if out.suffix != ".parquet" or out.is_dir():
         raise UserError(f"{out}: vectors are written as a Parquet file; name one that ends in .parquet")
     former = None if overwrite or not out.exists() else Vectors.open(out)
+    if former:
+        kinds, dtype = kinds or former.header.kinds, dtype or former.header.dtype
+    checksum = model_checksum(model)
+    # A file of another model is told as such, and not by the kinds of vectors that this one lacks.
+    same = former is None or former.header.model == checksum
+    header = Header(checksum, model.task, kinds_of(model, kinds) if same else (), dtype or "float16")
     if former and (difference := former.header.difference(header)):
         raise UserError(
             f"{out}: choose another file, or replace this one by --overwrite; it holds vectors of {difference}"
@@ -170,6 +175,16 @@ class _Embedding:
 
     def run(self, former: Vectors | None) -> Vectors:
         """Makes the vectors, from those that are there and from photos, and writes them."""
+        with refusals_named(self.partial):
+            self.partial.mkdir(parents=True, exist_ok=True)
+        with open(self.partial / _LOCK, "wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.out}: another process is writing it; wait until it has ended") from None
+            return self._run(former)
+
+    def _run(self, former: Vectors | None) -> Vectors:
         photos, texts = self._restore(former)
         cut = self.encoder.cut
         self._encode_photos(photos)
@@ -208,8 +223,6 @@ class _Embedding:
         Returns:
             Rows whose photos have to be encoded, and rows of which the text alone has.
         """
-        with refusals_named(self.partial):
-            self.partial.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.partial)
         for leftover in self.out.parent.glob(f".{self.out.name}.*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -250,15 +263,21 @@ class _Embedding:
             self._groups(places), self.encoder.batch_size, None, self.unreadable, "--on-error skip"
         )
         with tqdm(total=len(places), desc="embed", unit="photo", disable=not places) as bar, progress_bars(False):
-            for rows, batch in batches:
-                for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
-                    self._array(kind, values.shape[1])[rows] = values
-                self.done[rows] = True
-                waiting += rows
-                bar.update(len(rows))
-                if len(waiting) >= PART_PHOTOS or time.monotonic() - written > PART_SECONDS:
+            try:
+                for rows, batch in batches:
+                    for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
+                        self._array(kind, values.shape[1])[rows] = values
+                    self.done[rows] = True
+                    waiting += rows
+                    bar.update(len(rows))
+                    if len(waiting) >= PART_PHOTOS or time.monotonic() - written > PART_SECONDS:
+                        self._write_part(waiting)
+                        waiting, written = [], time.monotonic()
+            except BaseException:
+                # A photo that cannot be read, or Ctrl-C: what was encoded is not encoded again.
+                if waiting:
                     self._write_part(waiting)
-                    waiting, written = [], time.monotonic()
+                raise
 
     def _groups(self, places: Sequence[int]) -> Iterator[Group]:
         for place in places:

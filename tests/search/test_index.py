@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -126,6 +127,7 @@ def test_an_index_follows_its_catalogue(shop, two_tower, tmp_path):
         np.testing.assert_allclose(followed[photo].pop("vector"), row.pop("vector"), atol=2e-3)
         assert followed[photo] == row
         assert index.thumbnail(photo) == whole.thumbnail(photo)
+    time.sleep(1.1)
     assert [entry.id for entry in reader.search("hat", top=20)] and reader.get("p013").title == "blue shirt number 13"
     assert Index.build(tmp_path / "index", shop, two_tower, progress=False).changes.changed == 0
 
@@ -159,6 +161,15 @@ def test_many_small_changes_are_joined(shop, two_tower, tmp_path):
         index.update(write_table(shop.parent, rows), progress=False)
     assert index.get("p003").fields["price"] == 19 and len(index) == 12
     assert index._store._table("photos").stats()["fragment_stats"]["num_fragments"] < 18
+
+
+def test_thumbnails_of_photos_that_are_gone_are_removed(shop, two_tower, tmp_path, monkeypatch):
+    monkeypatch.setattr("kaleido.search.store._UNUSED", 2)
+    index = Index.build(tmp_path / "index", shop, two_tower, progress=False)
+    index.remove(["p001"])
+    assert len(index._store.stamps()) == 16
+    index.remove(["p000", "p003"])
+    assert len(index._store.stamps()) == 11 and index.thumbnail("p002-1")
 
 
 def test_vectors_that_are_there_are_used(shop, two_tower, tmp_path, monkeypatch):
@@ -234,7 +245,7 @@ def test_wrong_use_is_told_in_a_line(index, built, model_folders, two_tower, tmp
             "none.jpg: photo cannot be read: No such file or directory$",
         ),
         (lambda: index.search(photo=b""), "cannot be decoded"),
-        (lambda: index.similar("p00"), "did you mean p00"),
+        (lambda: index.similar("p00"), "did you mean p0"),
         (lambda: index.get("nothing"), "no product of this id"),
         (lambda: index.thumbnail("'"), "no photo of this key"),
         (lambda: Index.open(tmp_path / "none"), "kaleido index SOURCE"),

@@ -19,9 +19,8 @@ def test_vectors_are_those_of_the_model(shop, matcher, tmp_path):
     assert found.ids[:3] == ["p000", "p000", "p001"] and found.titles[2] == "blue shirt number 1"
     photos = [shop.parent / name for row in rows_of(12) for name in row["photos"].split("|")]
     np.testing.assert_allclose(found.image, matcher.encode_image(photos, progress=False), atol=1e-5)
-    with pytest.warns(UserWarning, match="cut"):
-        np.testing.assert_allclose(found.text, matcher.encode_text(list(found.texts), progress=False), atol=1e-5)
-        fused = matcher.embed(photos, list(found.texts), progress=False)
+    np.testing.assert_allclose(found.text, matcher.encode_text(list(found.texts), progress=False), atol=1e-5)
+    fused = matcher.embed(photos, list(found.texts), progress=False)
     np.testing.assert_allclose(found.fused, fused, atol=1e-5)
     again = Vectors.open(tmp_path / "v.parquet")
     assert again.header == found.header and again.photos == found.photos and again.stamps == found.stamps
@@ -113,6 +112,26 @@ def test_a_killed_call_is_continued(shop, model_folders, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop", "v.parquet", "whole.parquet"]
 
 
+def test_what_was_encoded_before_an_unreadable_photo_is_kept(shop, two_tower, tmp_path):
+    content = (shop.parent / "9-1.png").read_bytes()
+    (shop.parent / "9-1.png").write_bytes(b"no photo")
+    with pytest.raises(kaleido.UserError, match="9-1"):
+        embed(shop, two_tower, tmp_path / "v.parquet", batch_size=4, progress=False)
+    (shop.parent / "9-1.png").write_bytes(content)
+    assert embed(shop, two_tower, tmp_path / "v.parquet", progress=False).reused == 12
+
+
+def test_two_processes_do_not_write_one_file(shop, two_tower, tmp_path, monkeypatch):
+    def second(*arguments):
+        with pytest.raises(kaleido.UserError, match="another process"):
+            embed(shop, two_tower, tmp_path / "v.parquet", progress=False)
+        return write(*arguments)
+
+    write = vectors_module.write_vectors
+    monkeypatch.setattr(vectors_module, "write_vectors", second)
+    assert len(embed(shop, two_tower, tmp_path / "v.parquet", progress=False)) == 16
+
+
 def test_folders_and_catalogues(shop, two_tower, tmp_path):
     folder = embed(shop.parent, two_tower, tmp_path / "folder.parquet", progress=False)
     assert folder.ids[:2] == ["0-0.png", "0-1.png"] and np.isnan(folder.text).all()
@@ -148,6 +167,14 @@ def test_what_cannot_be_used_is_told(shop, two_tower, matcher, model_folders, tm
         embed(shop, two_tower, out, progress=False)
     left = embed(shop, two_tower, out, on_error="skip", progress=False)
     assert len(left) == 15 and "1-0.png" in left.skipped[0]
+
+
+def test_a_file_keeps_its_kinds_and_precision(shop, matcher, tmp_path):
+    embed(shop, matcher, tmp_path / "v.parquet", kinds=("image", "fused"), dtype="float32", progress=False)
+    again = embed(shop, matcher, tmp_path / "v.parquet", progress=False)
+    assert (again.header.kinds, again.header.dtype, again.encoded) == (("image", "fused"), "float32", 0)
+    other = embed(shop, matcher, tmp_path / "v.parquet", kinds=("text",), overwrite=True, progress=False)
+    assert (other.header.kinds, other.header.dtype, other.image) == (("text",), "float16", None)
 
 
 def test_a_damaged_file_is_told(shop, two_tower, tmp_path):

@@ -22,7 +22,7 @@ from kaleido.vision.photo import decode
 SAMPLE = 1500
 """Photos that are damaged to learn from."""
 
-STROKE_SAMPLE = 1500
+STROKE_SAMPLE = 1000
 """Photos that marks are learned from."""
 
 FEWEST = 20
@@ -32,7 +32,7 @@ _ROUNDS = 4
 """Times that a photo is damaged at most, where there are few."""
 
 _FOLDS = 2
-_TREES = 300
+_TREES = 200
 _MEDIAN_SHARE = 0.4
 """Part of the catalogue's usual side below which a photo is tiny; sides are those of squares of as many pixels."""
 
@@ -157,11 +157,9 @@ def _lesson(strokes: Strokes, seed: int, rounds: int, item: tuple[int, Any]) -> 
     measures, kinds = [], []
     for turn in range(rounds):
         for number, kind in enumerate(("", *DAMAGES)):
-            # Marks differ more than the other faults do.
-            for draw in range(2 if kind == "watermarked" else 1):
-                random = np.random.default_rng((seed, row, turn, number, draw))
-                measures.append(all_measures(damaged(photo, kind, random), strokes))
-                kinds.append(number)
+            random = np.random.default_rng((seed, row, turn, number))
+            measures.append(all_measures(damaged(photo, kind, random), strokes))
+            kinds.append(number)
     return np.stack(measures), np.array(kinds)
 
 

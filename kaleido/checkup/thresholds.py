@@ -27,7 +27,7 @@ class Thresholds:
     label: float = 0.7
     blank: float = 0.5
     blurred: float = 0.35
-    watermarked: float = 0.7
+    watermarked: float = 0.73
     cut: float = 0.6
     tiny: int = 32
     boilerplate: float = 0.6

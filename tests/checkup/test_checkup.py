@@ -192,6 +192,7 @@ def test_the_page_and_the_table_agree(report):
     assert not re.search(r'(src|href)="(?!data:image/jpeg|#)', page)
 
 
+@pytest.mark.slow
 def test_the_same_call_finds_the_same(shop, report, tmp_path, monkeypatch):
     folder, _ = shop
     few_samples(monkeypatch)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kaleido.alignment.align import align
     from kaleido.alignment.explanation import explain
     from kaleido.catalog.catalog import Catalog
+    from kaleido.checkup.examine import doctor
     from kaleido.pretrained import model_zoo
     from kaleido.pretrained.evaluation import evaluate
     from kaleido.pretrained.hub import list_models, load
@@ -36,6 +37,7 @@ __all__ = [
     "UserError",
     "__version__",
     "align",
+    "doctor",
     "embed",
     "evaluate",
     "explain",
@@ -54,6 +56,7 @@ _MODULES = {
     "Model": "kaleido.pretrained.model",
     "Records": "kaleido.records.folder",
     "align": "kaleido.alignment.align",
+    "doctor": "kaleido.checkup.examine",
     "embed": "kaleido.search.vectors",
     "evaluate": "kaleido.pretrained.evaluation",
     "explain": "kaleido.alignment.explanation",

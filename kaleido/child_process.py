@@ -2,11 +2,13 @@
 
 They are started by a command line and not by `multiprocessing`, which would run the caller's main module again; they
 import what their function's module imports, and no deep-learning library unless that does. They end when their
-connection does, however this process ends, and the memory has no name, so nothing is left behind.
+connection does, however this process ends, and neither by Ctrl-C nor by SIGTERM; the memory has no name, so nothing is
+left behind.
 """
 
 import mmap
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -47,14 +49,19 @@ def _start(function: Callable[..., None], memory: int, *arguments: int) -> tuple
     with theirs:
         passed = theirs.fileno(), memory
         imports = f"from kaleido.child_process import adopt; from {module} import {name}"
-        # A session of its own: Ctrl-C reaches this process alone, and the other one ends as the connection closes.
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{imports}; {name}(*adopt{passed}, *{arguments})"],
-            stdin=subprocess.DEVNULL,
-            pass_fds=passed,
-            start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
+        # A session of its own, and Ctrl-C and a job's end, which may be sent to all processes, are blocked from the
+        # first moment, before Python could ignore them: this process decides when the other one ends.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"{imports}; {name}(*adopt{passed}, *{arguments})"],
+                stdin=subprocess.DEVNULL,
+                pass_fds=passed,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return process, Connection(ours.detach())
 
 

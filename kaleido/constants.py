@@ -6,7 +6,10 @@ The task names are also the keys of logits, losses, metrics, configurations and 
 from math import factorial
 
 TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", "grey", "blank")
-CLASSIFICATION_TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage")
+CONTRASTIVE = "itc"
+"""Image-text contrastive learning, an eighth task that is not part of the paper."""
+EVERY_TASK = (*TASKS, CONTRASTIVE)
+CLASSIFICATION_TASKS = ("mlm", "itm", "rotation", "jigsaw", "camouflage", CONTRASTIVE)
 RECONSTRUCTION_TASKS = ("grey", "blank")
 
 LEVELS = (1, 2, 3, 4, 5)

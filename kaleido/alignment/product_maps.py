@@ -32,7 +32,9 @@ class ProductMaps:
 
     def __init__(self, metadata: Mapping):
         config = metadata["config"]
-        self._backbone = create_backbone(config["backbone"], config["backbone_weights"])
+        self._backbone = create_backbone(
+            config["backbone"], config["backbone_weights"], config.get("precision", "float32")
+        )
 
     def encode(self, pictures: list[np.ndarray]) -> np.ndarray:
         """Encodes at most `BATCH` pictures; the network always gets that many.

@@ -182,6 +182,11 @@ class PretrainTrainConfig(TrainConfig):
         super().__post_init__()
         if not self.loss_config.tasks:
             raise UserError("train_config.loss_config leaves no task: give at least one a weight above 0")
+        if self.loss_config.itc and self.batch_size // self.accumulation < 2:
+            raise UserError(
+                "train_config.loss_config.itc compares the rows of a batch; batch_size must be at least twice "
+                f"accumulation. Received: {self.batch_size} and {self.accumulation}"
+            )
 
 
 @dataclass(frozen=True)

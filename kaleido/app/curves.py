@@ -7,7 +7,7 @@ import numpy as np
 
 from kaleido.app.logs import read_metrics
 from kaleido.atomic import write_atomically
-from kaleido.constants import RECONSTRUCTION_TASKS, TASKS
+from kaleido.constants import EVERY_TASK, RECONSTRUCTION_TASKS
 
 FILE = "curves.png"
 
@@ -42,7 +42,7 @@ def _tags(points):
     """Lists the total loss and, for each task, its accuracy if it has one, else its loss."""
     found = {tag.removeprefix("validation/") for point in points for tag in point}
     names = {tag.partition("/")[2] for tag in found if tag.startswith("loss/")} - {"total"}
-    tasks = [task for task in TASKS if task in names] + sorted(names - set(TASKS))
+    tasks = [task for task in EVERY_TASK if task in names] + sorted(names - set(EVERY_TASK))
     return ["loss/total"] + [f"accuracy/{task}" if f"accuracy/{task}" in found else f"loss/{task}" for task in tasks]
 
 

@@ -184,8 +184,9 @@ class RecordsApplication(Application):
             UserError: if the model contains no two-tower model.
         """
         raise UserError(
-            f"{saved.directory}: this model has no two-tower model to make a shortlist; name one in shortlist_model, "
-            "or fine-tune with retrieval_config.two_tower_model"
+            f"{saved.directory}: this model embeds no texts and photos alone, as a shortlist needs; name a two-tower "
+            "model in shortlist_model, or fine-tune with retrieval_config.two_tower_model or "
+            "retrieval_config.contrastive"
         )
 
     @classmethod

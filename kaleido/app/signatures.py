@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kaleido.backend import ops
-from kaleido.constants import LEVELS, PATCHES
+from kaleido.constants import CONTRASTIVE, LEVELS, PATCHES
 
 if TYPE_CHECKING:
     import keras
@@ -38,8 +38,8 @@ def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
     """Makes the signatures of any model that contains a Kaleido-BERT.
 
     `embed` gives `pooled` [B, H], `text` [B, T, H] and `patches` [B, 55, H]. Where the model has the head `itm`,
-    `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid. A model without a
-    Kaleido-BERT has neither.
+    `match` gives `score` [B], the difference of the two logits, and `probability` [B], its sigmoid; where it has the
+    head `itc`, there are those of `embedding_signatures`. A model without a Kaleido-BERT has none of them.
     """
     bert = body_of(model)
     if bert is None:
@@ -47,7 +47,20 @@ def bert_signatures(model: "keras.Model") -> dict[str, Signature]:
     found = {EMBED: Signature(partial(_embed, bert))}
     if "itm" in getattr(model, "tasks", ()):
         found[MATCH] = Signature(partial(_match, model))
+    if CONTRASTIVE in getattr(model, "tasks", ()):
+        found |= embedding_signatures(model)
     return found
+
+
+def embedding_signatures(model: Any) -> dict[str, Signature]:
+    """Makes the signatures of a model with `text_embeddings` and `image_embeddings`.
+
+    They give `embedding` float32 [B, 256] of length 1, of texts alone or of photos alone.
+    """
+    return {
+        ENCODE_TEXT: Signature(lambda batch: {"embedding": model.text_embeddings(batch)}, TEXT),
+        ENCODE_IMAGE: Signature(lambda batch: {"embedding": model.image_embeddings(batch)}, PHOTO),
+    }
 
 
 def match_outputs(logits: Any) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class StepTensorflow(Step):
         self._separate_generators()
         self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
         self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
+        self._evaluate_alone = tf.function(self._evaluate_rows, jit_compile=config.jit_compile or None)
         self._predict = tf.function(lambda batch: application.build_predictions(self._logits(batch, PREDICT)))
 
     def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
@@ -64,8 +65,8 @@ class StepTensorflow(Step):
     def evaluate(self, batch: Mapping[str, np.ndarray]) -> np.ndarray:
         rows = batch_rows(batch)
         if rows % self.local_replicas:
-            # A last batch that cannot be divided runs on each device as a whole; the sum counts it once per device.
-            return self._evaluate(_tensors(batch), {}).numpy().astype(np.float64) / self.local_replicas
+            # A last batch that cannot be divided runs on one device.
+            return self._evaluate_alone(_tensors(batch)).numpy().astype(np.float64)
         return self._evaluate(self._distribute(batch), self.tables["evaluate"]).numpy().astype(np.float64)
 
     def predict(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -130,13 +131,13 @@ class StepTensorflow(Step):
         return self.strategy.experimental_local_results(values)[0]
 
     def _evaluate_on_devices(self, batch, table):
-        def replica(part):
-            part = materialise(part)
-            return self._metric_sums(self._logits(part, EVALUATE), part)
-
-        sums = self.strategy.run(replica, ({**batch, **table},))
+        sums = self.strategy.run(self._evaluate_rows, ({**batch, **table},))
         # Over this worker's devices only: workers evaluate different batches, and different numbers of them.
         return tf.add_n(self.strategy.experimental_local_results(sums))
+
+    def _evaluate_rows(self, batch):
+        batch = materialise(batch)
+        return self._metric_sums(self._logits(batch, EVALUATE), batch)
 
     @tf.function
     def _sum_over_workers(self, values):

@@ -67,6 +67,7 @@ class BenchConfig:
             and out go with it.
         seconds: Time for each measurement but `loop`, start-up and compilation left out; null is 10, with a preset 5.
         steps: Steps of `loop`, as many as of the bare step beside it.
+        records: Folder of photo records that `loop` trains on; null for random ones.
         rows: Rows of the table of `importing`, and products of the index of `searching`.
         limit: Time for all measurements together, in seconds; what is not done by then is left out. Null is no limit,
             with a preset 240 on an accelerator and 900 on a processor.
@@ -86,6 +87,7 @@ class BenchConfig:
     preset: Literal["gpu"] | None = None
     seconds: float | None = None
     steps: int = 100
+    records: str | None = None
     rows: int = 100_000
     limit: float | None = None
     workers: int | None = None

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from importlib.util import find_spec
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from kaleido.backend import import_backend, keras
@@ -244,10 +245,12 @@ def _loop(config: BenchConfig) -> Measured:
     from kaleido.bench.loop import benchmark_loop
 
     train = {"batch_size": config.batch_size, "precision": config.precision, "steps": config.steps}
-    sizes = {"feature_size": config.feature_size, "text_length": TEXT_LENGTH, "workers": config.workers}
-    return {"size": config.size, **train, **sizes}, benchmark_loop(
-        ModelSection(config.size), TrainConfig(**train), **sizes
-    )
+    sizes: dict[str, Any] = {"feature_size": config.feature_size, "text_length": TEXT_LENGTH, "workers": config.workers}
+    records = Path(config.records) if config.records else None
+    values = benchmark_loop(ModelSection(config.size), TrainConfig(**train), **sizes, records=records)
+    if records:
+        sizes |= {"feature_size": "of the records", "records": config.records}
+    return {"size": config.size, **train, **sizes}, values
 
 
 def _twin(config: BenchConfig) -> Measured:

@@ -1,6 +1,8 @@
 """Measures how fast a training step is."""
 
+import itertools
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,7 +45,7 @@ def benchmark_step(
     batch = random_batch(train.batch_size, text_length, vocab_size, feature_size, masked_words)
     for _ in range(2):
         step.fetch(step.train(batch))
-    elapsed = step_seconds(step, batch, seconds=seconds)
+    elapsed = step_seconds(step, [batch], seconds=seconds)
     variables = application.model.trainable_variables
     parameters = sum(int(np.prod(variable.shape)) for variable in variables)
     activation_bytes = 2 if "16" in train.precision else 4
@@ -57,13 +59,13 @@ def benchmark_step(
     }
 
 
-def step_seconds(step: Step, batch: Batch, steps: int = 0, seconds: float = 0.0) -> float:
-    """Returns the mean time of a compiled step on one batch, over at least so many steps and so much time."""
-    begun, done = time.monotonic(), 0
-    handle = step.train(batch)
+def step_seconds(step: Step, batches: Sequence[Batch], steps: int = 0, seconds: float = 0.0) -> float:
+    """Returns the mean time of a compiled step on batches in turn, over at least so many steps and so much time."""
+    begun, done, turn = time.monotonic(), 0, itertools.cycle(batches)
+    handle = step.train(next(turn))
     # Fetched one step late, so that a device is not kept waiting for the next batch.
     while (done := done + 1) < steps or time.monotonic() - begun < seconds:
-        following = step.train(batch)
+        following = step.train(next(turn))
         step.fetch(handle)
         handle = following
     step.fetch(handle)

@@ -21,6 +21,7 @@ class Embed(SourceOptions):
         kinds: Vectors to make, of image, text and fused (photo and text read together); if none is given, those of the
             file, or all that the model has.
         dtype: Precision of the stored vectors; null is that of the file, or float16.
+        records: Prepared records of the catalogue, whose features are read instead of the photos.
         overwrite: Replace vectors of another model or of other options.
     """
 
@@ -29,6 +30,7 @@ class Embed(SourceOptions):
     out: str
     kinds: tuple[Literal["image", "text", "fused"], ...] = ()
     dtype: Literal["float16", "float32"] | None = None
+    records: str | None = None
     overwrite: bool = False
 
 
@@ -42,6 +44,7 @@ def embed(config: Embed) -> None:
         config.out,
         kinds=config.kinds or None,
         dtype=config.dtype,
+        records=config.records,
         reading=config.reading(),
         batch_size=config.batch_size,
         on_error=config.on_error,

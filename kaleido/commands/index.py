@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass, field
+from typing import Any
 
 from kaleido.commands.command import Command
 from kaleido.commands.sources import SourceOptions
@@ -48,7 +49,7 @@ def index(config: IndexOptions) -> None:
     from kaleido.search.index import Index
     from kaleido.search.store import Store
 
-    common = {
+    common: dict[str, Any] = {
         "vectors": config.vectors,
         "reading": config.reading(),
         "batch_size": config.batch_size,

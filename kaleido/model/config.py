@@ -127,7 +127,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the tasks in the total loss, all 1 in the paper; a task of weight 0 is not computed.
+    """Weights of the tasks in the total loss, in the paper all 1 without `itc`; a task of weight 0 is not computed.
 
     Args:
         mlm: Weight of aligned masked language modelling.
@@ -137,6 +137,8 @@ class LossConfig:
         camouflage: Weight of camouflage prediction, level 3.
         grey: Weight of grey-to-colour modelling, level 4.
         blank: Weight of blank-to-colour modelling, level 5.
+        itc: Weight of image-text contrastive learning, which is not part of the paper: the encoder also reads text and
+            patches alone, and the negatives of `itm` are drawn from the batch by the similarities that it finds.
     """
 
     mlm: float = 1.0
@@ -146,6 +148,7 @@ class LossConfig:
     camouflage: float = 1.0
     grey: float = 1.0
     blank: float = 1.0
+    itc: float = 0.0
 
     def __post_init__(self) -> None:
         check_range(self, "[0, inf)", *(field.name for field in fields(self)), section="train_config.loss_config")

@@ -8,6 +8,8 @@ from keras import ops
 
 from kaleido.constants import (
     CLASSES,
+    CONTRASTIVE,
+    EVERY_TASK,
     LEVEL_OF_TASK,
     LEVEL_SLICES,
     LEVELS,
@@ -18,6 +20,7 @@ from kaleido.constants import (
 )
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
+from kaleido.model.contrastive import ContrastiveHead, contrastive_logits, drawn_negatives, whole_texts
 from kaleido.model.embeddings import PatchEmbedding, TextEmbedding, initializer
 from kaleido.model.encoder import Encoder
 from kaleido.model.heads import ClassificationHead, MaskedWordHead, ReconstructionHead
@@ -36,9 +39,13 @@ class KaleidoBert(keras.Model):
     (`mlm_positions`, `grey_positions`, `blank_positions`) are read. At inference a task without positions in the batch
     is left out.
 
+    With the task `itc`, which is not part of the paper, the same encoder also reads the text alone, without masks, and
+    the patches alone: logits `itc` are those of `contrastive_logits`. Where the batch has `itm_draws`, `itm` is
+    [B, 3, 2]: of the pair, of its photo with another row's text, and of its text with another row's photo.
+
     Args:
         config: Architecture.
-        tasks: Tasks to build heads for, a subset of `TASKS`.
+        tasks: Tasks to build heads for, a subset of `EVERY_TASK`.
         loss_config: Weights of the tasks' losses in `fit`; applications pass theirs to the losses themselves.
         name: Name of the Keras model.
     """
@@ -53,10 +60,10 @@ class KaleidoBert(keras.Model):
     ):
         super().__init__(name=name, **kwargs)
         chosen = set(tasks)
-        if unknown := sorted(chosen - set(TASKS)):
-            raise UserError(f"tasks must be among {', '.join(TASKS)}. Received: {', '.join(unknown)}")
+        if unknown := sorted(chosen - set(EVERY_TASK)):
+            raise UserError(f"tasks must be among {', '.join(EVERY_TASK)}. Received: {', '.join(unknown)}")
         self.config = config
-        self.tasks = tuple(task for task in TASKS if task in chosen)
+        self.tasks = tuple(task for task in EVERY_TASK if task in chosen)
         self.loss_config = loss_config or LossConfig()
         self.text_embedding = TextEmbedding(config, name="text_embedding")
         self.patch_embedding = PatchEmbedding(config, name="patch_embedding")
@@ -73,6 +80,8 @@ class KaleidoBert(keras.Model):
             return MaskedWordHead(self.config, name=task)
         if task in RECONSTRUCTION_TASKS:
             return ReconstructionHead(self.config, name=task)
+        if task == CONTRASTIVE:
+            return ContrastiveHead(self.config, name=task)
         patches = PATCH_COUNTS[LEVELS.index(LEVEL_OF_TASK[task])] if task in LEVEL_OF_TASK else 1
         return ClassificationHead(self.config, patches, CLASSES[task], name=task)
 
@@ -121,6 +130,20 @@ class KaleidoBert(keras.Model):
         first = self.encoder(values, attended(token_mask), queries=1, projected=projected)
         return self.heads["itm"](self.pooler(first[:, 0]))
 
+    def text_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
+        """Embeds texts, read alone and whole, for comparison with photos: float32 [B, 256] of length 1."""
+        embedded = self.text_embedding(whole_texts(batch), batch.get("token_types"), training=training)
+        mask = ops.cast(batch["token_mask"], "float32")
+        return self.heads[CONTRASTIVE].of_text(self.encoder(embedded, mask, training=training, queries=1))
+
+    def image_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
+        """Embeds photos, read alone, for comparison with texts: float32 [B, 256] of length 1."""
+        return self._image_embeddings(self.embed_patches(batch, training=training), training)
+
+    def _image_embeddings(self, patches: Tensor, training: bool | None) -> Tensor:
+        mask = ops.ones(ops.shape(patches)[:2], "float32")
+        return self.heads[CONTRASTIVE].of_image(self.encoder(patches, mask, training=training))
+
     def _read(self, embedded: Tensor) -> Tensor:
         return ops.concatenate([embedded, self.encoder.project(embedded)], axis=-1)
 
@@ -131,30 +154,60 @@ class KaleidoBert(keras.Model):
             Outputs of the text [B, T, H], of the patches, one array [B, n, H] a level, and pooled [B, H]: the [CLS]
             output through a dense layer and tanh.
         """
-        text = self.embed_text(batch, training=training)
-        patches = self.embed_patches(batch, training=training)
-        sequence = self.encoder(
-            ops.concatenate([text, patches], axis=1), attended(batch["token_mask"]), training=training
-        )
-        length = ops.shape(batch["token_ids"])[1]
+        embedded = self.embed_text(batch, training=training), self.embed_patches(batch, training=training)
+        return self._encode(*embedded, batch["token_mask"], training)
+
+    def _encode(
+        self, text: Tensor, patches: Tensor, token_mask: Tensor, training: bool | None
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        sequence = self.encoder(ops.concatenate([text, patches], axis=1), attended(token_mask), training=training)
+        length = ops.shape(text)[1]
         levels = [sequence[:, length + level.start : length + level.stop] for level in LEVEL_SLICES]
         return sequence[:, :length], levels, self.pooler(sequence[:, 0])
 
     def call(self, batch: Batch, training: bool | None = None) -> dict[str, Tensor]:
-        text, levels, pooled = self.encode(batch, training=training)
+        embedded_text, patches = self.embed_text(batch, training=training), self.embed_patches(batch, training=training)
         logits = {}
+        if CONTRASTIVE in self.heads:
+            logits[CONTRASTIVE] = contrastive_logits(
+                self.text_embeddings(batch, training),
+                self._image_embeddings(patches, training),
+                self.heads[CONTRASTIVE].scale,
+                whole_texts(batch),
+            )
+            if len(self.heads) == 1:
+                return logits
+        text, levels, pooled = self._encode(embedded_text, patches, batch["token_mask"], training)
         for task, head in self.heads.items():
             if task in _MASKED_TASKS and f"{task}_positions" not in batch and not training:
+                continue
+            if task == CONTRASTIVE:
                 continue
             if task == "mlm":
                 logits[task] = head(_at(text, batch["mlm_positions"]), self.text_embedding.token.embeddings)
             elif task == "itm":
                 logits[task] = head(pooled)
+                if "itm_draws" in batch:
+                    drawn = drawn_negatives(logits[CONTRASTIVE], batch["itm_draws"])
+                    others = self._negatives(embedded_text, patches, batch["token_mask"], drawn, training)
+                    logits[task] = ops.stack([logits[task], *map(head, others)], axis=1)
             else:
                 level = levels[LEVELS.index(LEVEL_OF_TASK[task])]
                 masked = task in RECONSTRUCTION_TASKS
                 logits[task] = head(_at(level, batch[f"{task}_positions"]) if masked else level)
         return logits
+
+    def _negatives(
+        self, text: Tensor, patches: Tensor, token_mask: Tensor, drawn: Tensor, training: bool | None
+    ) -> list[Tensor]:
+        """Computes the pooled outputs [B, H] of each photo with a drawn text, and of each text with a drawn photo."""
+        texts, photos = drawn[:, 0], drawn[:, 1]
+        words = ops.concatenate([ops.take(text, texts, axis=0), text])
+        mask = ops.concatenate([ops.take(token_mask, texts, axis=0), token_mask])
+        shown = ops.concatenate([patches, ops.take(patches, photos, axis=0)])
+        sequence = ops.concatenate([words, shown], axis=1)
+        first = self.encoder(sequence, attended(mask), training=training, queries=1)
+        return ops.split(self.pooler(first[:, 0]), 2)
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

@@ -1,15 +1,17 @@
-"""Losses of the seven tasks (paper section 3.5).
+"""Losses of the seven tasks (paper section 3.5) and of contrastive learning.
 
 Losses and weights of items are separate: weights depend on the batch alone, so a step that is split over devices or
 into accumulated parts divides by the weight of the whole batch and gives the same loss and gradient as an undivided
-one. Items are the masked slots for `mlm`, the masked patches for `grey` and `blank`, and the example for other tasks.
+one. Items are the masked slots for `mlm`, the masked patches for `grey` and `blank`, the photo and the text for `itc`,
+and the example for other tasks; of `itm` with negatives from the batch, the pair and its two negatives.
 """
 
 from collections.abc import Mapping
 
 from kaleido.backend import ops
-from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
+from kaleido.constants import CLASSIFICATION_TASKS, CONTRASTIVE, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
+from kaleido.model.contrastive import own_columns
 from kaleido.model.tensors import Batch, Tensor
 
 CROSS_MODAL_TASKS = ("mlm", "grey", "blank")
@@ -22,6 +24,10 @@ def item_weights(task: str, batch: Batch, compatibility: Compatibility) -> Tenso
         weights = ops.cast(batch["mlm_weights"], "float32")
     elif task in RECONSTRUCTION_TASKS:
         weights = ops.ones_like(batch[f"{task}_positions"], dtype="float32")
+    elif task == CONTRASTIVE:
+        weights = ops.ones((ops.shape(batch["token_ids"])[0], 2), "float32")
+    elif task == "itm" and "itm_draws" in batch:
+        weights = ops.ones((ops.shape(batch["token_ids"])[0], 3), "float32")
     else:
         weights = ops.ones_like(batch[f"{task}_label"], dtype="float32")[:, None]
     if task in CROSS_MODAL_TASKS and not compatibility.losses_on_mismatched_pairs:
@@ -84,6 +90,11 @@ def _labelled(task: str, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         raise ValueError(f"{task} has no classes")
     if task == "mlm":
         return batch["mlm_ids"], logits
+    if task == CONTRASTIVE:
+        return own_columns(logits), logits
+    if task == "itm" and "itm_draws" in batch:
+        label = batch["itm_label"]
+        return ops.stack([label, ops.zeros_like(label), ops.zeros_like(label)], axis=1), logits
     return batch[f"{task}_label"][:, None], logits[:, None]
 
 

@@ -36,6 +36,9 @@ class PrepareConfig:
         batch_size: Crops of the largest size that the backbone encodes at once (16 times as many on an accelerator),
             and of smaller ones as many more as have the same pixels; another number may change the last bits of the
             vectors.
+        precision: Precision in which the backbone computes: `float32`; `float16`, for accelerators, whose vectors have
+            a cosine of 0.9995 or more to float32's but for some crops of plain background; or `auto`, float32 on all
+            devices so far. The saliency net always computes in float32, since boxes would move.
         max_megapixels: Largest photo, in millions of pixels. A larger JPEG or JPEG 2000 is decoded at a half, a quarter
             or an eighth of its sides, another photo is unusable; smaller ones are not changed.
         on_error: `stop` at an unusable photo, or `skip` it and list it in `rejects.jsonl`.
@@ -56,6 +59,7 @@ class PrepareConfig:
     shard_photos: int = 512
     workers: int = -1
     batch_size: int = 32
+    precision: Literal["auto", "float32", "float16"] = "auto"
     max_megapixels: float = MAX_MEGAPIXELS
     on_error: Literal["stop", "skip"] = "stop"
 
@@ -73,6 +77,9 @@ class PrepareConfig:
             raise UserError(f"validation_fraction and test_fraction must add up to less than 1. Received: {held_out}")
         if self.crop_sizes and not all(8 <= size <= 1024 for size in self.crop_sizes):
             raise UserError(f"prepare_config.crop_sizes must be in [8, 1024]. Received: {list(self.crop_sizes)}")
+        if self.precision == "auto":
+            # Resolved here, so that records name what was computed, whatever a later version chooses.
+            object.__setattr__(self, "precision", "float32")
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,8 @@ class PipelineConfig:
         whole_word: Whether the tokens of a word are masked together.
         masking: `guided` by the pairs that `align` wrote; `random`, to compare with; or `auto`, guided where the
             records have pairs and random where they have none.
-        mismatch_probability: Share of the photos that are shown with the text of another product.
+        mismatch_probability: Share of the photos that are shown with the text of another product; without effect where
+            `itc` is trained, which draws negatives from the batch.
         mismatch: Product of that text: `any` other one, or one of the `same_subcategory` where there is one.
         workers: Threads or processes that make batches; one per processor core if null.
         worker_kind: `threads`; `processes`, which take a second to start and grow with the cores; or `auto`, processes

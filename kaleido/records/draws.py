@@ -33,6 +33,7 @@ class Stream(IntEnum):
     DONOR_CELL = 11
     DONOR_RECORD = 12
     HARD_NEGATIVE = 13
+    BATCH_NEGATIVE = 14
 
 
 def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ()) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kaleido.constants import TASKS
+from kaleido.constants import CONTRASTIVE, TASKS
 from kaleido.errors import UserError
 from kaleido.records.config import NO_TEXT, PipelineConfig
 from kaleido.records.corruption import Corruption, gather
@@ -107,13 +107,18 @@ class Pipeline(BatchStream):
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)
         if "itm" in self._tasks:
             batch["itm_label"] = paired.astype(np.int32)
+            if CONTRASTIVE in self._tasks:
+                batch["itm_draws"] = draws.uniform(Stream.BATCH_NEGATIVE, 2).astype(np.float32)
         for name, targets in self._labels.items():
             batch[f"{name}_label"] = targets[records]
         return batch
 
     def texts(self, draws: Draws) -> np.ndarray:
-        """Chooses the record whose text each row shows: its own, or where they mismatch another product's."""
-        if "itm" not in self._tasks:
+        """Chooses the record whose text each row shows: its own, or where they mismatch another product's.
+
+        With the task `itc` all show their own, and the model draws the negatives of `itm` from the batch.
+        """
+        if "itm" not in self._tasks or CONTRASTIVE in self._tasks:
             return draws.indices
         partners = self._partners.texts(draws.indices, draws, self.config.mismatch == "same_subcategory")
         if self._hard_negatives is not None:

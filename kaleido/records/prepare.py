@@ -132,8 +132,10 @@ class CatalogSource(Source):
     @cached_property
     def plan(self) -> dict[str, Any]:
         kept = {key: value for key, value in asdict(self._config).items() if key not in RUNTIME_KEYS}
-        if kept["max_megapixels"] == MAX_MEGAPIXELS:  # as records that were made before there was a choice
-            del kept["max_megapixels"]
+        # As records that were made before there was a choice.
+        for key, only in (("max_megapixels", MAX_MEGAPIXELS), ("precision", "float32")):
+            if kept[key] == only:
+                del kept[key]
         plan = {"config": kept, "catalog": {"name": self._catalog.name, "fingerprint": self._catalog.fingerprint}}
         return json.loads(json.dumps(plan)) | {"version": str(KaleidoRecords.VERSION)}
 

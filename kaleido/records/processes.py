@@ -1,7 +1,6 @@
 """Batches made in other processes, handed over in shared memory."""
 
 import mmap
-import signal
 import subprocess
 import traceback
 import weakref
@@ -148,9 +147,6 @@ class _Slot:
 
 def work(connection: Connection, shared: mmap.mmap, slot_size: int) -> None:
     """Makes batches until the connection ends; what a process of `BatchProcesses` runs."""
-    # Ctrl-C and a job's end are sent to all processes; the training decides when these end.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     memory = np.frombuffer(shared, np.uint8)
     try:
         stream: BatchStream = connection.recv()

@@ -95,10 +95,11 @@ class RetrieveConfig(ProtocolConfig):
         model: Saved model, the `model` folder of a run.
         batch_size: Pairs per step; null is 1,024 on an accelerator and 64 on a processor.
         precision: `float32`, or `mixed_bfloat16`, which is faster on processors that support it and can change ranks.
-        shortlist: Number of candidates per query that the model scores in protocol `full`: those that
-            `shortlist_model` ranks highest. Null scores all candidates.
-        shortlist_model: Saved two-tower model, from `baseline retrieval` or `finetune --task contrastive`; null is the
-            two-tower model inside `model`.
+        shortlist: Number of candidates per query that the matching head scores: those that `shortlist_model` ranks
+            highest; the others keep their ranks. Null scores all candidates.
+        shortlist_model: Saved model that embeds texts and photos alone, from `baseline retrieval`, `finetune --task
+            contrastive` or a training with `itc`; null is `model` itself, or the two-tower model inside it.
+        rank_by: What ranks: `head`, the matching head where the model has one, or `embeddings`, their cosines alone.
     """
 
     model: str
@@ -106,13 +107,13 @@ class RetrieveConfig(ProtocolConfig):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     shortlist: int | None = None
     shortlist_model: str | None = None
+    rank_by: Literal["head", "embeddings"] = "head"
 
     def __post_init__(self):
         super().__post_init__()
         check = partial(check_range, self)
         check("[1, 1_000_000]", "batch_size", "shortlist")
-        if (self.shortlist_model and not self.shortlist) or (self.shortlist and self.protocol != "full"):
-            raise UserError(
-                "a shortlist needs protocol full and its size in shortlist. "
-                f"Received: {self.protocol} and {self.shortlist}"
-            )
+        if self.shortlist_model and not self.shortlist:
+            raise UserError(f"shortlist_model needs the size of the shortlist in shortlist. Received: {self.shortlist}")
+        if self.shortlist and self.rank_by == "embeddings":
+            raise UserError("a shortlist is ranked by the matching head; set rank_by to head. Received: embeddings")

@@ -8,9 +8,11 @@ order of the sum nor on the block of a matrix product, and equal embeddings have
 import time
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from kaleido.compiled import compiled
 from kaleido.progress import tqdm
 from kaleido.retrieval.config import Direction
 from kaleido.retrieval.gallery import Gallery
@@ -76,6 +78,24 @@ class CosineScorer:
         begun = time.perf_counter()
         self.scores(*np.resize(np.arange(min(len(self.texts), len(self.photos))), (2, _PAIRS)))
         return _PAIRS / (time.perf_counter() - begun)
+
+
+def two_tower_scorer(model: Any, gallery: Gallery, batch_size: int) -> CosineScorer:
+    """Makes a scorer of the pairs of a gallery by a model that embeds texts alone and photos alone.
+
+    Args:
+        model: Keras model with `text_embeddings` and `image_embeddings` of a batch.
+        gallery: Gallery that provides texts and photos.
+        batch_size: Number of texts or photos that are embedded at once.
+    """
+    width = int(gallery.text_lengths.max())
+    embed_texts, embed_photos = compiled(model, model.text_embeddings), compiled(model, model.image_embeddings)
+    return CosineScorer(
+        gallery,
+        lambda items: embed_texts(gallery.texts(items, width)),
+        lambda items: embed_photos(gallery.photos(items)),
+        batch_size,
+    )
 
 
 def _embeddings(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int, batch_size: int) -> np.ndarray:

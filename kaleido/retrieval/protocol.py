@@ -52,6 +52,16 @@ class Ranked:
     hits: np.ndarray | None = None
     scored: ScoredLists | None = None
 
+    def shortened(self, size: int) -> "Ranked":
+        """Keeps the `size` best candidates of each query, and all ranks; among equal scores the positive is last."""
+        lists, lengths = self.lists, np.diff(self.lists.offsets)
+        queries = np.repeat(np.arange(len(lists)), lengths)
+        order = np.lexsort((lists.labels, -self.scores, queries))
+        kept = np.sort(order[np.arange(len(order)) - lists.offsets[queries] < size])
+        offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, size))])
+        lists = replace(lists, candidates=lists.candidates[kept], labels=lists.labels[kept], offsets=offsets)
+        return replace(self, lists=lists, scores=self.scores[kept], scored=None)
+
 
 class Retrieval:
     """A retrieval protocol on the records of a split.
@@ -100,7 +110,11 @@ class Retrieval:
 
     def rank_shortlists(self, first: Scorer, scorer: Scorer, size: int) -> dict[Direction, Ranked]:
         """Ranks the `size` best candidates of the first scorer by the second; all others keep their ranks."""
-        stage = self._rank_all(first, size)
+        stage: Mapping[Direction, RankedAll | Ranked]
+        if self.config.protocol == "full":
+            stage = self._rank_all(first, size)
+        else:
+            stage = {direction: ranked.shortened(size) for direction, ranked in self.rank(first).items()}
         scores = _scores(scorer, {direction: before.lists for direction, before in stage.items()})
         return {
             direction: _ranked_shortlist(before, before.lists.products(self.gallery), scores[direction], size)
@@ -113,6 +127,8 @@ class Retrieval:
         if self.config.protocol == "full":
             kept = {"i2t": photos * min(texts, shortlist), "t2i": texts * min(photos, shortlist)}
             return min(texts * photos, sum(kept[direction] for direction in self.directions) if shortlist else np.inf)
+        if shortlist:
+            return sum(int(np.minimum(np.diff(lists.offsets), shortlist).sum()) for lists in self.lists.values())
         pairs = (lists.pairs for lists in self.lists.values())
         return len(np.unique(np.concatenate([photos.astype(np.int64) * texts + of for of, photos in pairs])))
 
@@ -188,9 +204,9 @@ def _scores(scorer: Scorer, lists: Mapping[str, CandidateLists]) -> dict[str, np
     return dict(zip(lists, np.split(scorer.scores(texts, photos), ends[:-1])))
 
 
-def _ranked_shortlist(before: RankedAll, products: np.ndarray, scores: np.ndarray, size: int) -> Ranked:
+def _ranked_shortlist(before: RankedAll | Ranked, products: np.ndarray, scores: np.ndarray, size: int) -> Ranked:
     """Ranks positives on the shortlist by the new scores; a positive that is not on it keeps its first-stage rank."""
-    lists = replace(before.lists, notes={"shortlist": size})
+    lists = replace(before.lists, notes={**before.lists.notes, "shortlist": size})
     present = np.add.reduceat(lists.labels, lists.offsets[:-1], dtype=int) == 1
     lengths = np.diff(lists.offsets)
     pairs = np.repeat(present, lengths)

@@ -34,7 +34,8 @@ def retrieve(config: RetrieveConfig) -> Result:
     retrieval = Retrieval(config, saved.text_length, bool(saved.model.config.compatibility.raw_positions))
     gallery = retrieval.gallery
     batch_size = config.batch_size or (ACCELERATOR_BATCH if accelerators() else PROCESSOR_BATCH)
-    scorer = saved.application.create_scorer(saved, gallery, batch_size)
+    create = {"head": saved.application.create_scorer, "embeddings": saved.application.create_shortlist_scorer}
+    scorer = create[config.rank_by](saved, gallery, batch_size)
     pairs = retrieval.pairs_to_score(config.shortlist or 0)
     needed = retrieval.memory_bytes(scorer, config.shortlist or 0)
     seconds = pairs / scorer.rate()
@@ -55,6 +56,7 @@ def retrieve(config: RetrieveConfig) -> Result:
         found = retrieval.rank(scorer)
     about = {
         "model": config.model,
+        "rank_by": config.rank_by,
         "precision": config.precision,
         "pairs": pairs,
         "seconds": round(time.monotonic() - begun, 1),

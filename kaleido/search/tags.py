@@ -23,7 +23,7 @@ from kaleido.progress import progress_bars
 from kaleido.records.splits import assign_splits
 from kaleido.search.fields import fields_of
 from kaleido.search.products import Products, TableReading, open_products
-from kaleido.search.vectors import Vectors, embed
+from kaleido.search.vectors import embed
 
 MOST_LABELS = 10_000
 
@@ -224,7 +224,7 @@ def tag(
         raise UserError(f"{vectors}: has no vectors of the kind image; name another file")
     calibration, notes = None, list(found.notes)
     if threshold is None and column is not None:
-        calibration = _calibrate(tagger, found, own, products, model)
+        calibration = _calibrate(tagger, found.image, found.ids, own, products, model)
         threshold = calibration.threshold
     elif threshold is None:
         notes.append("no threshold: every photo is given its most similar labels, right or not")
@@ -247,16 +247,21 @@ def _values(products: Products, column: str) -> dict[str, str]:
 
 
 def _calibrate(
-    tagger: Tagger, vectors: Vectors, own: Mapping[str, str], products: Products, model: Model
+    tagger: Tagger,
+    photos: np.ndarray,
+    ids: Sequence[str],
+    own: Mapping[str, str],
+    products: Products,
+    model: Model,
 ) -> Calibration:
     """Finds the threshold with the best F1 on products that have the attribute and are not of the test split."""
     config = prepare_config_of(model.config, model.directory)
     fractions = config.validation_fraction, config.test_fraction, config.seed
     split_of = dict(zip((one.id for one in products.products), assign_splits(products.products, *fractions)))
     numbers = {label: number for number, label in enumerate(tagger.labels)}
-    rows = [row for row, name in enumerate(vectors.ids) if own.get(name) in numbers and split_of[name] != "test"]
+    rows = [row for row, name in enumerate(ids) if own.get(name) in numbers and split_of[name] != "test"]
     splits: tuple[str, ...] = ("train", "validation")
-    validation = [row for row in rows if split_of[vectors.ids[row]] == "validation"]
+    validation = [row for row in rows if split_of[ids[row]] == "validation"]
     if len(validation) >= _ENOUGH:
         rows, splits = validation, ("validation",)
     if not rows:
@@ -264,8 +269,8 @@ def _calibrate(
             f"{products.place}: no product outside of the test split has one of the labels, so no threshold can be "
             "calibrated; give --threshold"
         )
-    truth = np.array([numbers[own[vectors.ids[row]]] for row in rows])
-    scores = tagger.scores(vectors.image[rows])
+    truth = np.array([numbers[own[ids[row]]] for row in rows])
+    scores = tagger.scores(photos[rows])
     best = scores.argmax(axis=1)
     right = best == truth
     order = np.argsort(-scores.max(axis=1), kind="stable")

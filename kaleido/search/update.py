@@ -138,7 +138,8 @@ class Update:
 
     def _encoded(self, known: Mapping[str, Known]) -> tuple[Vectors | None, dict[str, str], list[str], list[str]]:
         """Gives vectors of photos, checksums of photos whose vectors the index has, notes, and what was left out."""
-        left, stamps = self.products, {}
+        left = self.products
+        stamps: dict[str, str] = {}
         if self._vectors is not None:
             found = embed(left, self.model, self._vectors, **self.options)
             if getattr(found, self.kind) is None:

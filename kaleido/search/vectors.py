@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from kaleido.pretrained.inputs import Group
 from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars, tqdm
 from kaleido.search.encoder import Encoder, kinds_of, model_checksum
+from kaleido.search.prepared import PreparedPhotos
 from kaleido.search.products import Products, TableReading, open_products
 from kaleido.search.vector_file import KINDS, Dtype, Header, read_vectors, write_vectors
 
@@ -95,6 +98,7 @@ def embed(
     *,
     kinds: Sequence[str] | None = None,
     dtype: Dtype | None = None,
+    records: str | os.PathLike[str] | None = None,
     reading: TableReading = TableReading(),
     batch_size: int = BATCH_SIZE,
     on_error: OnError = "stop",
@@ -114,6 +118,7 @@ def embed(
         kinds: Vectors to make: `image` and `text` of a two-tower model, `fused` of a model that reads photo and text
             together; None makes those of the file or, where there is none, all that the model has.
         dtype: Precision of the stored vectors; None is that of the file or, where there is none, float16.
+        records: Folder of the catalogue's prepared records, whose features are read instead of photos.
         reading: How a table is read.
         batch_size: Photos at once.
         on_error: What an unusable photo or row does: `stop`, or `skip`.
@@ -145,7 +150,8 @@ def embed(
         )
     products = open_products(source, reading, on_error)
     with progress_bars(progress):
-        return _Embedding(products, model, out, header, batch_size, on_error == "skip").run(former)
+        prepared = PreparedPhotos(Path(records), products, model) if records is not None else None
+        return _Embedding(products, model, out, header, batch_size, on_error == "skip", prepared).run(former)
 
 
 class _Embedding:
@@ -158,8 +164,18 @@ class _Embedding:
         arrays: [n, d] by kind; rows of NaN are missing.
     """
 
-    def __init__(self, products: Products, model: Model, out: Path, header: Header, batch_size: int, skip: bool):
+    def __init__(
+        self,
+        products: Products,
+        model: Model,
+        out: Path,
+        header: Header,
+        batch_size: int,
+        skip: bool,
+        prepared: PreparedPhotos | None = None,
+    ):
         self.products = products
+        self.prepared = prepared
         self.model = model
         self.out = out
         self.header = header
@@ -206,11 +222,11 @@ class _Embedding:
         if empty := sum(not self.texts[place] for place in done) if self.header.kinds != ("image",) else 0:
             notes.append(f"photos without a text: {empty:,} of {len(done):,}")
         unreadable = self.unreadable or {}
+        attributes: dict[str, Any] = {**columns, **{kind: vectors.get(kind) for kind in KINDS}}
         return Vectors(
             self.out,
             self.header,
-            **columns,
-            **{kind: vectors.get(kind) for kind in KINDS},
+            **attributes,
             encoded=len(photos) - len(unreadable),
             reused=len(self.listed) - len(photos),
             skipped=[*self.products.skipped, *(f"skipped {name}: {reason}" for name, reason in unreadable.items())],
@@ -259,12 +275,21 @@ class _Embedding:
         """Encodes the photos of some rows, and keeps what is done as parts."""
         waiting: list[int] = []
         written = time.monotonic()
+        there = {place: photo for place in places if (photo := self.listed[place][1].id) in (self.prepared or ())}
         batches = self.model._processor.batches(
-            self._groups(places), self.encoder.batch_size, None, self.unreadable, "--on-error skip"
+            self._groups([place for place in places if place not in there]),
+            self.encoder.batch_size,
+            None,
+            self.unreadable,
+            "--on-error skip",
         )
+        if self.prepared:
+            batches = chain(self.prepared.batches(there, self.encoder.batch_size), batches)
         with tqdm(total=len(places), desc="embed", unit="photo", disable=not places) as bar, progress_bars(False):
             try:
                 for rows, batch in batches:
+                    for place in there.keys() & set(rows):
+                        self._read(place)  # for its checksum
                     for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
                         self._array(kind, values.shape[1])[rows] = values
                     self.done[rows] = True
@@ -315,6 +340,6 @@ def stamp_of(photo: "bytes | np.ndarray") -> str:
     digest = hashlib.blake2b(digest_size=16)
     if isinstance(photo, np.ndarray):
         digest.update(repr(photo.shape).encode())
-        photo = np.ascontiguousarray(photo)
+        photo = photo.tobytes()
     digest.update(photo)
     return digest.hexdigest()

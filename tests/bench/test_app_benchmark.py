@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from kaleido.app.config import ModelSection, TrainConfig
+from kaleido.bench import loop
 from kaleido.bench.captioning import benchmark_captioning, caption_flop
 from kaleido.bench.loop import benchmark_loop
 from kaleido.bench.retrieval import benchmark_scoring, scoring_flop
@@ -50,9 +51,12 @@ def test_greedy_and_beam_captioning_are_timed():
     assert values["beam_flop_per_example"] == four == pytest.approx(one + 3 * (two - one))
 
 
-def test_the_loop_is_timed_beside_its_step():
+@pytest.mark.parametrize("given", [False, True])
+def test_the_loop_is_timed_beside_its_step(given, synthetic, tokenizer, monkeypatch):
     train = TrainConfig(batch_size=8, steps=6, log_every=2)
-    values = benchmark_loop(ModelSection("tiny", 1, 16, 2, 32), train, 12, text_length=16, workers=1, photos=40)
+    options = {"records": synthetic} if given else {"photos": 40}
+    monkeypatch.setattr(loop, "load_tokenizer", lambda file: tokenizer)
+    values = benchmark_loop(ModelSection("tiny", 1, 16, 2, 32), train, 12, text_length=16, workers=1, **options)
     assert values["examples_per_second"] > 0
     share = values["examples_per_second"] / values["step_examples_per_second"]
     assert abs(values["share_of_step"] - share) < 1e-6

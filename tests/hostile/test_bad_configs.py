@@ -123,6 +123,7 @@ PREPARE = {
     "prepare_config.shard_photos": (0, -5),
     "prepare_config.workers": (0, -2, 10**9),
     "prepare_config.batch_size": (0, 10**9),
+    "prepare_config.precision": ("bfloat16", "half"),
     "prepare_config.on_error": ("ignore",),
 }
 

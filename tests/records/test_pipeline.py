@@ -157,6 +157,20 @@ def test_mismatches_show_the_texts_of_hard_negatives(records, tokenizer):
     assert shown == {0, 1, 2}
 
 
+def test_contrastive_learning_leaves_pairs_together_and_draws_for_their_negatives(records, tokenizer):
+    config = replace(CONFIG, mismatch_probability=1.0)
+    found = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("mlm", "itm", "itc"))
+    plain = Pipeline(records, config, tokenizer, BATCH, seed=5, tasks=("mlm",))
+    draws = []
+    for step in range(6):
+        batch, other = found.batch(step), plain.batch(step)
+        assert batch["paired"].all() and batch["itm_label"].all()
+        assert_same({name: values for name, values in batch.items() if name in other}, other)
+        assert batch["itm_draws"].shape == (BATCH, 2) and batch["itm_draws"].dtype == np.float32
+        draws.append(batch["itm_draws"])
+    assert len(np.unique(draws)) == np.size(draws) and np.min(draws) >= 0 and np.max(draws) <= 1
+
+
 def words(records, record):
     ids, _, present = records.index.texts(np.array([record]), 88)
     return ids[present]

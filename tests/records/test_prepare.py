@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from kaleido.alignment import product_maps
+from kaleido.alignment.product_maps import ProductMaps
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.pretrained.processor import prepare_config_of
+from kaleido.records import extractor
 from kaleido.records.config import PipelineConfig, PrepareConfig
 from kaleido.records.folder import Records
 from kaleido.records.pipeline import Pipeline
@@ -18,6 +22,7 @@ from kaleido.records.place import partial_directory
 from kaleido.records.prepare import make_catalog_records, prepare
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
+from kaleido.vision.backbones.random_projection import RandomProjection
 from kaleido.vision.photo import decode
 from kaleido.vision.product import cell_mask, decode_product, encode_product
 from kaleido.vision.saliency import BorderSaliency, box_of
@@ -117,6 +122,22 @@ def test_finished_records_are_kept_or_replaced_on_request(catalog, prepare_confi
     catalog.reads_left = math.inf
     make_catalog_records(catalog, prepared, replace(prepare_config, shard_photos=9), overwrite=True)
     assert json.loads((prepared / "metadata.json").read_text())["config"]["shard_photos"] == 9
+
+
+def test_precision_is_part_of_the_description(tmp_path, catalog, prepare_config, monkeypatch):
+    created = []
+    for module in (extractor, product_maps):
+        monkeypatch.setattr(module, "create_backbone", lambda *options: created.append(options) or RandomProjection())
+    half = replace(prepare_config, backbone="efficientnet_lite0", precision="float16")
+    make_catalog_records(catalog, tmp_path / "half", half)
+    metadata = Records(tmp_path / "half").metadata
+    # What alignment and a model that was trained on them compute in.
+    ProductMaps(metadata)
+    extractor.create_extractor(prepare_config_of({"processor": {"photos": metadata["config"]}}, tmp_path))
+    assert created == [("efficientnet_lite0", None, "float16")] * 3
+    for precision in ("auto", "float32"):
+        with pytest.raises(UserError, match=r"precision 'float16'"):
+            make_catalog_records(catalog, tmp_path / "half", replace(half, precision=precision))
 
 
 def test_an_interrupted_preparation_of_other_settings_is_not_mixed_in(tmp_path, catalog, prepare_config):

@@ -147,7 +147,9 @@ batches = Pipeline(PhotoRecords.open(sys.argv[1], "train"), config, tokenizer, 8
 for _ in range(4):
     next(batches)
 print(*open(f"/proc/self/task/{os.getpid()}/children").read().split(), flush=True)
-time.sleep(60)
+# Not one long sleep: a signal that comes just before a sleep does not cut it short.
+for _ in range(600):
+    time.sleep(0.1)
 """
 
 
@@ -166,3 +168,18 @@ def test_they_end_with_their_parent(synthetic, how):
     while left := [child for child in children if os.path.exists(f"/proc/{child}")]:
         assert time.monotonic() < deadline, [Path(f"/proc/{child}/stat").read_text() for child in left]
         time.sleep(0.05)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs Linux's /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_to_all_processes_do_not_end_them(records, tokenizer, number):
+    """The signal arrives while they start, before Python could ignore it."""
+    pipeline = Pipeline(records, PROCESSES, tokenizer, 16, seed=5)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    processes = processes_module.BatchProcesses(pipeline, 2, pipeline.batch(0), slots=4)
+    for process in processes._processes:
+        process.send_signal(number)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    for step in range(4):
+        assert_same(processes.batch(step), pipeline.batch(step))
+    processes.close()

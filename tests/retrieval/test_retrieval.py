@@ -22,6 +22,7 @@ from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.open import open_records
 from kaleido.retrieval import run
 from kaleido.retrieval.config import CandidatesConfig, RetrieveConfig
+from kaleido.retrieval.cosine_scorer import two_tower_scorer
 from kaleido.retrieval.gallery import PhotoGallery
 from kaleido.retrieval.pair_scorer import PairScorer
 from kaleido.retrieval.protocol import Retrieval
@@ -33,7 +34,7 @@ from kaleido.tasks.matching.config import RetrievalConfig
 from kaleido.tasks.matching.contrastive import Contrastive
 from kaleido.tasks.matching.hard_negatives import hardest_texts
 from kaleido.tasks.matching.matcher import Matcher
-from kaleido.tasks.matching.scorer import MatcherScorer, two_tower_scorer
+from kaleido.tasks.matching.scorer import MatcherScorer
 from kaleido.tasks.matching.two_tower import TwoTower
 from kaleido.text import load_tokenizer
 
@@ -134,6 +135,26 @@ def test_a_shortlist_changes_no_rank_that_it_holds(catalogue, model, tmp_path):
         assert (ranked.ranks[~lost] == 1).all()
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 9])
+def test_a_shortlist_of_lists_is_ranked_within_itself(catalogue, model, tmp_path, size):
+    retrieval = Retrieval(config_of(catalogue, tmp_path, model), 24)
+    first = Oracle(retrieval.gallery, wrong=np.arange(0, 48, 3))
+    stage = retrieval.rank(first)
+    short = retrieval.rank_shortlists(first, Oracle(retrieval.gallery), size)
+    for direction, ranked in short.items():
+        lengths = np.diff(ranked.lists.offsets)
+        np.testing.assert_array_equal(lengths, np.minimum(np.diff(stage[direction].lists.offsets), size))
+        lost = stage[direction].ranks > size
+        assert lost.any() == (size < 4) and not lost.all()
+        np.testing.assert_array_equal(ranked.ranks, np.where(lost, stage[direction].ranks, 1))
+        # The candidates are those with the best scores of the first stage.
+        for query, (start, end) in enumerate(itertools.pairwise(stage[direction].lists.offsets)):
+            best = np.argsort(-stage[direction].scores[start:end])[:size]
+            kept = slice(*ranked.lists.offsets[query : query + 2])
+            candidates = stage[direction].lists.candidates[start:end]
+            assert set(ranked.lists.candidates[kept]) == set(candidates[best])
+
+
 def test_the_command_and_its_scores(catalogue, model, tmp_path, capsys):
     arguments = ["retrieve", f"--records={catalogue}", f"--model={model}", f"--out={tmp_path}", "--split=train"]
     arguments += ["--candidates_config.negatives=3", "--candidates_config.repeats=2", "--candidates_config.small=fill"]
@@ -167,7 +188,9 @@ def test_the_command_and_its_scores(catalogue, model, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--protocol=fixed"], "needs a file"),
-        (["--shortlist=5"], "needs protocol full"),
+        (["--shortlist-model=/nowhere"], "needs the size of the shortlist"),
+        (["--shortlist=5", "--rank-by=embeddings"], "set rank_by to head"),
+        (["--protocol=full", "--rank-by=embeddings"], "embeds no texts and photos alone"),
         (["--split=test"], "no test records"),
         (["--text=title"], "not made of a catalogue"),
         (["--candidates_config.label=colour"], "not made of a catalogue"),
@@ -175,7 +198,7 @@ def test_the_command_and_its_scores(catalogue, model, tmp_path, capsys):
         (["--candidates_config.negatives=100", "--candidates_config.small=drop"], "at most"),
         (["--lists=/nowhere/lists.jsonl", "--protocol=fixed"], "cannot be read"),
         (["--protocol=full", "--shortlist=5", "--shortlist-model=/nowhere"], "no saved model here"),
-        (["--protocol=full", "--shortlist=5"], "no two-tower model"),
+        (["--protocol=full", "--shortlist=5"], "embeds no texts and photos alone"),
     ],
 )
 def test_bad_input_is_one_line(catalogue, model, tmp_path, capsys, arguments, message):

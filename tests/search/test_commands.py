@@ -49,7 +49,7 @@ def test_an_index_is_brought_up_to_date(shop, model_folders, run, tmp_path):
     table = write_table(shop.parent, rows_of(14)[12:])
     assert "14 products; photos: 3 added, 0 changed, 0 removed" in run("index", table, "--out", index, "--keep")[1]
     assert "13 products" in run("index", "--remove", "p003", "--out", index)[1]
-    assert "2 products; photos: 0 added, 0 changed, 13 removed" in run("index", table, "--out", index)[1]
+    assert "2 products; photos: 0 added, 0 changed, 14 removed" in run("index", table, "--out", index)[1]
 
 
 def test_vectors_and_tags_are_written(shop, model_folders, run, tmp_path):
@@ -72,7 +72,8 @@ def test_wrong_use_ends_in_one_line(shop, built, model_folders, run, tmp_path):
     (tmp_path / "file").write_text("")
     for arguments, message in (
         (("search", index), "nothing to search for"),
-        (("search", index, ""), "nothing to search for"),
+        (("search", index, ""), "empty text"),
+        (("search", index, " "), "nothing to search for"),
         (("search", index, "hat", "--top", 1_000_000), "top"),
         (("search", index, "платье"), "language"),
         (("search", index, "hat", "--where", "prize < 3"), "nearest is 'price'"),

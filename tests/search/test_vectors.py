@@ -189,3 +189,21 @@ def test_stamps_are_of_the_content():
     pixels = np.zeros((2, 6, 3), np.uint8)
     assert vectors_module.stamp_of(b"a") != vectors_module.stamp_of(b"b")
     assert vectors_module.stamp_of(pixels) != vectors_module.stamp_of(pixels.reshape(6, 2, 3))
+
+
+def test_features_come_from_the_records_of_the_catalogue(shop, matcher, tmp_path, monkeypatch):
+    catalog = kaleido.Catalog.from_table(shop, tmp_path / "catalog")
+    photos = matcher.config["processor"]["photos"]
+    kaleido.prepare(catalog, tmp_path / "records", progress=False, vocabulary=str(matcher.directory), **photos)
+    whole = embed(catalog, matcher, tmp_path / "photos.parquet", dtype="float32", progress=False)
+    extractor = type(matcher._processor.extractor)
+    monkeypatch.setattr(extractor, "extract", lambda self, items: iter([*map(pytest.fail, items)]))
+    found = embed(
+        catalog, matcher, tmp_path / "v.parquet", dtype="float32", records=tmp_path / "records", progress=False
+    )
+    assert found.photos == whole.photos and found.stamps == whole.stamps and found.encoded == len(whole)
+    for kind in ("image", "text", "fused"):
+        np.testing.assert_allclose(getattr(found, kind), getattr(whole, kind), atol=2e-3, err_msg=kind)
+    other = kaleido.Catalog.from_table(write_table(shop.parent, rows_of(5)), tmp_path / "other", overwrite=True)
+    with pytest.raises(kaleido.UserError, match="records of other products"):
+        embed(other, matcher, tmp_path / "o.parquet", records=tmp_path / "records", progress=False)

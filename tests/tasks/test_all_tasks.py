@@ -8,6 +8,11 @@ class TestPretraining(TaskHarness):
     task = "pretraining"
 
 
+class TestContrastivePretraining(TaskHarness):
+    task = "pretraining"
+    options = {"train_config.loss_config.itc": 1.0}
+
+
 class TestCategory(TaskHarness):
     task = "category"
 
@@ -45,3 +50,8 @@ class TestContrastive(TaskHarness):
 
 class TestRetrieval(TaskHarness):
     task = "retrieval"
+
+
+class TestContrastiveRetrieval(TaskHarness):
+    task = "retrieval"
+    options = {"retrieval_config.contrastive": 0.5}

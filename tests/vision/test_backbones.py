@@ -57,6 +57,8 @@ def test_random_is_seeded_and_sensitive():
     assert np.abs(turned - vectors).max(axis=1).min() > 0.05
     with pytest.raises(UserError, match="no weights"):
         create_backbone("random", "weights.h5")
+    with pytest.raises(UserError, match=r"float32 only\. Received: float16"):
+        create_backbone("random", precision="float16")
 
 
 @pytest.mark.parametrize("size", [32, 48, 64, 96])
@@ -144,6 +146,25 @@ def test_lite0_recognises_clothing(lite0):
     right = sum(found in expected[name.split("/")[0]] for name, found in zip(names, classes, strict=True))
     assert len(names) == 26
     assert right >= 24
+
+
+@pytest.mark.skipif(not CLOTHING.exists(), reason="needs the clothing photos")
+def test_lite0_in_half_precision(lite0):
+    half = create_backbone("efficientnet_lite0", precision="float16")
+    assert keras.config.dtype_policy().name == "float32"
+    assert half.network.get_layer("_conv_head").compute_dtype == "float16"
+    with zipfile.ZipFile(CLOTHING) as archive:
+        photos = [Image.open(archive.open(name)) for name in archive.namelist()[::4] if name.endswith(".jpg")]
+        for photo in photos:
+            photo.draft("RGB", (480, 480))
+            photo.load()
+    crops = np.stack([np.asarray(photo.convert("RGB").resize((32, 32), Image.Resampling.BICUBIC)) for photo in photos])
+    expected, vectors = lite0.encode(crops), half.encode(crops)
+    assert vectors.dtype == np.float32
+    norms = np.linalg.norm(expected, axis=1) * np.linalg.norm(vectors, axis=1)
+    assert len(crops) >= 20
+    assert ((expected * vectors).sum(axis=1) / norms).min() >= 0.9995
+    assert not np.array_equal(expected, vectors)
 
 
 @pytest.mark.parametrize(

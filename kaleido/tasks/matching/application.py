@@ -20,16 +20,17 @@ from kaleido.app.signatures import (
     Signature,
     bert_signatures,
     body_of,
+    embedding_signatures,
     match_outputs,
 )
 from kaleido.checksums import file_sha256
-from kaleido.constants import TASKS
+from kaleido.constants import CONTRASTIVE, EVERY_TASK
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.network_folder import WEIGHTS_FILE
 from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.tasks.matching.config import RetrievalConfig
-from kaleido.tasks.matching.contrastive import Contrastive, embedding_signatures
+from kaleido.tasks.matching.contrastive import Contrastive
 from kaleido.tasks.matching.report import pair_result
 from kaleido.tasks.pretraining.objectives import PretrainingTasks
 
@@ -47,6 +48,7 @@ class Matching(PretrainingTasks, Finetuning):
     """Fine-tunes image-text matching on texts and photos without masking, with hard negatives.
 
     The saved model has the head `itm`, like a pre-trained model, and a two-tower model if the configuration names one.
+    With contrastive learning beside it, it has the head `itc` as well, and negatives are drawn from the batch.
 
     Args:
         config: Configuration of `finetune`.
@@ -56,7 +58,6 @@ class Matching(PretrainingTasks, Finetuning):
         UserError: if the named model is not a two-tower model, or has another backbone or vocabulary than the records.
     """
 
-    pipeline_tasks = (TASK,)
     sections: ClassVar[Mapping[str, type]] = {"retrieval_config": RetrievalConfig}
     free_keys = ("retrieval_config.two_tower_model",)
     provides = (EMBED, MATCH, ENCODE_TEXT, ENCODE_IMAGE)
@@ -68,9 +69,17 @@ class Matching(PretrainingTasks, Finetuning):
             config.preprocess_config, mismatch="same_subcategory", mismatch_probability=negatives / (negatives + 1)
         )
         Finetuning.__init__(self, replace(config, preprocess_config=pairs), saved)
-        losses = LossConfig(**{task: float(task == TASK) for task in TASKS})
+        weight = config.retrieval_config.contrastive
+        if weight is None:
+            heads = self.saved["heads"] if self.saved else self.start.heads if self.start else ()
+            weight = float(CONTRASTIVE in heads and not config.retrieval_config.two_tower_model)
+        losses = LossConfig(**{task: {TASK: 1.0, CONTRASTIVE: weight}.get(task, 0.0) for task in EVERY_TASK})
         PretrainingTasks.__init__(self, losses, self.architecture.compatibility)
         self._two_tower = None if saved else self._load_two_tower(config.retrieval_config.two_tower_model)
+
+    @property
+    def pipeline_tasks(self) -> tuple[str, ...]:
+        return self.tasks
 
     @classmethod
     def create_model(cls, content: Mapping[str, Any]) -> "keras.Model":
@@ -100,7 +109,7 @@ class Matching(PretrainingTasks, Finetuning):
     def create_shortlist_scorer(cls, saved: SavedModel, gallery: "Gallery", batch_size: int) -> Any:
         if not hasattr(saved.model, "two_tower"):
             return super().create_shortlist_scorer(saved, gallery, batch_size)
-        from kaleido.tasks.matching.scorer import two_tower_scorer
+        from kaleido.retrieval.cosine_scorer import two_tower_scorer
 
         return two_tower_scorer(saved.model.two_tower, gallery, batch_size)
 
@@ -115,8 +124,9 @@ class Matching(PretrainingTasks, Finetuning):
 
     def copy_start(self, start: "KaleidoBert") -> None:
         super().copy_start(start)
-        if TASK in start.heads:
-            body_of(self.model).heads[TASK].set_weights(start.heads[TASK].get_weights())
+        heads = body_of(self.model).heads
+        for task in heads.keys() & start.heads.keys():
+            heads[task].set_weights(start.heads[task].get_weights())
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
         count = self.config.retrieval_config.hard_negatives

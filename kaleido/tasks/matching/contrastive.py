@@ -9,11 +9,12 @@ from kaleido.app.finetuning import Finetuning
 from kaleido.app.model_folder import SavedModel
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, PHOTO, TEXT, Signature
+from kaleido.app.signatures import ENCODE_IMAGE, ENCODE_TEXT, Signature, embedding_signatures
 from kaleido.backend import ops
-from kaleido.constants import LEVELS
+from kaleido.constants import CONTRASTIVE, LEVELS
 from kaleido.errors import UserError
-from kaleido.model.config import ModelConfig
+from kaleido.model.config import Compatibility, ModelConfig
+from kaleido.model.losses import item_hits, item_losses
 from kaleido.tasks.matching.report import pair_result
 
 if TYPE_CHECKING:
@@ -60,15 +61,15 @@ class Contrastive(Finetuning):
 
     @classmethod
     def create_scorer(cls, saved: SavedModel, gallery: "Gallery", batch_size: int) -> Any:
-        from kaleido.tasks.matching.scorer import two_tower_scorer
+        from kaleido.retrieval.cosine_scorer import two_tower_scorer
 
         return two_tower_scorer(saved.model, gallery, batch_size)
 
     create_shortlist_scorer = create_scorer
 
     def build_logits(self, features: Mapping, mode: str) -> dict[str, Any]:
-        """Computes the logits [B, B] of every text (column) for every photo (row)."""
-        from kaleido.tasks.matching.two_tower import contrastive_logits
+        """Computes the logits [B, 2, N] of `contrastive_logits`."""
+        from kaleido.model.contrastive import contrastive_logits
 
         found = self.model(features, training=mode == TRAIN)
         return {TASK: contrastive_logits(found["texts"], found["photos"], self.model.scale, features["token_ids"])}
@@ -77,15 +78,13 @@ class Contrastive(Finetuning):
         return {TASK: ops.cast(ops.shape(labels["token_ids"])[0], "float32")}
 
     def build_eval_metrics(self, logits: Mapping, labels: Mapping) -> dict[str, tuple[Any, Any]]:
-        rows = ops.shape(labels["token_ids"])[0]
-        found = ops.cast(ops.argmax(logits[TASK], axis=-1), "int32")
-        hits = ops.cast(ops.equal(found, ops.arange(rows, dtype="int32")), "float32")
-        count = ops.cast(rows, "float32")
-        return {f"loss/{TASK}": (ops.sum(_losses(logits)), count), f"accuracy/{TASK}": (ops.sum(hits), count)}
+        losses, hits = (ops.mean(of(CONTRASTIVE, logits[TASK], labels), axis=1) for of in (_losses, item_hits))
+        count = ops.cast(ops.shape(labels["token_ids"])[0], "float32")
+        return {f"loss/{TASK}": (ops.sum(losses), count), f"accuracy/{TASK}": (ops.sum(hits), count)}
 
     def build_predictions(self, output: Mapping) -> dict[str, Any]:
-        """Computes the probability of each text of the batch for each photo: float32 [B, B]."""
-        return {TASK: ops.softmax(output[TASK])}
+        """Computes the probability of each text of the batch for each photo: float32 [B, N]."""
+        return {TASK: ops.softmax(output[TASK][:, 0])}
 
     def evaluate(self) -> Result:
         config = self.config.evaluate_config
@@ -100,15 +99,5 @@ class Contrastive(Finetuning):
         return ("metrics.json", "model/config.json")
 
 
-def embedding_signatures(model: "TwoTower") -> dict[str, Signature]:
-    """Returns the signatures of a two-tower model: `embedding` float32 [B, 256] of length 1, of texts or of photos."""
-    return {
-        ENCODE_TEXT: Signature(lambda batch: {"embedding": model.text_embeddings(batch)}, TEXT),
-        ENCODE_IMAGE: Signature(lambda batch: {"embedding": model.image_embeddings(batch)}, PHOTO),
-    }
-
-
-def _losses(logits: Mapping) -> Any:
-    from kaleido.tasks.matching.two_tower import contrastive_losses
-
-    return contrastive_losses(logits[TASK])
+def _losses(task: str, logits: Any, labels: Mapping) -> Any:
+    return item_losses(task, logits, labels, Compatibility())

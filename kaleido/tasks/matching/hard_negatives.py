@@ -3,8 +3,8 @@
 import numpy as np
 
 from kaleido.records.reader import PhotoRecords
+from kaleido.retrieval.cosine_scorer import two_tower_scorer
 from kaleido.retrieval.gallery import PhotoGallery
-from kaleido.tasks.matching.scorer import two_tower_scorer
 from kaleido.tasks.matching.two_tower import TwoTower
 from kaleido.text import Tokenizer
 

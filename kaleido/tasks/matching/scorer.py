@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kaleido.backend import ops
-from kaleido.compiled import compiled
-from kaleido.retrieval.cosine_scorer import CosineScorer
+from kaleido.retrieval.cosine_scorer import CosineScorer, two_tower_scorer
 from kaleido.retrieval.gallery import Gallery
 from kaleido.retrieval.pair_scorer import PairScorer
 
 if TYPE_CHECKING:
     from kaleido.tasks.matching.matcher import Matcher
-    from kaleido.tasks.matching.two_tower import TwoTower
 
 
 class MatcherScorer:
@@ -46,15 +44,3 @@ class MatcherScorer:
     def rate(self) -> float:
         """Measures the pairs scored per second by the encoder."""
         return self._pairs.rate()
-
-
-def two_tower_scorer(model: "TwoTower", gallery: Gallery, batch_size: int) -> CosineScorer:
-    """Makes a scorer of the pairs of a gallery by the cosine similarity of a two-tower model's embeddings."""
-    width = int(gallery.text_lengths.max())
-    embed_texts, embed_photos = compiled(model, model.text_embeddings), compiled(model, model.image_embeddings)
-    return CosineScorer(
-        gallery,
-        lambda items: embed_texts(gallery.texts(items, width)),
-        lambda items: embed_photos(gallery.photos(items)),
-        batch_size,
-    )

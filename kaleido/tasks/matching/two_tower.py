@@ -7,10 +7,11 @@ from keras import ops
 
 from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
+from kaleido.model.contrastive import SIZE, add_scale, contrastive_losses, unit
 from kaleido.model.dropout import Dropout
 
-SIZE, WIDTH, DROPOUT = 256, 1024, 0.2
-"""Embedding size; width of the photo tower's hidden layer, and dropout before and after that layer."""
+WIDTH, DROPOUT = 1024, 0.2
+"""Width of the photo tower's hidden layer, and dropout before and after that layer."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
@@ -49,8 +50,7 @@ class TwoTower(keras.Model):
             norm.build((None, size))
         self.hidden.build((None, len(self.levels) * size))
         self.projection.build((None, WIDTH))
-        # The logarithm of the inverse temperature, initialised as in CLIP.
-        self.scale = self.add_weight((), keras.initializers.Constant(2.66), name="scale")
+        self.scale = add_scale(self)
         self.built = True
 
     def call(self, batch, training=None):
@@ -59,7 +59,7 @@ class TwoTower(keras.Model):
     def text_embeddings(self, batch):
         """Embeds texts from `token_ids` and `token_mask`: float32 [B, 256]."""
         words = self.words(batch["token_ids"])
-        return _unit(ops.sum(words * ops.cast(batch["token_mask"], words.dtype)[..., None], axis=1))
+        return unit(ops.sum(words * ops.cast(batch["token_mask"], words.dtype)[..., None], axis=1))
 
     def image_embeddings(self, batch, training=None):
         """Embeds photos from the mean patch of each level: float32 [B, 256]."""
@@ -67,12 +67,12 @@ class TwoTower(keras.Model):
         means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in self.levels]
         normed = [norm(mean) for norm, mean in zip(self.norms, means)]
         features = self.dropout(ops.concatenate(normed, axis=-1), training=training)
-        return _unit(self.projection(self.dropout(self.hidden(features), training=training)))
+        return unit(self.projection(self.dropout(self.hidden(features), training=training)))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Computes the mean of `contrastive_losses`, for `compile` and `fit`."""
-        logits = ops.exp(self.scale) * ops.matmul(y_pred["photos"], ops.transpose(y_pred["texts"]))
-        return ops.mean(contrastive_losses(logits))
+        cosines = ops.matmul(y_pred["photos"], ops.transpose(y_pred["texts"]))
+        return ops.mean(contrastive_losses(ops.exp(self.scale) * ops.stack([cosines, ops.transpose(cosines)], axis=1)))
 
     def get_config(self):
         return {"name": self.name, "config": self.config.to_dict(), "levels": list(self.levels)}
@@ -80,30 +80,3 @@ class TwoTower(keras.Model):
     @classmethod
     def from_config(cls, config):
         return cls(ModelConfig.from_dict(config["config"]), config["levels"], name=config["name"])
-
-
-def contrastive_logits(texts, photos, scale, token_ids):
-    """Computes the scaled cosine similarity of each photo (row) and text (column) of a batch: float32 [B, B].
-
-    Other texts with the same tokens as a photo's own are not negatives: their logits are lowered by 10,000.
-    """
-    logits = ops.exp(ops.cast(scale, "float32")) * ops.matmul(photos, ops.transpose(texts))
-    same = ops.cast(ops.all(ops.equal(token_ids[:, None], token_ids[None]), axis=-1), "float32")
-    rows = ops.arange(ops.shape(token_ids)[0])
-    own = ops.cast(ops.equal(rows[:, None], rows[None]), "float32")
-    return logits - 1e4 * same * (1.0 - own)
-
-
-def contrastive_losses(logits):
-    """Computes the symmetric contrastive loss (InfoNCE) of each pair: float32 [B], in nats.
-
-    Args:
-        logits: [B, B], photos in rows and texts in columns.
-    """
-    rows = ops.arange(ops.shape(logits)[0])
-    sides = (logits, ops.transpose(logits))
-    return sum(ops.sparse_categorical_crossentropy(rows, side, from_logits=True) for side in sides) / 2
-
-
-def _unit(values):
-    return ops.normalize(ops.cast(values, "float32"))

@@ -12,9 +12,9 @@ from kaleido.app.model_folder import load_weights
 from kaleido.app.records_application import METRICS_FILE, RecordsApplication
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import EMBED, MATCH
+from kaleido.app.signatures import EMBED, ENCODE_IMAGE, ENCODE_TEXT, MATCH
 from kaleido.backend import keras
-from kaleido.constants import TASKS
+from kaleido.constants import EVERY_TASK
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.network_folder import is_network_folder
 from kaleido.progress import tqdm
@@ -36,7 +36,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
     """
 
     description = "pre-train"
-    provides = (EMBED, MATCH)
+    provides = (EMBED, MATCH, ENCODE_TEXT, ENCODE_IMAGE)
 
     def __init__(self, config: PretrainConfig, saved: Path | None = None):
         RecordsApplication.__init__(self, config, saved)
@@ -47,7 +47,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
         if self.saved:
             self.architecture = ModelConfig.from_dict(self.saved["architecture"])
             losses = {task: getattr(config.train_config.loss_config, task) or 1.0 for task in self.saved["heads"]}
-            loss_config = LossConfig(**{task: losses.get(task, 0.0) for task in TASKS})
+            loss_config = LossConfig(**{task: losses.get(task, 0.0) for task in EVERY_TASK})
         else:
             self.architecture = config.model_config.resolve(self.tokenizer.vocab_size, records.feature_size)
             loss_config = config.train_config.loss_config

@@ -1,11 +1,11 @@
-"""Losses and metrics of the seven pre-training tasks."""
+"""Losses and metrics of the pre-training tasks: the paper's seven and contrastive learning."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kaleido.app.application import Application
 from kaleido.backend import ops
-from kaleido.constants import CLASSIFICATION_TASKS, RECONSTRUCTION_TASKS
+from kaleido.constants import CLASSIFICATION_TASKS, CONTRASTIVE, RECONSTRUCTION_TASKS
 from kaleido.model.config import Compatibility, LossConfig
 from kaleido.model.losses import item_hits, item_losses, item_weights, total_loss
 
@@ -34,6 +34,14 @@ class PretrainingTasks(Application):
     def metric_tags(self) -> tuple[str, ...]:
         accuracies = [f"accuracy/{task}" for task in self.tasks if task in CLASSIFICATION_TASKS]
         return tuple(f"loss/{task}" for task in self.tasks) + tuple(accuracies)
+
+    @classmethod
+    def create_shortlist_scorer(cls, saved: "SavedModel", gallery: "Gallery", batch_size: int) -> Any:
+        if CONTRASTIVE not in saved.content["heads"]:
+            return super().create_shortlist_scorer(saved, gallery, batch_size)
+        from kaleido.retrieval.cosine_scorer import two_tower_scorer
+
+        return two_tower_scorer(saved.model, gallery, batch_size)
 
     @classmethod
     def create_scorer(cls, saved: "SavedModel", gallery: "Gallery", batch_size: int) -> Any:

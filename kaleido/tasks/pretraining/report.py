@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kaleido.constants import CLASSES, TASKS
+from kaleido.constants import CLASSES, EVERY_TASK
 
 CHANCE = {task: 1 / classes for task, classes in CLASSES.items()}
 
@@ -14,7 +14,7 @@ def pretraining_table(metrics: Mapping[str, float]) -> str:
         metrics: Metrics by tag: `loss/total`, `loss/TASK` and `accuracy/TASK`.
     """
     rows = ["| task | accuracy | chance | loss |", "|---|---:|---:|---:|"]
-    for task in TASKS:
+    for task in EVERY_TASK:
         if f"loss/{task}" not in metrics:
             continue
         accuracy = metrics.get(f"accuracy/{task}")

@@ -24,7 +24,7 @@ class Backbone(ABC):
 
     @abstractmethod
     def dispatch(self, crops: np.ndarray) -> Any:
-        """Starts encoding a batch; `np.asarray` of the result waits for what `encode` returns.
+        """Starts encoding a batch; `np.asarray` of the result waits for what `encode` returns, float32 or float16.
 
         Args:
             crops: uint8 [n, s, s, 3], RGB, which must stay as it is until then.
@@ -43,7 +43,7 @@ class Backbone(ABC):
         Returns:
             float32 [n, feature_size].
         """
-        return np.asarray(self.dispatch(crops))
+        return np.asarray(self.dispatch(crops), np.float32)
 
     def encode_map(self, crops: np.ndarray) -> np.ndarray:
         """Encodes crops to feature maps, before features are averaged over the crop.
@@ -54,4 +54,4 @@ class Backbone(ABC):
         Returns:
             float32 [n, s / 16, s / 16, C].
         """
-        return np.asarray(self.dispatch_map(crops))
+        return np.asarray(self.dispatch_map(crops), np.float32)

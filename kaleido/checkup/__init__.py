@@ -1,0 +1,1 @@
+"""Finds what is wrong in a catalogue: duplicates, mismatches, labels, photos and texts."""

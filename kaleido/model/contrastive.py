@@ -1,0 +1,134 @@
+"""Contrastive learning of text and image embeddings; not part of the paper.
+
+A batch of B pairs gives logits float32 [B, 2, N]: of each row the scaled cosines of its photo and all N texts, then of
+its text and all N photos. N is B, or the rows of all devices where TensorFlow trains on several; on JAX a function sees
+the whole batch anyway.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kaleido.model.config import ModelConfig
+from kaleido.model.embeddings import initializer
+from kaleido.model.tensors import Batch, Tensor
+from kaleido.replicas import first_row, gathered
+
+SIZE = 256
+"""Size of an embedding."""
+
+_EXCLUDED = -1e4
+"""Added to the logit of a text or photo that is no negative."""
+
+
+@keras.saving.register_keras_serializable("kaleido")
+class ContrastiveHead(keras.layers.Layer):
+    """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
+
+    Attributes:
+        scale: Logarithm of the inverse temperature, trainable.
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.text, self.image = (
+            keras.layers.Dense(SIZE, kernel_initializer=initializer(config), name=name) for name in ("text", "image")
+        )
+
+    def build(self, input_shape: Any) -> None:
+        shape = (None, input_shape[-1])
+        self.text.build(shape)
+        self.image.build(shape)
+        self.scale = add_scale(self)
+
+    def of_text(self, outputs: Tensor) -> Tensor:
+        """Embeds texts by the output of [CLS]: [B, T, H] -> float32 [B, 256]."""
+        return unit(self.text(outputs[:, 0]))
+
+    def of_image(self, outputs: Tensor) -> Tensor:
+        """Embeds photos by the mean output of their patches: [B, 55, H] -> float32 [B, 256]."""
+        return unit(self.image(ops.mean(outputs, axis=1)))
+
+
+def add_scale(layer: keras.layers.Layer) -> keras.Variable:
+    """Adds the logarithm of the inverse temperature to a layer, initialised as in CLIP."""
+    return layer.add_weight((), keras.initializers.Constant(2.66), name="scale")
+
+
+def unit(values: Tensor) -> Tensor:
+    """Scales rows to length 1, in float32."""
+    return ops.normalize(ops.cast(values, "float32"))
+
+
+def whole_texts(batch: Batch) -> Tensor:
+    """Puts masked tokens back: int32 [B, T], the texts as they are without masking."""
+    tokens = batch["token_ids"]
+    if "mlm_positions" not in batch:
+        return tokens
+    slots = ops.one_hot(batch["mlm_positions"], ops.shape(tokens)[1], dtype="float32")
+    slots = slots * ops.cast(batch["mlm_weights"], "float32")[..., None]
+    # Exact: a vocabulary has far fewer than 2^24 tokens.
+    restored = ops.sum(slots * ops.cast(batch["mlm_ids"], "float32")[..., None], axis=1)
+    return ops.where(ops.sum(slots, axis=1) > 0, ops.cast(restored, "int32"), tokens)
+
+
+def contrastive_logits(texts: Tensor, photos: Tensor, scale: Tensor, token_ids: Tensor) -> Tensor:
+    """Compares each text and photo of a batch with those of all rows: float32 [B, 2, N].
+
+    Texts with the same tokens do not compete: the logits of other rows with them are lowered by 10,000.
+
+    Args:
+        texts: Embeddings of the texts, float32 [B, E] of length 1.
+        photos: Embeddings of the photos, float32 [B, E] of length 1.
+        scale: Logarithm of the inverse temperature.
+        token_ids: Tokens of the texts without masking, int32 [B, T].
+    """
+    all_texts, all_photos, all_tokens = gathered(texts), gathered(photos), gathered(token_ids)
+    cosines = [ops.matmul(own, ops.transpose(every)) for own, every in ((photos, all_texts), (texts, all_photos))]
+    same = ops.cast(ops.all(ops.equal(token_ids[:, None], all_tokens[None]), axis=-1), "float32")
+    others = same * (1.0 - _own(same))
+    return ops.exp(ops.cast(scale, "float32")) * ops.stack(cosines, axis=1) + _EXCLUDED * others[:, None]
+
+
+def contrastive_losses(logits: Tensor) -> Tensor:
+    """Computes the symmetric contrastive loss (InfoNCE) of logits [B, 2, N]: float32 [B, 2], in nats."""
+    return ops.sparse_categorical_crossentropy(own_columns(logits), logits, from_logits=True)
+
+
+def own_columns(logits: Tensor) -> Tensor:
+    """Returns the columns of the right answers in logits [B, 2, N]: int32 [B, 2]."""
+    rows = ops.shape(logits)[0]
+    columns = first_row(rows) + ops.arange(rows, dtype="int32")
+    return ops.stack([columns, columns], axis=1)
+
+
+def drawn_negatives(logits: Tensor, draws: Tensor) -> Tensor:
+    """Draws a text for each photo and a photo for each text, the more similar the likelier (Li et al., ALBEF, 2021).
+
+    Args:
+        logits: Result of `contrastive_logits`.
+        draws: float32 [B, 2], evenly in [0, 1].
+
+    Returns:
+        int32 [B, 2], rows of this device's part of the batch: that of the text and that of the photo. A row has itself
+        only where the part has no other row.
+    """
+    rows = ops.shape(logits)[0]
+    logits = ops.stop_gradient(logits)
+    # Embedded texts and patches of other devices are not at hand.
+    start = first_row(rows)
+    here = ops.take(logits, start + ops.arange(rows, dtype="int32"), axis=2)
+    diagonal = ops.eye(rows, dtype="float32")[:, None]
+    below = ops.cumsum(ops.softmax(here + 2 * _EXCLUDED * diagonal), axis=-1) <= draws[..., None]
+    drawn = ops.minimum(ops.sum(ops.cast(below, "int32"), axis=-1), rows - 1)
+    # A sum of probabilities that is rounded to less than a draw near 1 must not end at the row itself.
+    itself = ops.cast(ops.equal(drawn, ops.arange(rows, dtype="int32")[:, None]), "int32")
+    return (drawn + itself * (rows - 1)) % rows
+
+
+def _own(values: Tensor) -> Tensor:
+    """Marks each row's own column: float32 [B, N]."""
+    rows, columns = ops.shape(values)[0], ops.shape(values)[1]
+    own = first_row(rows) + ops.arange(rows, dtype="int32")
+    return ops.cast(ops.equal(own[:, None], ops.arange(columns, dtype="int32")[None]), "float32")

@@ -1,0 +1,1 @@
+from record_fixtures import synthetic, tokenizer  # noqa: F401

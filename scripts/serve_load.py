@@ -157,7 +157,7 @@ def main() -> None:
         kaleido = ["-m", "kaleido", "serve", options.index, "--port", "8181"]
         plain = [__file__, options.index, "--plain", str(model), "8182"]
         servers = {
-            "kaleido serve": (kaleido, f"http://127.0.0.1:8181/api/search?top={options.top}&text="),
+            "Kaleido's server": (kaleido, f"http://127.0.0.1:8181/api/search?top={options.top}&text="),
             "plain FastAPI, CLIP-sized ONNX": (plain, "http://127.0.0.1:8182/search?text="),
         }
         print("| server | clients | requests/s | median, ms | p95, ms | errors |\n|---|---:|---:|---:|---:|---:|")

@@ -285,8 +285,9 @@ class TaskHarness:
             pytest.skip("a SavedModel needs TensorFlow")
         import tensorflow as tf
 
-        assert set(model.export(folder / "serving")) == set(model.signatures)
-        exported = tf.saved_model.load(str(folder / "serving"))
+        model.export(folder / "serving")
+        exported = tf.saved_model.load(str(folder / "serving" / "features"))
+        assert set(exported.signatures) == set(model.signatures)
         for name, signature in self.application.signatures(saved.model).items():
             read = {array: tf.convert_to_tensor(batch[array]) for array in signature.reads}
             served = {array: tf.cast(v, tf.float32) if v.dtype == tf.float16 else v for array, v in read.items()}

@@ -70,6 +70,7 @@ def save_model(
     training: Mapping[str, Any] | None = None,
     records: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
+    aligner: Path | None = None,
 ) -> None:
     """Writes a model; the folder appears complete, and an existing one is replaced as a whole.
 
@@ -85,11 +86,14 @@ def save_model(
         training: Configuration that the model was trained with, without paths.
         records: Catalogue and fingerprint of the records that it was trained on.
         metrics: Metrics for the model card, which is written as `README.md`.
+        aligner: Folder of the aligner of its records, which is copied to the folder `aligner`; may not exist.
 
     Raises:
         UserError: if the folder cannot be written.
     """
     weights = _named_weights((processor or {}).get("photos") or {})
+    if aligner and aligner.is_dir():
+        weights["aligner"] = aligner.name, aligner
     content = {
         "class": type(model).__name__,
         "task": task,

@@ -359,7 +359,10 @@ class RecordsApplication(Application):
             directory: Folder to write.
             metrics: Metrics for the model card.
         """
-        metadata = self.open_records("train").metadata
+        from kaleido.alignment.aligner import FOLDER
+
+        records = self.open_records("train")
+        metadata = records.metadata
         training = {
             name: value
             for name, value in configuration.to_dict(self.config).items()
@@ -380,8 +383,9 @@ class RecordsApplication(Application):
             task_config=self.task_config(),
             processor=processor,
             training=training,
-            records={"fingerprint": self.open_records("train").fingerprint, "catalog": metadata.get("catalog")},
+            records={"fingerprint": records.fingerprint, "catalog": metadata.get("catalog")},
             metrics=metrics,
+            aligner=records.directory / FOLDER,
         )
 
     # Parts of these methods.

@@ -18,6 +18,7 @@ from kaleido.app.signatures import CLASSIFY, EMBED, ENCODE_IMAGE, ENCODE_TEXT, M
 from kaleido.atomic import folder_written_atomically
 from kaleido.backend import precision
 from kaleido.errors import UserError
+from kaleido.extras import missing_extras_named
 from kaleido.network_folder import CARD_FILE, CONFIG_FILE, is_network_folder
 from kaleido.pretrained.inputs import Photos, Texts, examples_of, text_items
 from kaleido.pretrained.processor import PhotoProcessor
@@ -409,21 +410,36 @@ class Model:
             text = card.read_text(encoding="utf-8") if card.is_file() else model_card(self._saved.content, self.result)
             (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
-    def export(self, directory: str | os.PathLike[str]) -> list[str]:
-        """Writes a TensorFlow SavedModel, which needs neither Kaleido nor Keras.
+    def export(
+        self, directory: str | os.PathLike[str], *, format: Literal["saved_model", "onnx"] = "saved_model"
+    ) -> list[str]:
+        """Writes the model for servers that have neither Kaleido nor Keras.
+
+        `saved_model` is a TensorFlow SavedModel whose signatures take files of photos and strings, with one beside it,
+        in the folder `features`, whose signatures are those of this model. `onnx` is a file of each of these, and
+        `backbone.onnx`.
 
         Args:
-            directory: Folder to write; a SavedModel that was exported before is replaced.
+            directory: Folder to write; a model that was exported before is replaced.
+            format: `saved_model` or `onnx`.
 
         Returns:
-            Names of its signatures.
+            Names of the signatures on files and strings, or of the ONNX files. Those that cannot be written are named
+            in a warning, with the reason.
 
         Raises:
             UserError: if the backend is not TensorFlow, the folder holds something else, or the disk refuses.
         """
-        from kaleido.pretrained.export import export_saved_model
+        from kaleido.pretrained.export import export_onnx, export_saved_model
 
-        return export_saved_model(self._saved, Path(directory))
+        if format not in ("saved_model", "onnx"):
+            raise UserError(f"format must be one of saved_model, onnx. Received: {format}")
+        write = export_onnx if format == "onnx" else export_saved_model
+        with missing_extras_named():
+            exported = write(self._saved, Path(directory))
+        for name, reason in exported.left_out.items():
+            warnings.warn(f"{directory}: {name} is left out: {reason}", stacklevel=2)
+        return list(exported.signatures)
 
     def _require(self, name: str, there: bool) -> None:
         if there:

@@ -111,6 +111,18 @@ class PhotoProcessor:
         if found:
             yield _batch(found)
 
+    def one(self, photo: Group) -> tuple[PhotoFeatures, Batch]:
+        """Encodes a single photo: what was found in it, and a batch of one.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        items: list[tuple[str, Any]] = [(photo.name, photo.read)]
+        (found,) = self.extractor.extract(items)
+        if isinstance(found, PhotoFailure):
+            raise UserError(f"{photo.name}: {found.reason}")
+        return found, clean_photos([PhotoView(found.features, self._positions(found))])
+
     def blank(self) -> Batch:
         """Gives a batch of one photo of zeros, from which the shape of an output is known."""
         size = self._content["architecture"]["feature_size"]

@@ -24,6 +24,9 @@ class SentencePieceTokenizer(Tokenizer):
 
     Args:
         model: The serialised model.
+
+    Attributes:
+        model: The serialised model.
     """
 
     def __init__(self, model: bytes):
@@ -31,7 +34,7 @@ class SentencePieceTokenizer(Tokenizer):
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
             raise UserError("not a SentencePiece model: the file is damaged or of another kind") from None
-        self._model = model
+        self.model = model
         tokens = [self._processor.id_to_piece(id) for id in range(self._processor.get_piece_size())]
         self.vocab_size = len(tokens)
         if missing := [token for token in SPECIAL if token not in tokens]:
@@ -109,7 +112,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def save(self, directory: Path) -> Path:
         path = Path(directory) / MODEL_FILE
-        path.write_bytes(self._model)
+        path.write_bytes(self.model)
         return path
 
 

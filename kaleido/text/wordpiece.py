@@ -16,6 +16,9 @@ class WordPieceTokenizer(Tokenizer):
 
     Args:
         vocabulary: Tokens in the order of their ids; must contain [PAD], [UNK], [CLS], [SEP] and [MASK].
+
+    Attributes:
+        vocabulary: The tokens.
     """
 
     def __init__(self, vocabulary: list[str]):
@@ -24,7 +27,7 @@ class WordPieceTokenizer(Tokenizer):
             raise UserError(f"a WordPiece vocabulary needs the tokens {', '.join(missing)}: add a line for each")
         if len(ids) != len(vocabulary):
             raise UserError("a WordPiece vocabulary holds a token twice: every line must be another token")
-        self._vocabulary = list(vocabulary)
+        self.vocabulary = list(vocabulary)
         self.vocab_size = len(vocabulary)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[token] for token in SPECIAL)
         self._tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(ids, unk_token=UNK))
@@ -46,13 +49,21 @@ class WordPieceTokenizer(Tokenizer):
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return Encoding(np.array(encoding.ids, np.int32), np.array(encoding.word_ids, np.int32))
 
+    def normalise(self, text: str) -> str:
+        """Lower-cases a text, and drops accents and control characters."""
+        return self._tokenizer.normalizer.normalize_str(text)
+
+    def split(self, text: str) -> list[str]:
+        """Splits a normalised text at spaces and around punctuation."""
+        return [word for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text)]
+
     def _join(self, ids: list[int]) -> str:
         return self._tokenizer.decode(ids)
 
     def token(self, id: int) -> str:
-        return self._vocabulary[id]
+        return self.vocabulary[id]
 
     def save(self, directory: Path) -> Path:
         path = Path(directory) / VOCABULARY_FILE
-        path.write_text("".join(f"{token}\n" for token in self._vocabulary), encoding="utf-8")
+        path.write_text("".join(f"{token}\n" for token in self.vocabulary), encoding="utf-8")
         return path

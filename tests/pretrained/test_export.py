@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +30,19 @@ SIGNATURES = {
 }
 READS = {"encode_text": TEXT, "encode_image": PHOTO}
 
+ON_FILES = {
+    "pretraining": {"embed": ["photos", "texts"], "match": ["photos", "texts"]},
+    "category": {"embed": ["photos", "texts"], "classify": ["photos", "texts"]},
+    "caption": {"embed": ["photos", "texts"]},
+    "retrieval": {
+        "embed": ["photos", "texts"],
+        "match": ["photos", "texts"],
+        "embed_text": ["texts"],
+        "embed_image": ["photos"],
+    },
+    "contrastive": {"embed_text": ["texts"], "embed_image": ["photos"]},
+}
+
 ASK = """
 import sys
 import numpy as np
@@ -35,7 +50,7 @@ import tensorflow as tf
 
 folder, names = sys.argv[1], sys.argv[2:]
 for name in names:
-    loaded = tf.saved_model.load(f"{folder}/{name}.saved")
+    loaded = tf.saved_model.load(f"{folder}/{name}.saved/features")
     answers = {}
     for number in range(3):
         batch = {key: tf.constant(value) for key, value in np.load(f"{folder}/batch{number}.npz").items()}
@@ -45,7 +60,23 @@ for name in names:
                 answers[f"{signature} {key} {number}"] = value.numpy()
     np.savez(f"{folder}/{name}.npz", **answers)
 assert not [module for module in sys.modules if module.startswith("kaleido")]
+
+# tensorflow-text itself imports the Keras that TensorFlow installs. From here on nothing may.
+import tensorflow_text
+sys.modules |= {name: None for name in [*sys.modules, "keras", "kaleido"] if name.split(".")[0] in ("keras", "kaleido")}
+photos = tf.constant([open(path, "rb").read() for path in open(f"{folder}/photos.txt").read().splitlines()])
+texts = tf.constant(open(f"{folder}/texts.txt", encoding="utf-8").read().split("\\n"))
+for name in names:
+    answers = {}
+    loaded = tf.saved_model.load(f"{folder}/{name}.saved")
+    for signature, ask in loaded.signatures.items():
+        given = {"photos": photos, "texts": texts}
+        for key, value in ask(**{array: given[array] for array in ask.structured_input_signature[1]}).items():
+            answers[f"{signature} {key}"] = value.numpy()
+    np.savez(f"{folder}/{name}.files.npz", **answers)
 """
+
+TEXTS = ["red shirt number 3", "", "BLUE  hat", "ÿ red 中 shirt " * 30]
 
 
 def batch(rows, length, seed):
@@ -79,11 +110,14 @@ def expected(task, model, batch):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory, model_folders):
+def exported(tmp_path_factory, model_folders, photo_files):
     """A folder with SavedModels and their answers."""
+    pytest.importorskip("tensorflow_text")
     folder = tmp_path_factory.mktemp("exported")
-    for task, signatures in SIGNATURES.items():
-        assert kaleido.load(model_folders[task]).export(folder / f"{task}.saved") == signatures
+    for task, signatures in ON_FILES.items():
+        assert kaleido.load(model_folders[task]).export(folder / f"{task}.saved") == list(signatures)
+    (folder / "photos.txt").write_text("\n".join(map(str, photo_files)))
+    (folder / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     for number, (rows, length) in enumerate(SHAPES):
         np.savez(folder / f"batch{number}.npz", **batch(rows, length, number))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -108,6 +142,30 @@ def test_a_saved_model_answers_as_the_model_does(exported, model_folders, task):
                 assert answers[f"embed patches {number}"].shape == (rows, 55, 16)
 
 
+@pytest.mark.parametrize("task", SIGNATURES)
+@pytest.mark.filterwarnings("ignore:texts cut")
+def test_a_saved_model_reads_files_and_strings(exported, model_folders, photo_files, task):
+    model = kaleido.load(model_folders[task])
+    with np.load(exported / f"{task}.files.npz") as answers:
+        found = dict(answers)
+    wanted = {}
+    if task in ("retrieval", "contrastive"):
+        wanted |= {
+            "embed_image embedding": model.encode_image(photo_files),
+            "embed_text embedding": model.encode_text(TEXTS),
+        }
+    if task != "contrastive":
+        wanted["embed pooled"] = model.embed(photo_files, TEXTS)
+    if task in ("pretraining", "retrieval"):
+        wanted["match probability"] = model.match(photo_files, TEXTS)
+    if task == "category":
+        rows = model.classify(photo_files, TEXTS, top=len(LABELS))
+        wanted["classify probabilities"] = [[dict(row)[label] for label in LABELS] for row in rows]
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-4, rtol=0, err_msg=name)
+    assert {name.split()[0] for name in found} == set(ON_FILES[task])
+
+
 def test_what_a_server_needs_lies_beside_it(exported, model_folders):
     extra = exported / "category.saved" / "assets.extra"
     assert (extra / "labels.txt").read_text(encoding="utf-8").splitlines() == LABELS
@@ -115,18 +173,19 @@ def test_what_a_server_needs_lies_beside_it(exported, model_folders):
     assert (extra / "sentencepiece.model").read_bytes() == vocabulary.read_bytes()
     about = json.loads((extra / "kaleido.json").read_text())
     assert about["labels"] == LABELS and about["task"] == "category"
-    assert about["signatures"] == {"embed": [*TEXT, *PHOTO], "classify": [*TEXT, *PHOTO]}
+    assert about["signatures"] == ON_FILES["category"] and about["left_out"] == {}
+    assert about["features"] == {"embed": [*TEXT, *PHOTO], "classify": [*TEXT, *PHOTO]}
     assert about["text"]["max_text_length"] == TEXT_LENGTH and about["text"]["special_ids"]["cls"] == 2
     assert about["photos"]["backbone"] == "random"
     about = json.loads((exported / "retrieval.saved" / "assets.extra" / "kaleido.json").read_text())
-    assert {name: about["signatures"][name] for name in READS} == READS
+    assert {name: about["features"][name] for name in READS} == READS
     assert not (exported / "retrieval.saved" / "assets.extra" / "labels.txt").exists()
 
 
 def test_heads_that_no_answer_needs_stay_behind(exported, model_folders):
     import tensorflow as tf
 
-    names = [name for name, _ in tf.train.list_variables(exported / "pretraining.saved/variables/variables")]
+    names = [name for name, _ in tf.train.list_variables(exported / "pretraining.saved/features/variables/variables")]
     model = load_model(model_folders["pretraining"]).model
     needed = [
         w for layer in ("text_embedding", "patch_embedding", "encoder", "pooler") for w in getattr(model, layer).weights
@@ -166,3 +225,50 @@ def test_another_backend_cannot_export(model_folders, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"KERAS_BACKEND=tensorflow.*Received: jax"):
         model.export(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("task", ["retrieval", "category"])
+def test_onnx_files_answer_as_the_model_does(model_folders, tmp_path, task):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    with pytest.warns(UserWarning, match="backbone is left out: random is no network"):
+        assert kaleido.load(model_folders[task]).export(tmp_path / "onnx", format="onnx") == SIGNATURES[task]
+    model = load_model(model_folders[task]).model
+    for number, (rows, length) in enumerate(SHAPES):
+        given = batch(rows, length, number)
+        for key, values in expected(task, model, given).items():
+            name, output = key.split()
+            session = onnxruntime.InferenceSession(
+                tmp_path / "onnx" / f"{name}.onnx", providers=["CPUExecutionProvider"]
+            )
+            read = {array.name: given[array.name] for array in session.get_inputs()}
+            (found,) = session.run([output], read)
+            np.testing.assert_allclose(found, values, atol=1e-4, rtol=0, err_msg=key)
+    about = json.loads((tmp_path / "onnx" / "assets.extra" / "kaleido.json").read_text())
+    assert list(about["signatures"]) == SIGNATURES[task] and "backbone" in about["left_out"]
+
+
+def test_what_cannot_be_put_into_the_graph_is_left_out(model_folders, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    with pytest.warns(UserWarning, match=r"embed_text is left out: tensorflow-text is not installed: pip install"):
+        assert kaleido.load(model_folders["contrastive"]).export(tmp_path / "out") == ["embed_image"]
+    about = json.loads((tmp_path / "out" / "assets.extra" / "kaleido.json").read_text())
+    assert list(about["left_out"]) == ["embed_text"] and list(about["features"]) == ["encode_text", "encode_image"]
+
+
+def test_the_example_of_the_docs_runs_without_kaleido(exported, model_folders, photo_files, tmp_path):
+    pytest.importorskip("tensorflow_text")
+    docs = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (example,) = [block for block in re.findall("```python\n(.*?)```", docs, re.DOTALL) if "embed_image" in block]
+    (tmp_path / "serving" / "search").mkdir(parents=True)
+    shutil.copytree(exported / "contrastive.saved", tmp_path / "serving" / "search" / "1")
+    (tmp_path / "photos").mkdir()
+    for path in photo_files:
+        shutil.copy(path, tmp_path / "photos")
+    code = f"import sys; sys.modules['kaleido'] = None\n{example}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = kaleido.load(model_folders["contrastive"])
+    wanted = model.encode_image(photo_files) @ model.encode_text("red dress with long sleeves")[0]
+    lines = [f"{cosine:.3f} photos/{path.name}" for cosine, path in zip(wanted, photo_files)]
+    assert done.stdout.splitlines() == lines

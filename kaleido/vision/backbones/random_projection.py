@@ -11,6 +11,10 @@ class RandomProjection(Backbone):
     Args:
         feature_size: Length D of a feature vector.
         seed: Seed of the layer's weights.
+
+    Attributes:
+        kernel: Weights of the layer, float32 [3 * THUMBNAIL**2, D].
+        bias: float32 [D].
     """
 
     name = "random"
@@ -27,8 +31,8 @@ class RandomProjection(Backbone):
         random = np.random.default_rng(seed)
         self.feature_size = feature_size
         # Uniform draws, unlike normal ones, are the same bits on every machine.
-        self._kernel = (random.uniform(-1, 1, (inputs, feature_size)) * np.sqrt(3 / inputs)).astype(np.float32)
-        self._bias = random.uniform(-1, 1, feature_size).astype(np.float32)
+        self.kernel = (random.uniform(-1, 1, (inputs, feature_size)) * np.sqrt(3 / inputs)).astype(np.float32)
+        self.bias = random.uniform(-1, 1, feature_size).astype(np.float32)
 
     def dispatch(self, crops: np.ndarray) -> np.ndarray:
         size = crops.shape[1]
@@ -37,8 +41,8 @@ class RandomProjection(Backbone):
         sums = np.add.reduceat(np.add.reduceat(crops, starts, 1, np.float32), starts, 2)
         thumbnails = sums / (counts[:, None, None] * counts[:, None]) / 127.5 - 1
         # Crop by crop: one product of all would round a crop's sums by its place among the others on some processors.
-        products = thumbnails.reshape(len(crops), 1, -1) @ self._kernel
-        return np.maximum(products[:, 0] + self._bias, 0)
+        products = thumbnails.reshape(len(crops), 1, -1) @ self.kernel
+        return np.maximum(products[:, 0] + self.bias, 0)
 
     def dispatch_map(self, crops: np.ndarray) -> np.ndarray:
         side = crops.shape[1] // self.MAP_CELL

@@ -6,11 +6,11 @@
 # Run again, it skips finished steps and resumes interrupted ones.
 set -eu
 cd "$(dirname "$0")/.."
-name=wardrobe products=1500 align= pretrain= tower_steps=300 run=runs/quickstart
+name=wardrobe products=1500 align= pretrain= tower_steps=150 run=runs/quickstart
 case ${1:-} in
   "") ;;
   --fast)
-    name=wardrobe-fast products=250 run=runs/quickstart-fast tower_steps=100
+    name=wardrobe-fast products=250 run=runs/quickstart-fast tower_steps=50
     align="--steps 80" pretrain="--steps 150 --evaluate_config.every 150"
     ;;
   *) echo "usage: sh scripts/quickstart.sh [--fast]" >&2; exit 2 ;;

@@ -133,7 +133,7 @@ def test_matching_reads_the_pair_and_two_negatives_of_the_batch(model, batch):
     for place, pairs in enumerate((alone, other_texts, other_photos)):
         np.testing.assert_allclose(logits["itm"][:, place], model(pairs)["itm"], atol=1e-5)
     hits = np.asarray(item_hits("itm", logits["itm"], batch))
-    np.testing.assert_array_equal(hits, np.argmax(logits["itm"], axis=-1) == [1, 0, 0])
+    np.testing.assert_array_equal(hits, np.argmax(np.asarray(logits["itm"]), axis=-1) == [1, 0, 0])
 
 
 def test_the_task_adds_its_weighted_loss_and_the_default_leaves_it_out(model, batch):

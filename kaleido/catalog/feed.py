@@ -12,6 +12,7 @@ ITEMS = ("item", "entry", "product", "offer", "shopitem", "article", "record", "
 
 
 _DEEPEST = 200
+_GOOGLE = "{http://base.google.com/"
 
 
 def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -66,12 +67,18 @@ def local_name(tag: Any) -> str:
 def _values(item: Element) -> dict[str, Any]:
     values: dict[str, Any] = {local_name(key): value for key, value in item.attrib.items()}
     found: dict[str, list[Any]] = {}
+    google: set[str] = set()
     for child in item:
         name = local_name(child.tag)
         value = _value(child)
         if not name or value in ("", {}, []):
             continue
-        found.setdefault(name, []).append(value)
+        # A feed has a product's `g:title` beside the `title` of its entry.
+        if child.tag.startswith(_GOOGLE) and name not in google:
+            google.add(name)
+            found[name] = []
+        if name not in google or child.tag.startswith(_GOOGLE):
+            found.setdefault(name, []).append(value)
     return values | {name: several if several[1:] else several[0] for name, several in found.items()}
 
 

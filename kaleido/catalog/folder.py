@@ -66,7 +66,8 @@ def products_of_table(
         table: Rows to read.
         rejects: Collects the rows that cannot be used.
         columns: Columns by field: `id`, `title`, `description`, `category`, `subcategory`, `split` and `photos` (which
-            may have several); a field that is not given is read from the column of its own name, if there is one.
+            may have several); a field that is not given is read from a column with one of its usual names, if there is
+            one. Without a column for `id`, products have the numbers of their rows as ids.
         photo_options: How photos are found and checked.
         fetch_to: Folder for downloaded photos.
         table_folder: Folder that the table lies in, as a path from `photos`; `..` is the one that these lie in.
@@ -76,13 +77,15 @@ def products_of_table(
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     notes = Notes()
-    resolved = _resolve(columns or {}, table)
+    resolved = _resolve(columns or {}, table, photo_options.photo)
     notes.describe(table, resolved)
-    if not resolved[PHOTOS]:
-        notes.say(f"photos are {photo_options.photo or 'images/ID.jpg'}")
+    if not resolved["id"]:
+        notes.say("products have the numbers of their rows as ids")
+    if photo_options.photo or not resolved[PHOTOS]:
+        notes.say(f"photos are {photo_options.photo or 'images/ID.jpg, as no column names them'}")
     reader = RowReader(resolved, notes, reading.empty)
     found = Photos(photos, reader.photo_columns, photo_options, notes, table.columns, table_folder, fetch_to)
-    products = products_of_rows(table, reader, found, rejects, notes)
+    products = products_of_rows(table, reader, found, rejects, notes, resolved.others)
     return Imported(found.sources, products, notes)
 
 
@@ -108,10 +111,12 @@ def _open_table(photos: Source, table: Path, rejects: Rejects, reading: TableOpt
     return read_table_file(table, rejects, reading)
 
 
-def _resolve(columns: Mapping[str, Sequence[str]], table: Table) -> FieldColumns:
+def _resolve(columns: Mapping[str, Sequence[str]], table: Table, photo: str | None) -> FieldColumns:
     resolved = resolve_columns(columns, table, FIELDS)
-    if not resolved["id"]:
-        raise table.lacks("id", "name it with --columns id=COLUMN")
+    if not resolved["id"] and "id" not in columns:
+        raise table.lacks("id", "name it with --columns id=COLUMN, or have the rows numbered by --columns id=")
+    if not resolved["id"] and not resolved[PHOTOS] and not photo:
+        raise table.lacks("photos", "name it with --columns photos=COLUMN")
     if not resolved["title"] and not resolved["description"]:
         raise table.lacks("title", "name it with --columns title=COLUMN or description=COLUMN")
     return resolved

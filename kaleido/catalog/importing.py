@@ -196,7 +196,9 @@ def _import(
         imported = read()
     finally:
         gc.enable()
-    if not imported.products and rejects.rows:
+    if not imported.products and not rejects.rows:
+        raise UserError(f"{arguments.get('table', 'the input')}: there is no product, as no rows follow the heading.")
+    if not imported.products:
         first = rejects.rows[0]
         raise UserError(
             f"{first.file}: none of its rows can be used, so there is no product; row {first.row}: {first.reason}."

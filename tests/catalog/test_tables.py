@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaleido.catalog.catalog import Catalog
-from kaleido.catalog.columns import SYNONYMS, plain_name, resolve_columns
+from kaleido.catalog.columns import resolve_columns
+from kaleido.catalog.headings import SYNONYMS, plain_name
 from kaleido.catalog.importing import ImportOptions, import_table
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
@@ -352,7 +353,7 @@ def test_category_paths_are_split(shop, tmp_path):
 
 def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     (shop / "products.csv").write_text(
-        "SKU;Name;Body;Type;Note;Bild;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n"
+        "SKU;Name;Body;Type;Note;Ansicht;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n"
         "2;Cap;Red;wear > Caps;;;b.png\n"
     )
     options = ImportOptions(on_error="skip")
@@ -360,7 +361,7 @@ def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     assert len(lines) <= 15 and lines[-1] == f"next: kaleido catalog show {tmp_path / 'out'}"
     said = "\n".join(lines)
     for part in (
-        "1 products, 1 photos", "id from 'SKU'", "no column for subcategory, split", "kept as attributes: Note, Bild",
+        "1 product, 1 photo", "id from 'SKU'", "no column for subcategory, split", "kept as attributes: Note, Ansicht",
         "texts cleaned of markup: 1", "cells read as empty: 1 (NULL)", "category paths split", "left out: 1 ",
         "semicolon",
     ):  # fmt: skip

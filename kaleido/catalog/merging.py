@@ -1,7 +1,6 @@
 """Products of rows: a product may have several rows, with a photo each, more or none."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kaleido.catalog.headings import plain_name
@@ -26,23 +25,67 @@ _CHUNK, _CHUNK_SIZE = 1024, 1 << 22
 """Rows whose photos are found and looked at together, and characters of their cells after which no more are taken."""
 
 
-@dataclass(slots=True)
 class RowProduct:
-    """Collects the texts, labels and photos of the rows of one product.
+    """Collects the texts, labels and photos of the rows of one product; a million of them take little memory.
 
     Attributes:
         number: Number of its first row.
-        fields: Text by field: of the first row that has any.
-        attributes: Text by column, likewise.
-        photos: Uris of photos in the order of the rows, each with the number of the first row that names it.
         without: Numbers of the rows without a photo.
     """
 
-    number: int
-    fields: dict[str, str]
-    attributes: dict[str, str]
-    photos: dict[str, int] = field(default_factory=dict)
-    without: list[int] = field(default_factory=list)
+    __slots__ = ("_attributes", "_names", "_photos", "_values", "number", "without")
+
+    def __init__(self, number: int, fields: Mapping[str, str], names: Sequence[str], attributes: dict[str, str]):
+        self.number = number
+        # Most products have one photo, and a pair takes a fraction of a dictionary's memory.
+        self._photos: tuple[str, int] | dict[str, int] | None = None
+        self.without: Sequence[int] = ()
+        self._names = names
+        self._values = tuple(map(fields.__getitem__, names))
+        self._attributes = attributes or None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Text by field: of the first row that has any."""
+        return dict(zip(self._names, self._values))
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Text by column, likewise."""
+        return self._attributes or {}
+
+    @property
+    def photos(self) -> dict[str, int]:
+        """Uris of photos in the order of the rows, each with the number of the first row that names it."""
+        known = self._photos
+        return dict((known,)) if isinstance(known, tuple) else known or {}
+
+    def add_photo(self, uri: str, row: int) -> bool:
+        """Adds a photo; returns whether the product did not have it."""
+        known = self.photos if self._photos else {}
+        if uri in known:
+            return False
+        known[uri] = row
+        self._photos = known if len(known) > 1 else (uri, row)
+        return True
+
+    def add_row_without(self, row: int) -> None:
+        """Adds a row without a photo."""
+        if isinstance(self.without, list):
+            self.without.append(row)
+        else:
+            self.without = [row]
+
+    def complete(self, fields: Mapping[str, str], attributes: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Fills in what is empty."""
+        self._values = tuple(value or fields.get(name, "") for name, value in zip(self._names, self._values))
+        if attributes:
+            self._attributes = {**attributes, **self.attributes}
+
+    def take_attribute(self, column: str, name: str) -> None:
+        """Makes the text of a column that of a field, which is empty."""
+        if self._attributes:
+            self.complete({name: self._attributes.pop(column, "")})
 
 
 def merge_rows(
@@ -102,17 +145,18 @@ def products_of_rows(
         if other:
             notes.say(f"{name} from {other!r}, as the column that comes first is empty in all rows")
             for one in merged:
-                one.fields[name] = one.attributes.pop(other, "")
+                one.take_attribute(other, name)
     merged.reverse()
     products = []
     while merged:  # the rows of a large table are given up as their products are made
         one = merged.pop()
-        if not any(one.fields[name] for name in _TEXTS):
+        fields = one.fields
+        if not any(fields[name] for name in _TEXTS):
             for number in dict.fromkeys(one.photos.values()):
-                rejects.add(table.file, number, f"product {one.fields['id']!r} has neither a title nor a description")
+                rejects.add(table.file, number, f"product {fields['id']!r} has neither a title nor a description")
             continue
-        of_product = tuple(Photo(f"{one.fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
-        products.append(Product(**one.fields, photos=of_product, attributes=one.attributes))
+        of_product = tuple(Photo(f"{fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
+        products.append(Product(**fields, photos=of_product, attributes=one.attributes))
     return products
 
 
@@ -133,6 +177,7 @@ class _Merging:
         self._kinds = [column for column in table.columns if plain_name(column) in _KINDS]
         self._views = [column for column in table.columns if plain_name(column) in _VIEWS]
         self._products: dict[object, RowProduct] = {}
+        self._names: tuple[str, ...] = ()
         self.last: RowProduct | None = None
 
     def add(self, row: FieldRow, photos: Sequence[Reference]) -> None:
@@ -142,12 +187,10 @@ class _Merging:
         for reference in photos:
             if reference.problem:
                 self._rejects.add(self._file, row.number, reference.problem, reference.text)
-            elif reference.uri in product.photos:
+            elif not product.add_photo(reference.uri, row.number):
                 self._notes.count("repeated photos, kept once", f"row {row.number}: {reference.text}")
-            else:
-                product.photos[reference.uri] = row.number
         if not photos:
-            product.without.append(row.number)
+            product.add_row_without(row.number)
         self.last = product
 
     def finished(self) -> list[RowProduct]:
@@ -196,12 +239,10 @@ class _Merging:
                 key = (key, *(fields[name] or known.fields[name] for name in _TEXTS))
                 known = self._products.get(key)
         if known is None:
-            return self._products.setdefault(key, RowProduct(row.number, fields, row.attributes))
+            self._names = self._names or tuple(fields)
+            return self._products.setdefault(key, RowProduct(row.number, fields, self._names, row.attributes))
         self._notes.count("further rows of a product", f"row {row.number}")
-        for texts, more in ((known.fields, fields), (known.attributes, row.attributes)):
-            for name, value in more.items():
-                if not texts.get(name):
-                    texts[name] = value
+        known.complete(fields, row.attributes)
         return known
 
     @staticmethod

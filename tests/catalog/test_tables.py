@@ -74,6 +74,47 @@ def as_xlsx(rows):
     return buffer.getvalue()
 
 
+def as_ods(rows):
+    """The smallest OpenDocument spreadsheet that holds rows of texts."""
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    escape = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": "</text:p><text:p>"})
+    lines = ["".join(cell.format(text.translate(escape)) for text in row) for row in rows]
+    urn = "urn:oasis:names:tc:opendocument:xmlns:"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(
+            "content.xml",
+            f'<office:document-content xmlns:office="{urn}office:1.0" xmlns:table="{urn}table:1.0" '
+            f'xmlns:text="{urn}text:1.0"><office:body><office:spreadsheet><table:table table:name="S">'
+            + "".join(f"<table:table-row>{line}</table:table-row>" for line in lines)
+            + "</table:table></office:spreadsheet></office:body></office:document-content>",
+        )
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    return buffer.getvalue()
+
+
+def as_xls(rows):
+    """A workbook as Excel wrote it until 2003."""
+    book = pytest.importorskip("xlwt").Workbook()
+    sheet = book.add_sheet("S")
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            sheet.write(row, column, text)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("suffix", "written"), [(".xlsx", as_xlsx), (".ods", as_ods), (".xls", as_xls)])
+def test_spreadsheets(suffix, written):
+    table = [list(ROWS[0]), *(row.values() for row in ROWS)]
+    for above in ([], [["Export of 2024"]], [["Stock", "All"], ["", ""]]):
+        sheet = written([*above, *table])
+        for name, data in (("p" + suffix, sheet), ("p.csv", sheet), (f"p{suffix}.gz", gzip.compress(sheet))):
+            assert values_of(data, name) == ROWS, (name, above)
+
+
 def test_formats():
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")

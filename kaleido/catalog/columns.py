@@ -67,6 +67,8 @@ def resolve_columns(columns: Mapping[str, Sequence[str]], table: Table, fields: 
             raise UserError(
                 f"--columns: there is no field {name!r}{nearest(name, fields)}; the fields are {', '.join(fields)}."
             )
+        if (whole := ",".join(wanted)) in table.columns:  # a name may have commas
+            wanted = [whole]
         if name != PHOTOS and len(wanted) > 1:
             raise UserError(f"--columns: only photos may have several columns. Received: {name}={','.join(wanted)}.")
         given[name] = tuple(_named(name, column, table) for column in wanted)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from kaleido.catalog.columns import PHOTOS, FieldColumns, resolve_columns
@@ -11,10 +12,12 @@ from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.row_reader import RowReader
-from kaleido.catalog.sources import Source, open_source
+from kaleido.catalog.sources import FileSource, Source, open_source
 from kaleido.catalog.table import Table, TableOptions, read_table, read_table_file
 from kaleido.catalog.table_file import file_at, file_in_zip, is_table_name
 from kaleido.errors import UserError
+
+_LOOKED_AT = 100_000
 
 FIELDS = ("id", "title", "description", "category", "subcategory", "split", PHOTOS)
 
@@ -103,7 +106,9 @@ def _open_table(photos: Source, table: Path, rejects: Rejects, reading: TableOpt
         file = file_in_zip(photos.path, name) if photos.kind == "zip" else file_at(photos.path / name)
         return read_table(file, rejects, reading)
     if not os.path.isfile(table):
-        names = sorted(filter(is_table_name, os.listdir(photos.path))) if photos.kind == "folder" else []
+        # Of a folder with a million photos only the first files are looked at.
+        files = islice(photos.names(), _LOOKED_AT) if isinstance(photos, FileSource) else ()
+        names = sorted(path for _, path in files if is_table_name(path))
         there = f" Tables there: {', '.join(names[:5])}." if names else ""
         raise UserError(
             f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.{there}"

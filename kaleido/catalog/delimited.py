@@ -26,6 +26,8 @@ UNNAMED = "Unnamed: 0"
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _SAID = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe"}
 _SEP = re.compile(r'^"?sep=(.)"?\s*(?:\r\n|\r|\n|$)', re.IGNORECASE)
+# Text as a formula, by which exports keep Excel from taking zeros off.
+_FORMULA = re.compile(r'^="([^"]*)"$')
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -92,6 +94,7 @@ class Delimited:
         if not whole:
             head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
         self.dialect = _dialect(head, whole, delimiter, join_surplus)
+        self._has_formulas = '="' in head
         self.notes = [encoding.note] if encoding.note else []
         if self.dialect.delimiter != ("\t" if file.suffix == ".tsv" else ","):
             self.notes.append(f"cells divided by {_SAID.get(self.dialect.delimiter, repr(self.dialect.delimiter))}")
@@ -102,7 +105,7 @@ class Delimited:
         self.heading = numbered(self.heading)
         named = [place for place, name in enumerate(self.heading) if name]
         if named and (nameless := named[-1] + 1 - len(named)):
-            self.notes.append(f"left out {nameless} columns without a name")
+            self.notes.append(f"columns without a name, left out: {nameless}")
         self._check_rows(head, whole)
 
     def rows(self, rejects: Rejects) -> Iterator[tuple[int, dict[str, str], str]]:
@@ -125,6 +128,8 @@ class Delimited:
                 fields = [field.strip() for field in fields]
                 if not any(fields):
                     continue
+                if self._has_formulas:
+                    fields = [_FORMULA.sub(r"\1", field) for field in fields]
                 if fields[0][:1] == "\ufeff":  # files that were joined
                     fields[0] = fields[0].lstrip("\ufeff").strip('"')
                 short = len(fields) < least

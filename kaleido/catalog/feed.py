@@ -51,7 +51,8 @@ def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterato
             f"{name} looks like XML that defines entities, which could expand without limit; export it without."
         ) from None
     except (ParseError, LookupError, ValueError) as error:
-        raise UserError(f"{name} looks like XML, and is damaged ({error}); export the feed again.") from None
+        advice = "; if it has another encoding than it says, name it by --encoding" if "token" in str(error) else ""
+        raise UserError(f"{name} looks like XML, and is damaged ({error}); export the feed again{advice}.") from None
     if not number:
         raise UserError(
             f"{name} looks like XML, but not like a product feed: it has none of the elements {', '.join(ITEMS)}; "

@@ -14,7 +14,7 @@ SYNONYMS: Mapping[str, str] = {
         "uniqid pid asin entityid styleid productcode itemcode articlecode articlenumber articleno productnumber "
         "productno itemnumber itemno stylecode modelnumber reference referencecode productreference internalreference "
         "offerid customlabel listingid code mpn ean gtin upc barcode variantsku key uid uuid awproductid "
-        "merchantproductid externalid ordernumber "
+        "merchantproductid externalid guid ordernumber "
         "artikelnummer artikelnr artnr artikelid artikelcode produktnummer produktnr produktid produktcode "
         "bestellnummer bestellnr materialnummer "
         "identifiant referenceproduit referencearticle codearticle codeproduit refproduit refarticle ref idproduit "
@@ -35,7 +35,7 @@ SYNONYMS: Mapping[str, str] = {
     ),
     "description": (
         "description bodyhtml body productdescription itemdescription longdescription descriptionhtml htmldescription "
-        "fulldescription detaildesc desc details productdetails detail content encoded postcontent text caption "
+        "fulldescription detaildesc desc details productdetails detail encoded content postcontent text caption "
         "salesdescription shortdescription summary descriptionshort metadescription about blurb "
         "beschreibung artikelbeschreibung produktbeschreibung langbeschreibung langtext artikeltext kurzbeschreibung "
         "kurztext descriptif descriptionlongue descriptionduproduit descriptionproduit descriptioncourte "
@@ -47,8 +47,8 @@ SYNONYMS: Mapping[str, str] = {
     "category": (
         "category categories categoryname maincategory mastercategory categorydefault defaultcategory categorypath "
         "categorytree productcategorytree categoryids producttype productcategory productgroup productgroupname "
-        "googleproductcategory itemtype itemtypename feedproducttype producttypename merchantcategory collection type "
-        "class department section "
+        "googleproductcategory itemtype itemtypename feedproducttype producttypename merchantcategory categorytext "
+        "collection type class department section "
         "kategorie kategorien hauptkategorie produktkategorie warengruppe produktgruppe artikelgruppe rubrik "
         "categorie famille rayon categoria categorias familia reparto productgroep hoofdgroep artikelgroep "
         "kategoria kategori varugrupp varegruppe tuoteryhma категория カテゴリー カテゴリ 类别 分类 类目"
@@ -66,7 +66,7 @@ SYNONYMS: Mapping[str, str] = {
         "primaryimageurl productimage productimages productimageurl productimagefile hostedimageurls photourl "
         "photourls photopath photofile picture pictures pictureurl picurl img imgs imgurl imgsrc imgpath pic pics "
         "featuredimage covermediaurl productmediamainimageurl mediagalleryentries merchantimageurl awimageurl "
-        "largeimage thumbnail smallimage filename filepath file path media "
+        "largeimage thumbnail smallimage filename filepath file path media enclosure "
         "bild bilder bildurl bilderurl bildlink bilddatei bildname bildpfad artikelbild produktbild hauptbild foto "
         "fotos fotourl abbildung urlimage urlimages urlsimages urldelimage lienimage imageprincipale urlphoto "
         "imagen imagenes urlimagen urldelaimagen urlimagenes imagenprincipal "
@@ -80,7 +80,7 @@ SYNONYMS: Mapping[str, str] = {
 MORE_PHOTOS = (
     "additionalimagelink additionalimagelinks additionalimages additionalimage additionalimageurls additionalimageurl "
     "otherimageurl otherimages otherimage extraimages galleryimages gallery moreimages alternateimage alternateimages "
-    "productmediagalleryimageurl weiterebilder zusatzbilder"
+    "productmediagalleryimageurl imgurlalternative weiterebilder zusatzbilder"
 )
 """Columns that have photos besides those of the first."""
 

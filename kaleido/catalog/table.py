@@ -242,12 +242,12 @@ def _is_json(start: str) -> bool:
 
 def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:
     def rows(rejects: Rejects) -> Iterator[Row]:
-        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED, newline="\n") as text:
+        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED) as text:
             for number, line in enumerate(text, start=1):
                 if not line.strip():
                     continue
                 try:
-                    values = json_rows.parse(line if number > 1 else line.lstrip("\ufeff"))
+                    values = json_rows.parse(line.strip("\ufeff \t\n").removesuffix(","))
                 except json_rows.ItemError as error:
                     rejects.add(file.name, number, str(error))
                     continue
@@ -256,7 +256,13 @@ def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tu
                 else:
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(values).__name__}")
 
-    columns = _columns_of(row.values for row in rows(Rejects("skip")))
+    wrong = Rejects("skip")
+    columns = _columns_of(row.values for row in rows(wrong))
+    if not columns and wrong.rows:
+        raise UserError(
+            f"{file.name}: no line of it is a JSON object, as .jsonl has them; line {wrong.rows[0].row} "
+            f"{wrong.rows[0].reason}. If it is one JSON value, call it .json."
+        )
     return Table(file.name, columns, lambda: rows(rejects), notes)
 
 

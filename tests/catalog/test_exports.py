@@ -315,3 +315,23 @@ def test_what_advice_says(read):
     with pytest.raises(UserError, match="with a table in it; open it in Excel and save it"):
         read("<html><body><table><tr><td>id</td></tr></table></body></html>", "p.xls")
     assert "--category-levels 1 2 splits at '/'" in read("id,title,category,photos\n1,Tee,A/B,images/p1.jpg\n")[1]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", ",\n", "\n\n"])
+def test_lines_of_json(end, read):
+    lines = [json.dumps({"id": n, "title": "Tee", "photos": f"images/p{n}.jpg"}) for n in (1, 2)]
+    expected = {"1": ("Tee", "", "p1"), "2": ("Tee", "", "p2")}
+    assert read(end.join(lines) + end, "p.jsonl", on_error="skip")[0] == expected
+    with pytest.raises(UserError, match=r"p\.jsonl: no line of it is a JSON object"):
+        read(json.dumps(json.loads(lines[0]), indent=1), "p.jsonl", on_error="skip")
+
+
+def test_text_as_formulas_and_columns_without_names(read):
+    data = 'id,,title,photos\n"=""001""",x,"a ""="" b",images/p1.jpg\n'
+    found, summary = read(data)
+    assert found == {"001": ('a "=" b', "", "p1")} and "columns without a name, left out: 1" in summary
+
+
+def test_a_name_with_commas_can_be_named(read):
+    data = table(["id", "Names (a,b)", "label (a,b)", "photos"], ["1", "x", "Tee", "images/p1.jpg"])
+    assert read(data, title=["label (a", "b)"])[0] == {"1": ("Tee", "", "p1")}

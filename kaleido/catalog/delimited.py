@@ -276,8 +276,10 @@ def _sample(dialect: Dialect, head: str, whole: bool) -> list[list[str]]:
 
 
 def titles_above(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Says what stands above the heading, a row each."""
-    return [f"left out above the heading: {' '.join(' '.join(row).split())[:60]!r}" for row in rows]
+    """Says in a line what stands above the heading; nothing if nothing does."""
+    texts = [" ".join(" ".join(row).split())[:60] for row in rows]
+    more = f" and {len(texts) - 2} more rows" if texts[2:] else ""
+    return [f"left out above the heading: {', '.join(map(repr, texts[:2]))}{more}"] if texts else []
 
 
 def numbered(names: Sequence[str]) -> list[str]:

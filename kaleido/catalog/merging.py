@@ -253,8 +253,16 @@ class _Merging:
 
 
 def _difference(known: Mapping[str, str], more: Mapping[str, str]) -> str:
-    """Names the first field of which both say something, and not the same; empty if there is none."""
-    return next((name for name, value in more.items() if value and known[name] not in ("", value)), "")
+    """Names the first field of which both say something, and not the same; empty if there is none.
+
+    Spellings of a category that differ in case or space alone are the same.
+    """
+    other = [name for name, value in more.items() if value and known[name] not in ("", value)]
+    return next((name for name in other if name in _TEXTS or _folded(known[name]) != _folded(more[name])), "")
+
+
+def _folded(name: str) -> str:
+    return "".join(name.casefold().split())
 
 
 def _read(reader: RowReader, row: Row) -> FieldRow | RowError:

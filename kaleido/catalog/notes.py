@@ -46,10 +46,11 @@ class Notes:
         for line in (*columns.describe(table.columns), *table.notes):
             self.say(line)
 
-    def counted(self) -> list[str]:
-        """Says each count with its examples, for example `cells read as empty: 5 (nan, NULL)`."""
+    def counted(self, examples: bool = True) -> list[str]:
+        """Says each count, with its examples, for example `cells read as empty: 5 (nan, NULL)`, or without."""
+        shown = self.examples if examples else {}
         return [
-            f"{what}: {times:,}" + (f" ({_first(self.examples[what], times)})" if what in self.examples else "")
+            f"{what}: {times:,}" + (f" ({_first(shown[what], times)})" if what in shown else "")
             for what, times in self._counts.items()
         ]
 

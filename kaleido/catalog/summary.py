@@ -13,7 +13,7 @@ from kaleido.catalog.rejects import Reject
 REJECTS = "rejects.jsonl"
 MAX_LINES = 15
 
-_WIDTH, _LONG = 240, 100_000
+_WIDTH, _LONG = 300, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[R
         left_out = [f"left out: {' and '.join(parts)}, listed with reasons in {directory / REJECTS}"]
     counted = notes.counted()
     room = MAX_LINES - 2 - len(lines) - len(left_out)
-    said = notes.lines[:room]
-    if len(said) + len(counted) > room:  # counts share a line where there are many
-        counted = ["; ".join(counted)] if counted else []
-        said = notes.lines[: room - len(counted)]
+    said = list(notes.lines)
+    if len(said) + len(counted) > room:  # what is counted shares lines where there is much to say, and then the rest
+        counted = _shared(notes.counted(examples=False), max(room - len(said), 2))
+        said = _shared(said, room - len(counted))
     lines += [*said, *counted, *left_out]
     return ImportSummary(
         directory,
@@ -76,6 +76,12 @@ def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[R
         len(rejects),
         lines=tuple(_short(line) for line in lines),
     )
+
+
+def _shared(said: Sequence[str], lines: int) -> list[str]:
+    """Divides what is to be said among at most so many lines."""
+    size = -(-len(said) // lines)
+    return ["; ".join(said[start : start + size]) for start in range(0, len(said), size or 1)]
 
 
 def _some(number: int, what: str) -> str:

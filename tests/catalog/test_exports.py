@@ -335,3 +335,29 @@ def test_text_as_formulas_and_columns_without_names(read):
 def test_a_name_with_commas_can_be_named(read):
     data = table(["id", "Names (a,b)", "label (a,b)", "photos"], ["1", "x", "Tee", "images/p1.jpg"])
     assert read(data, title=["label (a", "b)"])[0] == {"1": ("Tee", "", "p1")}
+
+
+def test_the_summary_has_room_for_all(read):
+    data = table(
+        *["Export"] * 12,
+        "SKU||Name|Body|Type|Note|Item|Image|Image Url|EAN",
+        "1||<b>Hat</b>|NULL|Wear > Hats|x|Product|images/p1.jpg,images/p1.jpg|images/p2.jpg|",
+        "1||||wear > Hats|||images/P3.jpg||",
+        "1||||||||",
+        "|x|||||Variant|||",
+        "||||||||x|",
+        "SKU||Name|Body|Type|Note|Item|Image|Image Url|EAN",
+        "2||Cap|-|Wear > hats|x|Product|none.jpg||",
+        "3||Tie|-|wear > Hats|x|Product|images/p4.jpg||",
+        delimiter=";",
+    ).encode("cp1252")
+    found, summary = read("Größe\n".encode("cp1252") + data, on_error="skip")
+    assert set(found) == {"1", "3"}
+    lines = summary.splitlines()
+    assert len(lines) <= 15 and not any(line.endswith(" ...") for line in lines)
+    for part in (
+        "above the heading", "read as cp1252", "semicolon", "without a name", "paths split", "several spellings",
+        "cleaned of markup: 1", "read as empty: 3", "repeated photos, kept once: 1", "another spelling", "further rows of a product: 2",
+        "variants and pictures, taken to the product above: 1", "headings repeated", "left out: 1 photo",
+    ):  # fmt: skip
+        assert part in summary, part

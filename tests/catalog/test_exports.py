@@ -357,7 +357,8 @@ def test_the_summary_has_room_for_all(read):
     assert len(lines) <= 15 and not any(line.endswith(" ...") for line in lines)
     for part in (
         "above the heading", "read as cp1252", "semicolon", "without a name", "paths split", "several spellings",
-        "cleaned of markup: 1", "read as empty: 3", "repeated photos, kept once: 1", "another spelling", "further rows of a product: 2",
+        "cleaned of markup: 1", "read as empty: 3", "repeated photos, kept once: 1", "another spelling",
+        "further rows of a product: 2",
         "variants and pictures, taken to the product above: 1", "headings repeated", "left out: 1 photo",
     ):  # fmt: skip
         assert part in summary, part

@@ -66,7 +66,7 @@ SYNONYMS: Mapping[str, str] = {
         "primaryimageurl productimage productimages productimageurl productimagefile hostedimageurls photourl "
         "photourls photopath photofile picture pictures pictureurl picurl img imgs imgurl imgsrc imgpath pic pics "
         "featuredimage covermediaurl productmediamainimageurl mediagalleryentries merchantimageurl awimageurl "
-        "largeimage thumbnail smallimage filename filepath file path media enclosure "
+        "largeimage thumbnail smallimage filename filepath file path media enclosure mainimageid imageid "
         "bild bilder bildurl bilderurl bildlink bilddatei bildname bildpfad artikelbild produktbild hauptbild foto "
         "fotos fotourl abbildung urlimage urlimages urlsimages urldelimage lienimage imageprincipale urlphoto "
         "imagen imagenes urlimagen urldelaimagen urlimagenes imagenprincipal "
@@ -80,7 +80,7 @@ SYNONYMS: Mapping[str, str] = {
 MORE_PHOTOS = (
     "additionalimagelink additionalimagelinks additionalimages additionalimage additionalimageurls additionalimageurl "
     "otherimageurl otherimages otherimage extraimages galleryimages gallery moreimages alternateimage alternateimages "
-    "productmediagalleryimageurl imgurlalternative weiterebilder zusatzbilder"
+    "productmediagalleryimageurl otherimageid imgurlalternative weiterebilder zusatzbilder"
 )
 """Columns that have photos besides those of the first."""
 

@@ -62,11 +62,14 @@ class RowProduct:
 
     def add_photo(self, uri: str, row: int) -> bool:
         """Adds a photo; returns whether the product did not have it."""
-        known = self.photos if self._photos else {}
+        if self._photos is None:
+            self._photos = (uri, row)
+            return True
+        known = self.photos
         if uri in known:
             return False
         known[uri] = row
-        self._photos = known if len(known) > 1 else (uri, row)
+        self._photos = known
         return True
 
     def add_row_without(self, row: int) -> None:

@@ -148,7 +148,7 @@ class RowReader:
 
     def _field(self, field: str, value: Any) -> str:
         if not isinstance(value, str):
-            value = _named(value)
+            value = _named(value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else value)
         if field in _MAY_BE_LISTS:
             value = _joined(value, "\n" if field == "description" else " > ")
         if not isinstance(value, str):
@@ -185,15 +185,12 @@ def _named(value: Any) -> Any:
 
 
 def _joined(value: Any, separator: str) -> Any:
-    """Joins a list of texts, also one in JSON; of a list of objects with names, takes the first name."""
+    """Joins a list of texts, also one in JSON."""
     if isinstance(value, str) and value.startswith('["'):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return value
-    if isinstance(value, list):
-        if value and isinstance(value[0], Mapping):
-            return _named(value[0])
-        if all(isinstance(part, str) for part in value):
-            return separator.join(filter(None, (part.strip() for part in value)))
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return separator.join(filter(None, (part.strip() for part in value)))
     return value

@@ -284,6 +284,14 @@ INTERFACES = {
     "strapi": {"data": [{"id": "1", "attributes": {**NODE, "image": {"data": {"id": 4, "attributes": IMAGE}}}}]},
     "elasticsearch": {"hits": {"hits": [{"_id": "1", "_source": {**NODE, "image": IMAGE}}]}},
     "wordpress": [{**NODE, "title": {"rendered": "Tee"}, "images": [IMAGE]}],
+    "values by language": [
+        {
+            "item_id": "1",
+            "item_name": [{"language_tag": "en_US", "value": "Tee"}, {"language_tag": "de_DE", "value": "Hemd"}],
+            "product_type": [{"value": "Tops"}],
+            "main_image_id": "p1",
+        }
+    ],
     "named categories": [{**NODE, "productType": {"id": 3, "name": "Tops"}, "image": IMAGE}],
     "sizes": [{**NODE, "image": {"small": f"{AT}p2.jpg", "large": f"{AT}p1.jpg"}}],
     "two lists": {"items": [{**NODE, "image": IMAGE}], "filters": [{"label": "red"}]},
@@ -362,3 +370,12 @@ def test_the_summary_has_room_for_all(read):
         "variants and pictures, taken to the product above: 1", "headings repeated", "left out: 1 photo",
     ):  # fmt: skip
         assert part in summary, part
+
+
+def test_photos_called_like_the_id_in_any_folder(read, tmp_path):
+    (tmp_path / "shop" / "images" / "010").mkdir()
+    (tmp_path / "shop" / "images" / "010" / "0108.jpg").write_bytes(b"photo")
+    catalog = Catalog.open(tmp_path / "out") if read("article_id,prod_name\n0108,Top\n")[0] else None
+    assert [photo.uri for photo in catalog.products[0].photos] == ["photos/images/010/0108.jpg"]
+    with pytest.raises(UserError, match=r"photo 'images/0109\.jpg' does not exist"):
+        read("article_id,prod_name\n0109,Top\n")

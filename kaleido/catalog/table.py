@@ -251,7 +251,7 @@ def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tu
                 except json_rows.ItemError as error:
                     rejects.add(file.name, number, str(error))
                     continue
-                if isinstance(values := unwrapped(values), dict):
+                if isinstance(values := json_rows.unwrapped(values), dict):
                     yield Row(number, {key: scalar_as_text(value) for key, value in values.items()})
                 else:
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(values).__name__}")
@@ -273,7 +273,7 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
 
     columns: dict[tuple[str, ...], dict[str, None]] = {}
     for keys, item in lists():
-        if isinstance(item := unwrapped(item), dict) and (keys in columns or len(columns) < 100):
+        if isinstance(item := json_rows.unwrapped(item), dict) and (keys in columns or len(columns) < 100):
             known = columns.setdefault(keys, {})
             if not item.keys() <= known.keys():
                 known.update(dict.fromkeys(item))
@@ -289,7 +289,7 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
         numbers = count(1)
         for keys, item in lists():
             if keys == wanted:
-                number, item = next(numbers), unwrapped(item)
+                number, item = next(numbers), json_rows.unwrapped(item)
                 if not isinstance(item, dict):
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(item).__name__}")
                 elif _is_text(item):
@@ -298,19 +298,6 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
                     rejects.add(file.name, number, "is not UTF-8")
 
     return Table(file.name, tuple(names), rows, notes)
-
-
-_WRAPPERS = ("node", "attributes", "fields", "_source", "product")
-
-
-def unwrapped(item: Any) -> Any:
-    """Takes the fields of a product out of the object in which interfaces of shops give them, such as `node`."""
-    if not isinstance(item, dict):
-        return item
-    for key in _WRAPPERS:
-        if isinstance(inner := item.get(key), dict) and fields_named(list(inner)) > fields_named(list(item)):
-            return {**{name: value for name, value in item.items() if name != key}, **inner}
-    return item
 
 
 def _is_text(value: Any) -> bool:
@@ -345,7 +332,7 @@ def _table_of_object(
         else:
             rows = [{"id": key, **value} for key, value in content.items()]
     elif isinstance(content, dict) and fields_named(list(content)) > 2 and isinstance(content.get("id"), str | int):
-        rows = [unwrapped(content)]  # one product
+        rows = [json_rows.unwrapped(content)]  # one product
     elif several:
         raise several
     elif isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):

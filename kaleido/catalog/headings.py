@@ -48,7 +48,7 @@ SYNONYMS: Mapping[str, str] = {
         "category categories categoryname maincategory mastercategory categorydefault defaultcategory categorypath "
         "categorytree productcategorytree categoryids producttype productcategory productgroup productgroupname "
         "googleproductcategory itemtype itemtypename feedproducttype producttypename merchantcategory categorytext "
-        "collection type class department section "
+        "type class department section collection "
         "kategorie kategorien hauptkategorie produktkategorie warengruppe produktgruppe artikelgruppe rubrik "
         "categorie famille rayon categoria categorias familia reparto productgroep hoofdgroep artikelgroep "
         "kategoria kategori varugrupp varegruppe tuoteryhma категория カテゴリー カテゴリ 类别 分类 类目"

@@ -11,13 +11,14 @@ from kaleido.catalog.merging import products_of_rows
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import PhotoOptions, Photos
 from kaleido.catalog.rejects import Rejects
-from kaleido.catalog.row_reader import RowReader
+from kaleido.catalog.row_reader import CellReader, RowReader
 from kaleido.catalog.sources import FileSource, Source, open_source
 from kaleido.catalog.table import Table, TableOptions, read_table, read_table_file
 from kaleido.catalog.table_file import file_at, file_in_zip, is_table_name
 from kaleido.errors import UserError
 
-_LOOKED_AT = 100_000
+_LOOKED_AT, _LOOKED_INTO = 100_000, 100
+"""Files of a source among which tables are looked for, and rows in which ids are."""
 
 FIELDS = ("id", "title", "description", "category", "subcategory", "split", PHOTOS)
 
@@ -80,7 +81,7 @@ def products_of_table(
         UserError: if a file or column is missing, or a row is rejected and `rejects` stops.
     """
     notes = Notes()
-    resolved = _resolve(columns or {}, table, photo_options.photo)
+    resolved = _with_ids(_resolve(columns or {}, table, photo_options.photo), table, rejects)
     notes.describe(table, resolved)
     if not resolved["id"]:
         notes.say("products have the numbers of their rows as ids")
@@ -114,6 +115,27 @@ def _open_table(photos: Source, table: Path, rejects: Rejects, reading: TableOpt
             f"{photos.path}: the table {problem}, and no such file exists elsewhere; name it with --table.{there}"
         )
     return read_table_file(table, rejects, reading)
+
+
+def _with_ids(resolved: FieldColumns, table: Table, rejects: Rejects) -> FieldColumns:
+    """Reads ids from the next column that could have them, if the first has none in the first rows.
+
+    Files that are made for the import of a shop leave the column of its own numbers empty.
+    """
+    candidates = [*resolved["id"], *resolved.others.get("id", ())]
+    if len(candidates) < 2:
+        return resolved
+    before = len(rejects.rows)
+    cells = CellReader(Notes())
+    rows = [{name: row.values.get(name, "") for name in candidates} for row in islice(table, _LOOKED_INTO)]
+    del rejects.rows[before:]  # these are read again
+    filled = [
+        name for name in candidates if any(isinstance(row[name], str) and not cells.is_empty(row[name]) for row in rows)
+    ]
+    if not filled or filled[0] == candidates[0]:
+        return resolved
+    others = {**resolved.others, "id": tuple(name for name in candidates if name != filled[0])}
+    return FieldColumns({**resolved.columns, "id": (filled[0],)}, others)
 
 
 def _resolve(columns: Mapping[str, Sequence[str]], table: Table, photo: str | None) -> FieldColumns:

@@ -379,3 +379,12 @@ def test_photos_called_like_the_id_in_any_folder(read, tmp_path):
     assert [photo.uri for photo in catalog.products[0].photos] == ["photos/images/010/0108.jpg"]
     with pytest.raises(UserError, match=r"photo 'images/0109\.jpg' does not exist"):
         read("article_id,prod_name\n0109,Top\n")
+
+
+def test_ids_of_a_file_that_is_made_for_an_import(read):
+    data = "ID,SKU,Name,Images\n,tee,Tee,images/p1.jpg\n-,hat,Hat,images/p2.jpg\n,bad,Bad\n"
+    found, summary = read(data, on_error="skip")
+    assert found == {"tee": ("Tee", "", "p1"), "hat": ("Hat", "", "p2")}
+    assert "id from 'SKU'" in summary and "id could also be 'ID'" in summary and "left out: 1 row" in summary
+    with pytest.raises(UserError, match="row 2: the id is empty"):
+        read(data, id=["ID"])

@@ -420,9 +420,9 @@ def _from_text(name: str, hint: Any, given: list[str], before: Any) -> Any:
         value = dict(before or {})
         for pair in given:
             key, equals, columns = pair.partition("=")
-            if not equals or not all(columns.split(",")):
+            if not equals or (columns and not all(columns.split(","))):
                 raise UserError(f"{name} takes FIELD=COLUMN, or FIELD=COLUMN,COLUMN. Received: {pair!r}")
-            value[key] = columns.split(",")
+            value[key] = columns.split(",") if columns else []
         return value
     if collection is tuple and given[0] != "null" and not given[0].startswith("["):
         if str in parts:

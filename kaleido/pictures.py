@@ -111,7 +111,7 @@ def header_problem(
         max_megapixels: Largest number of pixels, in millions.
     """
     try:
-        complete = not tail or _ends(head, tail)
+        complete = (not tail or _ends(head, tail)) and _stated_size(head) <= size
         if complete and (frame := _jpeg_frame(head)):
             width, height, reducible = frame
             _factor(width, height, max_megapixels, reducible)
@@ -131,6 +131,21 @@ def header_problem(
     except Exception as error:  # damaged files make Pillow raise nearly anything
         return reason_of(error, max_megapixels)
     return ""
+
+
+def _stated_size(head: bytes) -> int:
+    """Number of bytes that the beginning of a HEIC, AVIF, JPEG 2000 or WebP file says it has; 0 if it says nothing."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return 8 + int.from_bytes(head[4:8], "little")
+    if head[4:8] not in (b"ftyp", b"jP  "):
+        return 0
+    place = 0
+    while place + 8 <= len(head):
+        length = int.from_bytes(head[place : place + 4], "big")
+        if length < 8:  # to the end of the file, or a length of 64 bits
+            break
+        place += length
+    return place
 
 
 FLOATING_POINT = "photo cannot be decoded: floating-point pixels; save it with 8 bits a channel"

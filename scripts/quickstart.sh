@@ -6,12 +6,11 @@
 # Run again, it skips finished steps and resumes interrupted ones.
 set -eu
 cd "$(dirname "$0")/.."
-name=wardrobe products=1500 align= pretrain= tower_steps=150 run=runs/quickstart
+name=wardrobe products=1500 align_steps=500 steps=1900 tower_steps=150 run=runs/quickstart
 case ${1:-} in
   "") ;;
   --fast)
-    name=wardrobe-fast products=250 run=runs/quickstart-fast tower_steps=50
-    align="--steps 80" pretrain="--steps 150 --evaluate_config.every 150"
+    name=wardrobe-fast products=250 align_steps=80 steps=150 tower_steps=50 run=runs/quickstart-fast
     ;;
   *) echo "usage: sh scripts/quickstart.sh [--fast]" >&2; exit 2 ;;
 esac
@@ -22,9 +21,9 @@ catalog=dataset/$name records=dataset/$name/records
 "$python" -m kaleido catalog show "$catalog" --out "$run/catalog.png"
 "$python" -m kaleido prepare --config prepare_wardrobe --catalog "$catalog" --out "$records"
 cp "$records/patches.png" "$run/patches.png"
-"$python" -m kaleido align --records "$records" $align
+"$python" -m kaleido align --records "$records" --steps $align_steps
 "$python" -m kaleido explain wardrobe-000007 --records "$records" --out "$run/explained"
-"$python" -m kaleido pretrain --config pretrain_tiny --records "$records" --out "$run" $pretrain
+"$python" -m kaleido pretrain --config pretrain_tiny --records "$records" --out "$run" --steps $steps
 "$python" -m kaleido finetune --task contrastive --records "$records" --out "$run/two_tower" --batch-size 256 \
   --steps $tower_steps --lr 2e-3 --evaluate_config.every $tower_steps
 "$python" -m kaleido embed "$catalog" --model "$run/two_tower/model" --records "$records" --out "$run/vectors.parquet"

@@ -56,7 +56,7 @@ def test_the_header_of_a_good_photo(name):
         assert problem_of(data) == ("", 0)
 
 
-@pytest.mark.parametrize("name", ["JPEG", "progressive", "PNG"])
+@pytest.mark.parametrize("name", ["JPEG", "progressive", "PNG", "WEBP", "AVIF", "JPEG2000"])
 @given(share=st.floats(0.05, 0.9))
 def test_a_photo_cut_short(name, share):
     data = encoded(300, 200, **{"kind": name, **KINDS[name]})

@@ -31,8 +31,12 @@ def split_paths(products: list[Product], levels: Sequence[int] | None, notes: No
     paths = any(_STEP.search(product.category) for product in products)
     step = _STEP if levels is None else _STEP_OR_SLASH
     if levels is None and (not paths or any(product.subcategory for product in products)):
+        names = {product.category for product in products if product.category}
+        slashed = [name for name in names if "/" in name.strip("/")]
         if paths:
             notes.say("categories hold paths such as 'A > B'; --category-levels 1 2 splits them")
+        elif 2 * len(slashed) > len(names):
+            notes.say(f"categories are kept whole, such as {min(slashed)[:60]!r}; --category-levels 1 2 splits at '/'")
         return
     chosen = tuple(levels or DEFAULT_LEVELS)
     parts: dict[str, tuple[str, ...]] = {}

@@ -1,66 +1,11 @@
 """Columns of a table by field: those that the user names, or whose names shops, marketplaces and data sets use."""
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from kaleido.catalog.headings import MORE_PHOTOS, PHOTOS, key_of, plain_name, synonyms, without_language
 from kaleido.catalog.table import Table, nearest
 from kaleido.errors import UserError
-
-PHOTOS = "photos"
-"""The only field that may have several columns."""
-
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "id": (
-        "id productid itemid articleid sku productsku itemsku sellersku handle uniqid pid asin entityid styleid "
-        "productcode itemcode articlenumber articleno productnumber productno itemnumber itemno stylecode modelnumber "
-        "reference referencecode productreference offerid code mpn ean gtin upc barcode variantsku key uid uuid"
-    ),
-    "title": (
-        "title name producttitle productname itemname itemtitle articlename displayname productdisplayname "
-        "productdisplaytitle posttitle offertitle heading headline prodname shortname"
-    ),
-    "description": (
-        "description bodyhtml body productdescription itemdescription longdescription descriptionhtml htmldescription "
-        "fulldescription detaildesc desc details productdetails detail content postcontent text caption "
-        "shortdescription summary descriptionshort metadescription about blurb"
-    ),
-    "category": (
-        "category categories categoryname maincategory mastercategory categorydefault defaultcategory categorypath "
-        "categorytree productcategorytree categoryids producttype productcategory productgroup productgroupname "
-        "googleproductcategory itemtype itemtypename feedproducttype producttypename type class department section"
-    ),
-    "subcategory": (
-        "subcategory subcategories subcategoryname subcat category2 secondcategory articletype producttypename "
-        "subclass subtype"
-    ),
-    "split": "split",
-    PHOTOS: (
-        "photos photo images image imagesrc imagelink imagelinks imageurl imageurls imagesurl imagesurls imagepath "
-        "imagepaths imagefile imagefiles imagefilename imagename mainimage mainimageurl baseimage primaryimage "
-        "primaryimageurl productimage productimages productimageurl photourl photourls photopath photofile picture "
-        "pictures pictureurl img imgs imgurl imgsrc imgpath pic pics featuredimage thumbnail smallimage filename "
-        "filepath file path"
-    ),
-}  # fmt: skip
-"""Names of columns by field, as `plain_name` gives them; the first that a table has is taken."""
-
-MORE_PHOTOS = (
-    "additionalimagelink additionalimagelinks additionalimages additionalimage additionalimageurls additionalimageurl "
-    "otherimageurl otherimages otherimage extraimages galleryimages gallery moreimages"
-)
-"""Columns that have photos besides those of the first."""
-
-
-def plain_name(name: str) -> str:
-    """Returns a column's name without case, spaces, signs, explanations and the prefix of feeds.
-
-    `g:image_link` is `imagelink`, `Body (HTML)` is `body`, and `image (2)` is `image2`.
-    """
-    name = unicodedata.normalize("NFKC", name).casefold().removeprefix("g:")
-    name = re.sub(r"(?<=\w)\s*\((?!\d+\))[^()]*\)", "", name)
-    return re.sub(r"[\W_]+", "", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +67,8 @@ def resolve_columns(columns: Mapping[str, Sequence[str]], table: Table, fields: 
             raise UserError(
                 f"--columns: there is no field {name!r}{nearest(name, fields)}; the fields are {', '.join(fields)}."
             )
+        if (whole := ",".join(wanted)) in table.columns:  # a name may have commas
+            wanted = [whole]
         if name != PHOTOS and len(wanted) > 1:
             raise UserError(f"--columns: only photos may have several columns. Received: {name}={','.join(wanted)}.")
         given[name] = tuple(_named(name, column, table) for column in wanted)
@@ -158,10 +105,12 @@ def _candidates(name: str, columns: Sequence[str]) -> list[tuple[str, ...]]:
     """Columns that a field may be read from, the first choice first; of photos groups of columns."""
     plain: dict[str, list[str]] = {}
     for column in columns:
-        key = plain_name(column)
-        plain.setdefault(re.sub(r"\d+$", "", key) if name == PHOTOS else key, []).append(column)
-    found = [tuple(plain[key]) for key in SYNONYMS[name].split() if key in plain]
+        plain.setdefault(key_of(column, name), []).append(column)
+    for column in columns:  # names with a language come after those without
+        if (rest := without_language(column)) != column:
+            plain.setdefault(key_of(rest, name), []).append(column)
+    found = [tuple(plain[key]) for key in synonyms(name) if key in plain]
     if name != PHOTOS:
-        return [(column,) for group in found for column in group]
+        return list(dict.fromkeys((column,) for group in found for column in group))
     more = tuple(column for key in MORE_PHOTOS.split() for column in plain.get(key, ()))
     return [(*found[0], *more), *found[1:]] if found else [more] if more else []

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from kaleido.catalog.headings import heading_row
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.table_file import TableFile
 from kaleido.catalog.text_encoding import MARKED, TextEncoding
@@ -16,10 +17,17 @@ MAX_CELL = 10_000_000
 """Longest cell, in characters."""
 
 _HEAD = 1 << 20
-_MOST_TITLES = 20
+MOST_TITLES = 20
+"""First rows among which the heading is looked for."""
+
+UNNAMED = "Unnamed: 0"
+"""Name of a first column that has none: the index of a data frame, called as pandas calls it."""
+
 _NAMES = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _SAID = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "pipe"}
 _SEP = re.compile(r'^"?sep=(.)"?\s*(?:\r\n|\r|\n|$)', re.IGNORECASE)
+# Text as a formula, by which exports keep Excel from taking zeros off.
+_FORMULA = re.compile(r'^="([^"]*)"$')
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -32,6 +40,7 @@ class Dialect(NamedTuple):
         quoted: Whether quotation marks enclose cells.
         skipped: Lines before the heading that only name the delimiter.
         wrapped: Whether each line is enclosed in quotation marks as a whole, as it is when a CSV is saved as one cell.
+        spaced: Whether spaces after a delimiter are none of the cell, so that a quotation mark may follow them.
     """
 
     delimiter: str
@@ -39,6 +48,7 @@ class Dialect(NamedTuple):
     quoted: bool = True
     skipped: int = 0
     wrapped: bool = False
+    spaced: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """Makes a csv reader. Without `strict`, a quotation mark that is never closed would swallow what follows."""
@@ -51,6 +61,7 @@ class Dialect(NamedTuple):
             escapechar=self.escape,
             doublequote=self.escape is None,
             quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
+            skipinitialspace=self.spaced,
             strict=True,
         )
 
@@ -83,16 +94,25 @@ class Delimited:
         if not whole:
             head = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
         self.dialect = _dialect(head, whole, delimiter, join_surplus)
+        self._has_formulas = '="' in head
         self.notes = [encoding.note] if encoding.note else []
         if self.dialect.delimiter != ("\t" if file.suffix == ".tsv" else ","):
             self.notes.append(f"cells divided by {_SAID.get(self.dialect.delimiter, repr(self.dialect.delimiter))}")
         self.heading, self._heading_line = self._read_heading(head)
+        if not self.heading[0] and self.heading[1:]:
+            self.heading[0] = UNNAMED
         self.repeated = repeated(self.heading)
         self.heading = numbered(self.heading)
+        named = [place for place, name in enumerate(self.heading) if name]
+        if named and (nameless := named[-1] + 1 - len(named)):
+            self.notes.append(f"columns without a name, left out: {nameless}")
         self._check_rows(head, whole)
 
-    def rows(self, rejects: Rejects) -> Iterator[tuple[int, dict[str, str]]]:
-        """Reads the rows with the line that each begins on, or rejects them."""
+    def rows(self, rejects: Rejects) -> Iterator[tuple[int, dict[str, str], str]]:
+        """Reads the rows with the line that each begins on, or rejects them.
+
+        Of a row that has fewer cells than the heading, only these are given, and the last value says so.
+        """
         names = self.heading
         width = len(names)
         keep = [place for place, name in enumerate(names) if name]
@@ -108,18 +128,25 @@ class Delimited:
                 fields = [field.strip() for field in fields]
                 if not any(fields):
                     continue
-                if len(fields) < least or any(fields[width:]):
+                if self._has_formulas:
+                    fields = [_FORMULA.sub(r"\1", field) for field in fields]
+                if fields[0][:1] == "\ufeff":  # files that were joined
+                    fields[0] = fields[0].lstrip("\ufeff").strip('"')
+                short = len(fields) < least
+                if short or any(fields[width:]):
                     extent = f" (it ends on line {last})" if last > number else ""
-                    rejects.add(
-                        self._file.name, number, f"has {len(fields)} fields where the heading has {width}{extent}"
-                    )
+                    problem = f"has {len(fields)} fields where the heading has {width}{extent}"
+                if not short and any(fields[width:]):
+                    rejects.add(self._file.name, number, problem)
                 elif suspect and _NO_TEXT.search("\n".join(fields)):
                     wrong = next(name for name, field in zip(names, fields) if _NO_TEXT.search(field))
                     rejects.add(self._file.name, number, f"column {wrong!r} {self._fault(''.join(fields))}")
+                elif short:
+                    yield number, {name: field for name, field in zip(names, fields) if name}, problem
                 elif dense:
-                    yield number, dict(zip(names, fields))
+                    yield number, dict(zip(names, fields)), ""
                 else:
-                    yield number, {names[place]: fields[place] for place in keep}
+                    yield number, {names[place]: fields[place] for place in keep}, ""
 
     def _text(self, binary: Any) -> io.TextIOWrapper:
         return io.TextIOWrapper(binary, self._encoding.name, errors=MARKED, newline="")
@@ -145,25 +172,23 @@ class Delimited:
         for _ in range(self.dialect.skipped):
             text.readline()
         reader = self.dialect.reader(text)
-        first: tuple[list[str], int] | None = None
-        for _ in range(_MOST_TITLES):
+        first: list[tuple[list[str], int]] = []
+        while len(first) < MOST_TITLES:
             try:
-                fields = next(reader, None)
+                fields = next(reader)
+            except StopIteration:
+                break
             except csv.Error as error:
                 if not first:
                     raise UserError(f"{self._file.name}, row 1: is not CSV ({error}); correct the heading.") from error
                 break
-            if fields is None:
-                break
-            if any(field.strip() for field in fields) and (first is None or _is_heading(fields)):
-                above, first = first, (fields, reader.line_num + self.dialect.skipped)
-                if above:
-                    self.notes.append(f"left out above the heading: {' '.join(' '.join(above[0]).split())[:60]!r}")
-                if _is_heading(fields):
-                    break
+            if any(field.strip() for field in fields):
+                first.append((fields, reader.line_num + self.dialect.skipped))
         if not first:
             raise UserError(f"{self._file.name} is empty; give a table whose first line names its columns.")
-        fields, line = first
+        place = heading_row([fields for fields, _ in first])
+        self.notes += titles_above(fields for fields, _ in first[:place])
+        fields, line = first[place]
         heading = [" ".join(field.replace("\ufeff", "").split()) for field in fields]
         if _NO_TEXT.search("".join(heading)):
             raise UserError(
@@ -208,6 +233,9 @@ def _dialect(head: str, whole: bool, delimiter: str | None, join_surplus: bool) 
     if '\\"' in head:
         dialects += [Dialect(candidate, "\\", True, skipped) for candidate in candidates]
     dialects += [Dialect(candidate, None, False, skipped) for candidate in candidates if candidate in "\t|"]
+    dialects += [
+        Dialect(candidate, None, True, skipped, spaced=True) for candidate in candidates if f'{candidate} "' in head
+    ]
     best = max(dialects, key=lambda dialect: _merit(_sample(dialect, head, whole)))
     if _merit(_sample(best, head, whole))[0] or '"' not in head:
         return best
@@ -244,12 +272,14 @@ def _sample(dialect: Dialect, head: str, whole: bool) -> list[list[str]]:
             records.append(record)
     if not whole and len(records) > 2:
         records.pop()
-    return records[next((place for place, record in enumerate(records[:_MOST_TITLES]) if _is_heading(record)), 0) :]
+    return records[heading_row(records[:MOST_TITLES]) :]
 
 
-def _is_heading(record: list[str]) -> bool:
-    """Tells a heading from a title above it."""
-    return sum(bool(field.strip()) for field in record) > 1
+def titles_above(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Says in a line what stands above the heading; nothing if nothing does."""
+    texts = [" ".join(" ".join(row).split())[:60] for row in rows]
+    more = f" and {len(texts) - 2} more rows" if texts[2:] else ""
+    return [f"left out above the heading: {', '.join(map(repr, texts[:2]))}{more}"] if texts else []
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -44,6 +44,8 @@ def import_fashion_small(
             table.require(column, "this is not the layout of fashion-small; try `catalog import folder`")
         for row in table:
             with rejects.row(table.file, row.number):
+                if row.short:
+                    raise RowError(row.short)
                 product = _read(row, name, source, split, cells)
                 if product.id in products:
                     raise RowError(f"product {product.id!r} is in {products[product.id].photos[0].uri!r} already")

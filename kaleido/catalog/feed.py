@@ -12,6 +12,7 @@ ITEMS = ("item", "entry", "product", "offer", "shopitem", "article", "record", "
 
 
 _DEEPEST = 200
+_GOOGLE = "{http://base.google.com/"
 
 
 def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -50,7 +51,8 @@ def feed_rows(file: BinaryIO, name: str, encoding: str | None = None) -> Iterato
             f"{name} looks like XML that defines entities, which could expand without limit; export it without."
         ) from None
     except (ParseError, LookupError, ValueError) as error:
-        raise UserError(f"{name} looks like XML, and is damaged ({error}); export the feed again.") from None
+        advice = "; if it has another encoding than it says, name it by --encoding" if "token" in str(error) else ""
+        raise UserError(f"{name} looks like XML, and is damaged ({error}); export the feed again{advice}.") from None
     if not number:
         raise UserError(
             f"{name} looks like XML, but not like a product feed: it has none of the elements {', '.join(ITEMS)}; "
@@ -66,12 +68,18 @@ def local_name(tag: Any) -> str:
 def _values(item: Element) -> dict[str, Any]:
     values: dict[str, Any] = {local_name(key): value for key, value in item.attrib.items()}
     found: dict[str, list[Any]] = {}
+    google: set[str] = set()
     for child in item:
         name = local_name(child.tag)
         value = _value(child)
         if not name or value in ("", {}, []):
             continue
-        found.setdefault(name, []).append(value)
+        # A feed has a product's `g:title` beside the `title` of its entry.
+        if child.tag.startswith(_GOOGLE) and name not in google:
+            google.add(name)
+            found[name] = []
+        if name not in google or child.tag.startswith(_GOOGLE):
+            found.setdefault(name, []).append(value)
     return values | {name: several if several[1:] else several[0] for name, several in found.items()}
 
 

@@ -127,7 +127,7 @@ def read_products_of_table(
     """
     name = table_path(source, table)
     imported = import_folder(source, name, rejects, _lists(columns), photo_options, fetch_to, reading)
-    return _refined(imported, rejects, ImportOptions())
+    return _refined(imported, rejects, ImportOptions(), name)
 
 
 def import_rows(
@@ -224,7 +224,7 @@ def _import(
         imported = read()
     finally:
         gc.enable()
-    products = _refined(imported, rejects, options).products
+    products = _refined(imported, rejects, options, arguments.get("table", "the input")).products
     if rejects.rows:
         write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
     else:
@@ -233,9 +233,15 @@ def _import(
     return summary_of(out, products, rejects.rows, imported.notes)
 
 
-def _refined(imported: Imported, rejects: Rejects, options: ImportOptions) -> Imported:
-    """Keeps the share of the products that is asked for, and finds levels and spellings of their categories."""
-    if not imported.products and rejects.rows:
+def _refined(imported: Imported, rejects: Rejects, options: ImportOptions, place: PathLike) -> Imported:
+    """Keeps the share of the products that is asked for, and finds levels and spellings of their categories.
+
+    Raises:
+        UserError: if there is no product; it names `place`, or the first row that cannot be used.
+    """
+    if not imported.products and not rejects.rows:
+        raise UserError(f"{place}: there is no product, as no rows follow the heading.")
+    if not imported.products:
         first = rejects.rows[0]
         raise UserError(
             f"{first.file}: none of its rows can be used, so there is no product; row {first.row}: {first.reason}."

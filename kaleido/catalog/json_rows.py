@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from kaleido.catalog.headings import fields_named
 from kaleido.errors import UserError
 
 MAX_ITEM = 1 << 26
@@ -35,6 +36,19 @@ def parse(text: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise ItemError(f"is not JSON ({error})") from None
     return value
+
+
+_WRAPPERS = ("node", "attributes", "fields", "_source", "product")
+
+
+def unwrapped(item: Any) -> Any:
+    """Takes the fields of a product out of the object in which interfaces of shops give them, such as `node`."""
+    if not isinstance(item, dict):
+        return item
+    for key in _WRAPPERS:
+        if isinstance(inner := item.get(key), dict) and fields_named(list(inner)) > fields_named(list(item)):
+            return {**{name: value for name, value in item.items() if name != key}, **inner}
+    return item
 
 
 class JsonText:

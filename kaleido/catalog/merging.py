@@ -1,8 +1,9 @@
 """Products of rows: a product may have several rows, with a photo each, more or none."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from kaleido.catalog.headings import plain_name
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import Photos, Reference
 from kaleido.catalog.product import SPLITS, Photo, Product
@@ -11,28 +12,83 @@ from kaleido.catalog.row_reader import FieldRow, RowReader
 from kaleido.catalog.table import Row, Table
 
 _TEXTS = ("title", "description")
+_REPLACED = (*_TEXTS, "category", "subcategory")
+
+_KINDS = ("item", "itemtype", "type", "fieldtype", "rowtype", "relationship", "producttype")
+_PARTS = ("variant", "variation", "productvariant", "productvariation", "sku", "image", "picture", "video", "rule")
+"""Columns by which exports tell the row of a product from those of its variants and pictures, and what they say."""
+
+_VIEWS = ("storeviewcode",)
+"""Columns that are empty in the row of a product, and name a language or shop in rows with its other texts."""
 
 _CHUNK, _CHUNK_SIZE = 1024, 1 << 22
 """Rows whose photos are found and looked at together, and characters of their cells after which no more are taken."""
 
 
-@dataclass(slots=True)
 class RowProduct:
-    """Collects the texts, labels and photos of the rows of one product.
+    """Collects the texts, labels and photos of the rows of one product; a million of them take little memory.
 
     Attributes:
         number: Number of its first row.
-        fields: Text by field: of the first row that has any.
-        attributes: Text by column, likewise.
-        photos: Uris of photos in the order of the rows, each with the number of the first row that names it.
         without: Numbers of the rows without a photo.
     """
 
-    number: int
-    fields: dict[str, str]
-    attributes: dict[str, str]
-    photos: dict[str, int] = field(default_factory=dict)
-    without: list[int] = field(default_factory=list)
+    __slots__ = ("_attributes", "_names", "_photos", "_values", "number", "without")
+
+    def __init__(self, number: int, fields: Mapping[str, str], names: Sequence[str], attributes: dict[str, str]):
+        self.number = number
+        # Most products have one photo, and a pair takes a fraction of a dictionary's memory.
+        self._photos: tuple[str, int] | dict[str, int] | None = None
+        self.without: Sequence[int] = ()
+        self._names = names
+        self._values = tuple(map(fields.__getitem__, names))
+        self._attributes = attributes or None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Text by field: of the first row that has any."""
+        return dict(zip(self._names, self._values))
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Text by column, likewise."""
+        return self._attributes or {}
+
+    @property
+    def photos(self) -> dict[str, int]:
+        """Uris of photos in the order of the rows, each with the number of the first row that names it."""
+        known = self._photos
+        return dict((known,)) if isinstance(known, tuple) else known or {}
+
+    def add_photo(self, uri: str, row: int) -> bool:
+        """Adds a photo; returns whether the product did not have it."""
+        if self._photos is None:
+            self._photos = (uri, row)
+            return True
+        known = self.photos
+        if uri in known:
+            return False
+        known[uri] = row
+        self._photos = known
+        return True
+
+    def add_row_without(self, row: int) -> None:
+        """Adds a row without a photo."""
+        if isinstance(self.without, list):
+            self.without.append(row)
+        else:
+            self.without = [row]
+
+    def complete(self, fields: Mapping[str, str], attributes: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Fills in what is empty."""
+        self._values = tuple(value or fields.get(name, "") for name, value in zip(self._names, self._values))
+        if attributes:
+            self._attributes = {**attributes, **self.attributes}
+
+    def take_attribute(self, column: str, name: str) -> None:
+        """Makes the text of a column that of a field, which is empty."""
+        if self._attributes:
+            self.complete({name: self._attributes.pop(column, "")})
 
 
 def merge_rows(
@@ -41,9 +97,10 @@ def merge_rows(
     """Merges the rows of each product; the same for imports and for lists of photos.
 
     Rows with the same id are one product. Later rows inherit what they leave empty, and fill in what was empty; a
-    photo that is repeated counts once, and a row without one adds none. A row of nothing but photos belongs to the
-    product of the row above it. A photo that cannot be used is rejected alone; a product without any that can be used
-    is left out. What was merged or left out is counted.
+    photo that is repeated counts once, and a row without one adds none. A row without an id and a text belongs to the
+    product of the row above it, and so does one that says it is a variant or picture, unless it has an id, a text and
+    a photo of its own. Where no column has ids, each row is a product with its number as id. A photo that cannot be
+    used is rejected alone; a product without any that can be used is left out. What was merged or left out is counted.
 
     Args:
         table: Rows to read.
@@ -57,58 +114,87 @@ def merge_rows(
     Returns:
         Products with at least one photo, in the order of their first rows.
     """
-    merging = _Merging(rejects, notes, table.file, photos.place, listing)
-    for rows in _chunks(table):
+    merging = _Merging(rejects, notes, table, photos.place, listing, numbered=not listing and not reader.has_ids)
+    for rows in _chunks(_without_headings(table, notes)):
         read = [_read(reader, row) for row in rows]
         for row, fields, found in zip(rows, read, photos.of_rows(read), strict=True):
             with rejects.row(table.file, row.number):
                 if isinstance(found, RowError) or isinstance(fields, RowError):
+                    merging.last = None
                     raise fields if isinstance(fields, RowError) else found
                 merging.add(fields, found)
     return merging.finished()
 
 
-def products_of_rows(table: Table, reader: RowReader, photos: Photos, rejects: Rejects, notes: Notes) -> list[Product]:
-    """Makes products of a table's rows, as `folder.products_of_table` describes; arguments as of `merge_rows`."""
+def products_of_rows(
+    table: Table,
+    reader: RowReader,
+    photos: Photos,
+    rejects: Rejects,
+    notes: Notes,
+    others: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Product]:
+    """Makes products of a table's rows, as `folder.products_of_table` describes.
+
+    Args:
+        table, reader, photos, rejects, notes: As in `merge_rows`.
+        others: Columns by field that are read instead, where the field's own column is empty in all rows.
+    """
     merged = merge_rows(table, reader, photos, rejects, notes)
+    for name, columns in others.items():
+        if name not in _REPLACED or any(one.fields[name] for one in merged):
+            continue
+        other = next((column for column in columns if any(column in one.attributes for one in merged)), "")
+        if other:
+            notes.say(f"{name} from {other!r}, as the column that comes first is empty in all rows")
+            for one in merged:
+                one.take_attribute(other, name)
     merged.reverse()
     products = []
     while merged:  # the rows of a large table are given up as their products are made
         one = merged.pop()
-        if not any(one.fields[name] for name in _TEXTS):
+        fields = one.fields
+        if not any(fields[name] for name in _TEXTS):
             for number in dict.fromkeys(one.photos.values()):
-                rejects.add(table.file, number, f"product {one.fields['id']!r} has neither a title nor a description")
+                rejects.add(table.file, number, f"product {fields['id']!r} has neither a title nor a description")
             continue
-        of_product = tuple(Photo(f"{one.fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
-        products.append(Product(**one.fields, photos=of_product, attributes=one.attributes))
+        of_product = tuple(Photo(f"{fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
+        products.append(Product(**fields, photos=of_product, attributes=one.attributes))
     return products
 
 
 class _Merging:
-    def __init__(self, rejects: Rejects, notes: Notes, file: str, place: str, listing: bool):
+    """Finds the product of every row.
+
+    Attributes:
+        last: Product of the last row; None if that could not be used, so that rows that go with it are not another's.
+    """
+
+    def __init__(self, rejects: Rejects, notes: Notes, table: Table, place: str, listing: bool, numbered: bool):
         self._rejects = rejects
         self._notes = notes
-        self._file = file
+        self._file = table.file
         self._place = place
         self._listing = listing
+        self._numbered = numbered
+        self._kinds = [column for column in table.columns if plain_name(column) in _KINDS]
+        self._views = [column for column in table.columns if plain_name(column) in _VIEWS]
         self._products: dict[object, RowProduct] = {}
-        self._last: RowProduct | None = None
+        self._names: tuple[str, ...] = ()
+        self.last: RowProduct | None = None
 
     def add(self, row: FieldRow, photos: Sequence[Reference]) -> None:
         """Adds a row to its product; raises `RowError` if it cannot be used."""
-        product = self._product_of(row, bool(photos))
+        above, self.last = self.last, None
+        product = self._product_of(row, bool(photos), above)
         for reference in photos:
             if reference.problem:
                 self._rejects.add(self._file, row.number, reference.problem, reference.text)
-            elif reference.uri in product.photos:
+            elif not product.add_photo(reference.uri, row.number):
                 self._notes.count("repeated photos, kept once", f"row {row.number}: {reference.text}")
-            else:
-                product.photos[reference.uri] = row.number
         if not photos:
-            product.without.append(row.number)
-        if row.number != product.number:
-            self._notes.count("further rows of a product", f"row {row.number}")
-        self._last = product
+            product.add_row_without(row.number)
+        self.last = product
 
     def finished(self) -> list[RowProduct]:
         """Returns the products with photos, and rejects the rows of the others."""
@@ -124,37 +210,62 @@ class _Merging:
             self._notes.count("products left out, without a usable photo", product.fields.get("id", ""))
         return products
 
-    def _product_of(self, row: FieldRow, has_photos: bool) -> RowProduct:
+    def _product_of(self, row: FieldRow, has_photos: bool, above: RowProduct | None) -> RowProduct:
         """Finds the product of a row and completes it, or makes a new one."""
         fields = row.fields
         if (split := fields.get("split")) and split not in SPLITS:
             raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {split!r}")
+        if self._numbered:
+            fields["id"] = str(row.number)
         key: object = fields.get("id")
-        if not key:
-            if has_photos and self._last and self._last.fields.get("id") and not any(fields.values()):
-                self._notes.count("rows of photos alone, taken to the product above", f"row {row.number}")
-                return self._last
-            if not self._listing:
-                raise RowError("the id is empty")
-            key = row.number
         known = self._products.get(key)
-        if known and (other := _difference(known.fields, fields)):
+        has_text = any(fields.get(name) for name in _TEXTS)
+        if known is None and not (key and has_text and has_photos) and self._says(row, self._kinds, _PARTS):
+            if above is None:
+                raise RowError("it is a variant or picture of a product whose row is missing or was left out")
+            self._notes.count("rows of variants and pictures, taken to the product above", f"row {row.number}")
+            return above
+        if not key:
+            if not has_text and above and above.fields.get("id"):
+                self._notes.count("rows without an id, taken to the product above", f"row {row.number}")
+                return above
             if not self._listing:
-                raise RowError(f"product {key!r} is in an earlier row with another {other}")
-            key = (key, *(fields[name] or known.fields[name] for name in _TEXTS))
-            known = self._products.get(key)
+                raise RowError("the id is empty (--columns id= numbers the products by their rows)")
+            key = row.number
+        elif known:
+            if self._says(row, self._views):
+                self._notes.count("rows with a product's texts for other shops, left out", f"row {row.number}")
+                return known
+            if other := _difference(known.fields, fields):
+                if not self._listing:
+                    raise RowError(f"product {key!r} is in an earlier row with another {other}")
+                key = (key, *(fields[name] or known.fields[name] for name in _TEXTS))
+                known = self._products.get(key)
         if known is None:
-            return self._products.setdefault(key, RowProduct(row.number, fields, row.attributes))
-        for texts, more in ((known.fields, fields), (known.attributes, row.attributes)):
-            for name, value in more.items():
-                if not texts.get(name):
-                    texts[name] = value
+            self._names = self._names or tuple(fields)
+            return self._products.setdefault(key, RowProduct(row.number, fields, self._names, row.attributes))
+        self._notes.count("further rows of a product", f"row {row.number}")
+        known.complete(fields, row.attributes)
         return known
+
+    @staticmethod
+    def _says(row: FieldRow, columns: Sequence[str], words: Sequence[str] = ()) -> bool:
+        """Tells whether one of the columns has one of the words, or anything at all if none are given."""
+        said = [value for column in columns if isinstance(value := row.values.get(column), str) and value]
+        return any(plain_name(value) in words for value in said) if words else bool(said)
 
 
 def _difference(known: Mapping[str, str], more: Mapping[str, str]) -> str:
-    """Names the first field of which both say something, and not the same; empty if there is none."""
-    return next((name for name, value in more.items() if value and known[name] not in ("", value)), "")
+    """Names the first field of which both say something, and not the same; empty if there is none.
+
+    Spellings of a category that differ in case or space alone are the same.
+    """
+    other = [name for name, value in more.items() if value and known[name] not in ("", value)]
+    return next((name for name in other if name in _TEXTS or _folded(known[name]) != _folded(more[name])), "")
+
+
+def _folded(name: str) -> str:
+    return "".join(name.casefold().split())
 
 
 def _read(reader: RowReader, row: Row) -> FieldRow | RowError:
@@ -162,6 +273,21 @@ def _read(reader: RowReader, row: Row) -> FieldRow | RowError:
         return reader.read(row)
     except RowError as error:
         return error
+
+
+def _without_headings(table: Table, notes: Notes) -> Iterator[Row]:
+    """Leaves out rows that repeat the heading, as files do that were joined."""
+    for row in table:
+        name, value = next(iter(row.values.items()), ("", ""))
+        if value == name and len(row.values) > 1 and all(map(_is_repeated, row.values.items())):
+            notes.count("headings repeated among the rows, left out", f"row {row.number}")
+        else:
+            yield row
+
+
+def _is_repeated(item: tuple[str, object]) -> bool:
+    name, value = item
+    return value == name or (isinstance(value, str) and (not value or name.startswith(f"{value} (")))
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     from kaleido.catalog.columns import FieldColumns
     from kaleido.catalog.table import Table
 
+_MOST, _WIDTH = 6, 90
+"""Examples that are kept of each count, and characters of those that are shown."""
+
 
 class Notes:
     """Counts by what was done, in the order in which each was first counted.
@@ -26,7 +29,7 @@ class Notes:
         self._counts[what] += times
         if example:
             known = self.examples.setdefault(what, [])
-            if len(known) < 6 and example not in known:
+            if len(known) < _MOST and example not in known:
                 known.append(example)
 
     def counts(self) -> dict[str, int]:
@@ -43,9 +46,18 @@ class Notes:
         for line in (*columns.describe(table.columns), *table.notes):
             self.say(line)
 
-    def counted(self) -> list[str]:
-        """Says each count with its examples, for example `cells read as empty: 5 (nan, NULL)`."""
+    def counted(self, examples: bool = True) -> list[str]:
+        """Says each count, with its examples, for example `cells read as empty: 5 (nan, NULL)`, or without."""
+        shown = self.examples if examples else {}
         return [
-            f"{what}: {times:,}" + (f" ({', '.join(self.examples[what])})" if what in self.examples else "")
+            f"{what}: {times:,}" + (f" ({_first(shown[what], times)})" if what in shown else "")
             for what, times in self._counts.items()
         ]
+
+
+def _first(examples: list[str], times: int) -> str:
+    """Lists the examples that fit in a line, at least one."""
+    shown = 1
+    while shown < len(examples) and sum(map(len, examples[: shown + 1])) <= _WIDTH:
+        shown += 1
+    return ", ".join(examples[:shown]) + (", ..." if shown < len(examples) or shown == _MOST < times else "")

@@ -16,8 +16,15 @@ from kaleido.errors import UserError
 SEPARATORS = "|;,\n"
 """Characters that divide the photos of a cell, where the whole cell is no file."""
 
-_KEYS = ("url", "src", "path", "href", "image", "file", "filename")
+_KEYS = ("url", "src", "path", "href", "image", "file", "filename", "originalSrc", "link", "contentUrl")
 """Keys of objects that name a photo, the likeliest first."""
+
+_WITHIN = ("node", "nodes", "edges", "data", "attributes", "fields", "preview", "items")
+_SIZES = ("original", "full", "xlarge", "large", "medium", "small", "thumbnail")
+"""Keys of objects that hold others which name photos, or the same photo in several sizes, the largest first."""
+
+_DEEPEST = 10
+"""Objects within one another that are looked into."""
 
 _LONGEST_LIST = 1_000_000
 """Characters of a list in text that are parsed."""
@@ -76,17 +83,19 @@ class PhotoCells:
         paths = [f"images/{product_id}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".webp", "")]
         return next((path for path in paths if self._exists(path)), paths[0])
 
-    def _of(self, cell: Any, depth: int = 0) -> Iterator[str]:
+    def _of(self, cell: Any, depth: int = 0, level: int = 0) -> Iterator[str]:
         if cell is None or (isinstance(cell, float) and cell != cell):
             return
         if isinstance(cell, str):
             yield from self._of_text(cell.strip(), depth)
         elif isinstance(cell, list | tuple) and depth < 1:
             for item in cell:
-                yield from self._of(item, depth + 1)
+                yield from self._of(item, depth + 1, level)
         elif isinstance(cell, Mapping) and (keys := [key for key in _KEYS if isinstance(cell.get(key), str)]):
             if text := cell[keys[0]].strip():
                 yield text
+        elif isinstance(cell, Mapping) and (inner := _inside(cell)) is not None and level < _DEEPEST:
+            yield from self._of(inner, 0 if isinstance(inner, list) else 1, level + 1)
         else:
             columns = ", ".join(map(repr, self._columns))
             raise RowError(f"column {columns} must hold a path or a list of paths")
@@ -135,6 +144,14 @@ class PhotoCells:
                 yield from pieces
                 return
         yield text
+
+
+def _inside(cell: Mapping[str, Any]) -> Any:
+    """What an object holds in place of a photo's path; None if there is none."""
+    for key in (*_KEYS, *_WITHIN, *_SIZES):
+        if isinstance(inner := cell.get(key), list | Mapping) or (inner and key in _SIZES and isinstance(inner, str)):
+            return inner
+    return None
 
 
 class PhotoTemplate:

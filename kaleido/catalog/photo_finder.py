@@ -187,7 +187,11 @@ class PhotoFinder:
         if self._told >= _TOLD:
             return ""
         self._told += 1
-        nearest = self._index.nearest(_spellings(reference)[-1].rpartition("/")[2])
+        name = (_spellings(reference) or [reference])[-1].rpartition("/")[2]
+        nearest = self._index.nearest(name)
+        if nearest.rpartition("/")[2] == name and "/" in nearest and not self._by_name:
+            folder = nearest.rpartition("/")[0]
+            return f" (the nearest is {nearest!r}; --photo-root {folder!r} finds photos by their file names alone)"
         return f" (the nearest is {nearest!r})" if nearest else ""
 
 

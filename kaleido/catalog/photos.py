@@ -105,6 +105,7 @@ class Photos:
         fields = ("id", "title", "description", "category", "subcategory", "split")
         template = PhotoTemplate(options.photo, table_columns, fields) if options.photo else None
         self._cells = PhotoCells(columns, options.separators, template, self._finder.names_file)
+        self._named_by_id = not columns and template is None
         self._fetch_to = fetch_to
         self.sources: dict[str, FileSource] = {PHOTOS: root}
         self._problems: dict[str, str] = {}
@@ -132,13 +133,16 @@ class Photos:
 
     def _of_row(self, row: FieldRow) -> list[Reference] | RowError:
         try:
+            if self._named_by_id:
+                return [self._find(text, row.fields["id"]) for text in self._cells.references(row)]
             return [self._find(text) for text in self._cells.references(row)]
         except RowError as error:
             return error
 
-    def _find(self, text: str) -> Reference:
+    def _find(self, text: str, name: str = "") -> Reference:
+        """Finds a photo by its path, or else by the name that it has in whatever folder."""
         try:
-            found = self._finder.find(text)
+            found = self._finder.find(text) or (self._finder.find(name) if name else None)
         except RowError as error:
             return Reference(text, "", str(error))
         if found:

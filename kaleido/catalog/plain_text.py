@@ -31,7 +31,10 @@ _TAG = re.compile(
 _CLOSING = re.compile(r"</([a-z][\w:.-]*)\s*>", re.I)
 _CUT_OFF = re.compile(r"</?([a-z][\w:.-]*)(?:\s[^<>]*)?$", re.I)
 _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));|&")
+# The usual ones are read without `;` too, as browsers do.
+_ENTITY = re.compile(
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|([A-Za-z][A-Za-z0-9]{1,31}));|&(?:nbsp|amp|quot|lt|gt|copy|reg)(?![\w;=])|&"
+)
 
 _LINK = re.compile(r'(!?)\[([^\[\]]{0,1000})\]\((?=[^()\s]*[/.#@:])[^()\s]{1,2000}(?: "[^"\n]{0,1000}")?\)')
 _EMPHASIS = {

@@ -22,6 +22,7 @@ CLEANED, EMPTIED = "texts cleaned of markup", "cells read as empty"
 """Names of the counts that the reader keeps."""
 
 _MAY_BE_LISTS = ("description", "category", "subcategory")
+_TEXT_KEYS = ("name", "rendered", "value", "title", "text", "label")
 _SINGLE_LINE = ("category", "subcategory", "split")
 _MOST_KNOWN, _LONGEST_KNOWN = 50_000, 60
 
@@ -103,12 +104,18 @@ class RowReader:
 
     Attributes:
         photo_columns: Columns of `photos`; empty if no column names photos.
+        has_ids: Whether a column names products.
     """
 
     def __init__(self, columns: FieldColumns, notes: Notes, empty: Sequence[str] | None = None):
         self.photo_columns = columns[PHOTOS]
+        self.has_ids = bool(columns["id"])
         self._columns = {field: names for field, names in columns.columns.items() if field != PHOTOS}
         self._used = {name for names in columns.columns.values() for name in names}
+        # A row may end before other columns, as office programs leave empty cells out, but not before these.
+        needed = ("id", "title" if columns["title"] else "description", PHOTOS)
+        self._needed = {columns[field][0] for field in needed if columns[field]}
+        self._notes = notes
         self._cells = CellReader(notes, empty)
 
     def read(self, row: Row) -> FieldRow:
@@ -118,6 +125,12 @@ class RowReader:
             RowError: if a cell cannot be a field's.
         """
         values = row.values
+        if row.short:
+            if not self._needed <= values.keys():
+                raise RowError(row.short)
+            self._notes.count(
+                "rows with fewer cells than the heading, the last ones read as empty", f"row {row.number}"
+            )
         return FieldRow(
             row.number,
             {
@@ -134,6 +147,8 @@ class RowReader:
         )
 
     def _field(self, field: str, value: Any) -> str:
+        if not isinstance(value, str):
+            value = _named(value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else value)
         if field in _MAY_BE_LISTS:
             value = _joined(value, "\n" if field == "description" else " > ")
         if not isinstance(value, str):
@@ -162,16 +177,20 @@ class RowReader:
         return value
 
 
+def _named(value: Any) -> Any:
+    """Takes the text of an object with a name, such as `{"id": 7, "name": "Hats"}` or `{"rendered": "Hat"}`."""
+    if isinstance(value, Mapping):
+        return next((value[key].strip() for key in _TEXT_KEYS if isinstance(value.get(key), str)), value)
+    return value
+
+
 def _joined(value: Any, separator: str) -> Any:
-    """Joins a list of texts, also one in JSON; of a list of objects with names, takes the first name."""
+    """Joins a list of texts, also one in JSON."""
     if isinstance(value, str) and value.startswith('["'):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return value
-    if isinstance(value, list):
-        if value and isinstance(value[0], Mapping) and isinstance(value[0].get("name"), str):
-            return value[0]["name"].strip()
-        if all(isinstance(part, str) for part in value):
-            return separator.join(filter(None, (part.strip() for part in value)))
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return separator.join(filter(None, (part.strip() for part in value)))
     return value

@@ -13,7 +13,7 @@ from kaleido.catalog.rejects import Reject
 REJECTS = "rejects.jsonl"
 MAX_LINES = 15
 
-_WIDTH, _LONG = 240, 100_000
+_WIDTH, _LONG = 300, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ImportSummary:
     def __str__(self) -> str:
         if self.already_there:
             return f"{self.directory}: there already, of the same arguments and files; --overwrite imports again."
-        first = f"{self.directory}: {self.products:,} products, {self.photos:,} photos."
+        first = f"{self.directory}: {_some(self.products, 'product')}, {_some(self.photos, 'photo')}."
         last = f"next: kaleido catalog show {self.directory}"
         return "\n".join([first, *self.lines[: MAX_LINES - 2], last])
 
@@ -48,34 +48,49 @@ class ImportSummary:
 def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[Reject], notes: Notes) -> ImportSummary:
     """Summarises the products of an import, the rows and photos left out, and what was noted."""
     words = [_words(product.text) for product in products]
-    without = sum(not photo.photos[1:] for photo in products)
+    photos = [len(product.photos) for product in products]
     lines = [
-        f"words: {sum(words):,}, {min(words)} to {max(words)} a product; photos: {without:,} products have one alone",
+        f"words: {sum(words):,}, {_range(words)} a product; photos: {_range(photos)} a product",
         "; ".join(
             _classes(name, Counter(getattr(product, field) for product in products))
             for name, field in (("categories", "category"), ("sub-categories", "subcategory"))
         ),
-        "splits: " + (_splits(products) or "none prescribed; `prepare` holds out products"),
+        "splits: " + (_splits(products) or "the table has none; kaleido prepare holds out products"),
     ]
     left_out = []
     if rejects:
         rows = sum(not reject.photo for reject in rejects)
-        parts = [f"{rows:,} rows"] * bool(rows) + [f"{len(rejects) - rows:,} photos"] * (rows < len(rejects))
+        parts = [_some(rows, "row")] * bool(rows) + [_some(len(rejects) - rows, "photo")] * (rows < len(rejects))
         left_out = [f"left out: {' and '.join(parts)}, listed with reasons in {directory / REJECTS}"]
     counted = notes.counted()
     room = MAX_LINES - 2 - len(lines) - len(left_out)
-    said = notes.lines[:room]
-    if len(said) + len(counted) > room:  # counts share a line where there are many
-        counted = ["; ".join(counted)] if counted else []
-        said = notes.lines[: room - len(counted)]
+    said = list(notes.lines)
+    if len(said) + len(counted) > room:  # what is counted shares lines where there is much to say, and then the rest
+        counted = _shared(notes.counted(examples=False), max(room - len(said), 2))
+        said = _shared(said, room - len(counted))
     lines += [*said, *counted, *left_out]
     return ImportSummary(
         directory,
         len(products),
-        sum(len(product.photos) for product in products),
+        sum(photos),
         len(rejects),
         lines=tuple(_short(line) for line in lines),
     )
+
+
+def _shared(said: Sequence[str], lines: int) -> list[str]:
+    """Divides what is to be said among at most so many lines."""
+    size = -(-len(said) // lines)
+    return ["; ".join(said[start : start + size]) for start in range(0, len(said), size or 1)]
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return f"{least:,}" + (f" to {most:,}" if most > least else "")
 
 
 def _words(text: str) -> int:
@@ -90,7 +105,7 @@ def _classes(name: str, tally: Counter[str]) -> str:
         return f"{name}: none"
     most = ", ".join(f"{label} {times:,}" for label, times in tally.most_common(3))
     more = ", ..." if len(tally) > 3 else ""
-    return f"{name}: {len(tally):,} ({most}{more})" + (f", {without:,} products without" if without else "")
+    return f"{name}: {len(tally):,} ({most}{more})" + (f", {_some(without, 'product')} without" if without else "")
 
 
 def _splits(products: Sequence[Product]) -> str:

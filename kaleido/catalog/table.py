@@ -5,12 +5,13 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from kaleido.catalog import json_rows
-from kaleido.catalog.delimited import Delimited, numbered, repeated
+from kaleido.catalog.delimited import MOST_TITLES, UNNAMED, Delimited, numbered, repeated, titles_above
+from kaleido.catalog.headings import fields_named, heading_row
 from kaleido.catalog.rejects import Rejects
 from kaleido.catalog.table_file import TABLE_SUFFIXES, TableFile, file_at, unpacked
 from kaleido.catalog.text_encoding import MARKED, encoding_of
@@ -42,10 +43,12 @@ class Row:
         number: Line of a text file on which it begins, from 1; row of a spreadsheet, from 1; place of a product in a
             list of JSON, in XML and in Parquet, from 1; or index of a row in memory, from 0.
         values: Values by column. Scalars are stripped text; lists and objects are those of JSON.
+        short: Says that a row of text has fewer cells than the heading, whose last columns are missing; else empty.
     """
 
     number: int
     values: dict[str, Any]
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Table:
         received = ", ".join(self.columns[:40]) + (
             f" and {len(self.columns) - 40} more" if len(self.columns) > 40 else ""
         )
+        if not self.columns[1:]:
+            advice += "; if this one column should be several, name the character between them by --delimiter"
         return UserError(
             f"{self.file} has no column {column!r}{nearest(column, self.columns)}; {advice}. "
             f"Received: {received:.1000}."
@@ -116,9 +121,8 @@ def read_table(
     start = head.decode(encoding.name, "replace").lstrip("\ufeff \t\r\n")
     lower = start[:4096].lower()
     if lower.startswith(("<!doctype html", "<html", "<head", "<body")) or (lower.startswith("<") and "<html" in lower):
-        raise UserError(
-            f"{file.name} looks like a web page (HTML), perhaps one that reports an error; export the table again."
-        )
+        what = "a table in it; open it in Excel and save it as" if "<table" in lower else "perhaps an error; export"
+        raise UserError(f"{file.name} looks like a web page (HTML) with {what} .xlsx or .csv.")
     if "urn:schemas-microsoft-com:office:spreadsheet" in lower:
         raise UserError(f"{file.name} looks like an Excel 2003 XML spreadsheet; save it as .xlsx or .csv.")
     if lower.startswith("<?xml") or (start.startswith("<") and file.suffix in (".xml", ".rss", ".atom")):
@@ -136,7 +140,7 @@ def read_table(
     return Table(
         file.name,
         tuple(filter(None, text.heading)),
-        lambda: (Row(number, values) for number, values in text.rows(rejects)),
+        lambda: (Row(*row) for row in text.rows(rejects)),
         tuple(text.notes),
         text.repeated,
     )
@@ -238,21 +242,27 @@ def _is_json(start: str) -> bool:
 
 def _read_json_lines(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[str, ...]) -> Table:
     def rows(rejects: Rejects) -> Iterator[Row]:
-        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED, newline="\n") as text:
+        with file.open() as binary, io.TextIOWrapper(binary, encoding, errors=MARKED) as text:
             for number, line in enumerate(text, start=1):
                 if not line.strip():
                     continue
                 try:
-                    values = json_rows.parse(line if number > 1 else line.lstrip("\ufeff"))
+                    values = json_rows.parse(line.strip("\ufeff \t\n").removesuffix(","))
                 except json_rows.ItemError as error:
                     rejects.add(file.name, number, str(error))
                     continue
-                if isinstance(values, dict):
+                if isinstance(values := json_rows.unwrapped(values), dict):
                     yield Row(number, {key: scalar_as_text(value) for key, value in values.items()})
                 else:
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(values).__name__}")
 
-    columns = _columns_of(row.values for row in rows(Rejects("skip")))
+    wrong = Rejects("skip")
+    columns = _columns_of(row.values for row in rows(wrong))
+    if not columns and wrong.rows:
+        raise UserError(
+            f"{file.name}: no line of it is a JSON object, as .jsonl has them; line {wrong.rows[0].row} "
+            f"{wrong.rows[0].reason}. If it is one JSON value, call it .json."
+        )
     return Table(file.name, columns, lambda: rows(rejects), notes)
 
 
@@ -263,13 +273,15 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
 
     columns: dict[tuple[str, ...], dict[str, None]] = {}
     for keys, item in lists():
-        if isinstance(item, dict) and (keys in columns or len(columns) < 100):
+        if isinstance(item := json_rows.unwrapped(item), dict) and (keys in columns or len(columns) < 100):
             known = columns.setdefault(keys, {})
             if not item.keys() <= known.keys():
                 known.update(dict.fromkeys(item))
-    if len(columns) != 1:
+    ranked = sorted(columns, key=lambda keys: fields_named(list(columns[keys])), reverse=True)
+    named = [fields_named(list(columns[keys])) for keys in ranked]
+    if not ranked or (len(ranked) > 1 and named[0] < max(2, named[1] + 1)):
         return _table_of_object(file, encoding, rejects, notes, [".".join(keys) for keys in columns])
-    ((wanted, names),) = columns.items()
+    wanted, names = ranked[0], columns[ranked[0]]
     if wanted:
         notes = (*notes, f"products are the list {'.'.join(wanted)!r}")
 
@@ -277,7 +289,7 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
         numbers = count(1)
         for keys, item in lists():
             if keys == wanted:
-                number = next(numbers)
+                number, item = next(numbers), json_rows.unwrapped(item)
                 if not isinstance(item, dict):
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(item).__name__}")
                 elif _is_text(item):
@@ -319,6 +331,8 @@ def _table_of_object(
             rows = [{column: value.get(key) for column, value in content.items()} for key in keys]
         else:
             rows = [{"id": key, **value} for key, value in content.items()]
+    elif isinstance(content, dict) and fields_named(list(content)) > 2 and isinstance(content.get("id"), str | int):
+        rows = [json_rows.unwrapped(content)]  # one product
     elif several:
         raise several
     elif isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):
@@ -348,11 +362,14 @@ def _read_sheet(file: TableFile, options: TableOptions) -> Table:
 
     cells = read()
     sheet, sheets = next(cells)[1]
-    first, heading = next(((number, row) for number, row in cells if sum(map(bool, row)) > 1), (0, []))
+    top = list(islice(((number, row) for number, row in cells if any(row)), MOST_TITLES))
     cells.close()
-    if not heading:
+    if not top:
         raise UserError(f"{file.name} is empty; give a table whose first row names its columns.")
+    place = heading_row([row for _, row in top])
+    first, heading = top[place]
     plain = [" ".join(name.split()) for name in heading]
+    plain[0] = plain[0] or UNNAMED
     names = numbered(plain)
 
     def rows() -> Iterator[Row]:
@@ -361,6 +378,7 @@ def _read_sheet(file: TableFile, options: TableOptions) -> Table:
                 yield Row(number, {name: cell.strip() for name, cell in zip(names, row) if name})
 
     notes = (f"the sheet {sheet!r} of {sheets}",) if sheets != "1" else ()
+    notes += tuple(titles_above(row for _, row in top[:place]))
     return Table(file.name, tuple(filter(None, names)), rows, notes, repeated(plain))
 
 

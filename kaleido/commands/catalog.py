@@ -48,7 +48,7 @@ class ImportFolder(Import):
         table: A table in SOURCE or elsewhere: .csv, .tsv, .txt, .jsonl, .json, .xlsx, .ods, .xls, .xml or .parquet,
             each also with .gz or alone in a .zip.
         columns: Columns of the fields id, title, description, category, subcategory, split and photos, where they are
-            not found by their usual names: id=artikel title=bezeichnung photos=bild1,bild2.
+            not found by their usual names: id=nummer title=modell photos=ansicht1,ansicht2. `id=` numbers the rows.
         encoding: Encoding of a text table, such as cp1252; by default it is found.
         delimiter: Character between the cells of a text table, or tab; by default it is found.
         sheet: Sheet of a spreadsheet; by default the first with rows.

@@ -43,7 +43,9 @@ class Model:
 
     Wherever photos are taken, one photo, a list or a generator will do. A photo is a path, the bytes of an encoded
     picture, a PIL image, or uint8 [H, W, 3]. Texts are one for each photo, or a single `str` for all; a single photo
-    goes with each of several texts. The methods that take photos have these arguments in common:
+    goes with each of several texts. Texts are read as they are given; imports and tables for `predict` take markup off
+    theirs, which `kaleido.catalog.plain_text.plain_text` does for a text with HTML. The methods that take photos have
+    these arguments in common:
 
     - `batch_size`: examples at once.
     - `on_error`: `stop` raises a `UserError` that names the first unreadable photo, by its path or its place counted

@@ -63,10 +63,10 @@ def test_a_bad_photo_costs_itself_alone(shop):
         shop("id,title,photos\n1,Dress,a.jpg|gone.jpg|b.jpg\n", on_error="stop")
 
 
-def test_rows_of_photos_alone_belong_to_the_product_above(shop):
+def test_rows_without_an_id_and_a_text_belong_to_the_product_above(shop):
     products, _, counts, rejects = shop("id,title,photos\n1,Dress,a.jpg\n,,b.jpg\n,,c.jpg\n2,Hat,c.jpg\n")
     assert products == {"1": ["a.jpg", "b.jpg", "c.jpg"], "2": ["c.jpg"]} and not rejects
-    assert counts["rows of photos alone, taken to the product above"] == 2
+    assert counts["rows without an id, taken to the product above"] == 2
 
 
 def test_a_list_keeps_the_texts_of_its_rows(tmp_path):

@@ -68,7 +68,7 @@ def test_jsonl_and_a_zip_of_photos(shop, tmp_path):
 @pytest.mark.parametrize(
     ("table", "arguments", "message"),
     [
-        ("bild,text\na.jpg,x\n", {}, "has no column 'photo'.*--columns photo=COLUMN. Received: bild, text"),
+        ("view,text\na.jpg,x\n", {}, "has no column 'photo'.*--columns photo=COLUMN. Received: view, text"),
         ("photo,txt\na.jpg,x\n", {}, r"has no column 'text' \(the nearest is 'txt'\).*--columns text=COLUMN"),
         ("photo,text\na.jpg,x\n", {"columns": {"text": ["name"]}}, "has no column 'name'"),
         ("photo,text\na.jpg,x\n", {"columns": {"size": ["text"]}}, "no field 'size'"),

@@ -25,6 +25,7 @@ from kaleido.catalog.plain_text import plain_text
         ("&lt;p&gt;Hi&lt;/p&gt;", "Hi"),
         ("&amp;lt;p&amp;gt;Hi &amp;amp; bye", "Hi & bye"),
         ("crew&nbsp;neck", "crew neck"),
+        ("crew&nbsp neck &copy 2020 <b>5 &lt 6</b>", "crew neck © 2020 5 < 6"),
         ("Men&#8217;s", "Men’s"),
         ("<![CDATA[<p>x</p>]]>", "x"),
         ("<o:p>w</o:p>ord", "word"),

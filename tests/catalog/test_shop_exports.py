@@ -69,6 +69,17 @@ def test_photos(case, tmp_path):
     } == expected
 
 
+@pytest.mark.parametrize("table", sorted((CASES / "excel_de").glob("products_*")), ids=lambda path: path.name)
+def test_german_tables_need_no_columns(table, tmp_path):
+    products = Catalog.from_table(table, tmp_path / "out").products
+    assert [(one.id, one.title, one.category) for one in products] == [
+        ("A1", 'Kleid "Zoé" für Damen', "Kleider"),
+        ("A2", "Herrenhemd", "Hemden"),
+        ("A3", "Rock", "Röcke"),
+    ]
+    assert [photo.uri for one in products for photo in one.photos] == [f"photos/fotos/a{n}.jpg" for n in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("case", ["missing_one/products.csv", "missing_one/rows.csv", "missing_one/damaged.csv"])
 def test_a_bad_photo_stops(case, tmp_path):
     folder, name = case.split("/")

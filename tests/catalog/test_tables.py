@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaleido.catalog.catalog import Catalog
-from kaleido.catalog.columns import SYNONYMS, plain_name, resolve_columns
+from kaleido.catalog.columns import resolve_columns
+from kaleido.catalog.headings import SYNONYMS, plain_name
 from kaleido.catalog.importing import ImportOptions, import_table
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
@@ -71,6 +72,47 @@ def as_xlsx(rows):
             f'<worksheet xmlns="{main}"><sheetData>{"".join(lines)}</sheetData></worksheet>',
         )
     return buffer.getvalue()
+
+
+def as_ods(rows):
+    """The smallest OpenDocument spreadsheet that holds rows of texts."""
+    cell = '<table:table-cell office:value-type="string"><text:p>{}</text:p></table:table-cell>'
+    escape = str.maketrans({"&": "&amp;", "<": "&lt;", "\n": "</text:p><text:p>"})
+    lines = ["".join(cell.format(text.translate(escape)) for text in row) for row in rows]
+    urn = "urn:oasis:names:tc:opendocument:xmlns:"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr(
+            "content.xml",
+            f'<office:document-content xmlns:office="{urn}office:1.0" xmlns:table="{urn}table:1.0" '
+            f'xmlns:text="{urn}text:1.0"><office:body><office:spreadsheet><table:table table:name="S">'
+            + "".join(f"<table:table-row>{line}</table:table-row>" for line in lines)
+            + "</table:table></office:spreadsheet></office:body></office:document-content>",
+        )
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    return buffer.getvalue()
+
+
+def as_xls(rows):
+    """A workbook as Excel wrote it until 2003."""
+    book = pytest.importorskip("xlwt").Workbook()
+    sheet = book.add_sheet("S")
+    for row, texts in enumerate(rows):
+        for column, text in enumerate(texts):
+            sheet.write(row, column, text)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("suffix", "written"), [(".xlsx", as_xlsx), (".ods", as_ods), (".xls", as_xls)])
+def test_spreadsheets(suffix, written):
+    table = [list(ROWS[0]), *(row.values() for row in ROWS)]
+    for above in ([], [["Export of 2024"]], [["Stock", "All"], ["", ""]]):
+        sheet = written([*above, *table])
+        for name, data in (("p" + suffix, sheet), ("p.csv", sheet), (f"p{suffix}.gz", gzip.compress(sheet))):
+            assert values_of(data, name) == ROWS, (name, above)
 
 
 def test_formats():
@@ -352,7 +394,7 @@ def test_category_paths_are_split(shop, tmp_path):
 
 def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     (shop / "products.csv").write_text(
-        "SKU;Name;Body;Type;Note;Bild;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n"
+        "SKU;Name;Body;Type;Note;Ansicht;Image\n1;<b>Hat</b>;NULL;Wear > Hats;x;;a.png|a.png\n"
         "2;Cap;Red;wear > Caps;;;b.png\n"
     )
     options = ImportOptions(on_error="skip")
@@ -360,7 +402,7 @@ def test_the_summary_is_short_and_says_what_comes_next(shop, tmp_path):
     assert len(lines) <= 15 and lines[-1] == f"next: kaleido catalog show {tmp_path / 'out'}"
     said = "\n".join(lines)
     for part in (
-        "1 products, 1 photos", "id from 'SKU'", "no column for subcategory, split", "kept as attributes: Note, Bild",
+        "1 product, 1 photo", "id from 'SKU'", "no column for subcategory, split", "kept as attributes: Note, Ansicht",
         "texts cleaned of markup: 1", "cells read as empty: 1 (NULL)", "category paths split", "left out: 1 ",
         "semicolon",
     ):  # fmt: skip

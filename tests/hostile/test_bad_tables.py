@@ -11,7 +11,7 @@ BAD_FILES = {
     "only a mark": (b"\xef\xbb\xbf\n\n", "is empty"),
     "only a heading": (b"id,title,photos\n", "no product"),
     "no id": (b"number,title,photos\n1,x,a.png\n", "no column 'id'"),
-    "no title": (b"id,titel,photos\n1,x,a.png\n", "no column 'title'"),
+    "no title": (b"id,label,photos\n1,x,a.png\n", "no column 'title'"),
     "column twice": (b"id,title,title\n1,x,y\n", "'title' occurs twice"),
     "open quote in the heading": (b'"id,title\n1,x\n', "is not CSV"),
 }

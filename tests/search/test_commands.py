@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from conftest import rows_of, write_table
 from PIL import Image
+from shops import rows_of, write_table
 
 from kaleido.__main__ import main
 

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from conftest import rows_of, write_table
 from PIL import Image
+from shops import rows_of, write_table
 
 import kaleido
 from kaleido.search.index import Index

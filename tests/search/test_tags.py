@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from conftest import rows_of, write_table
+from shops import rows_of, write_table
 
 import kaleido
 from kaleido.search.tags import Tagger, read_labels, tag

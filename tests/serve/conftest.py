@@ -1,13 +1,12 @@
 """A server over a small index of coloured products and models of random weights."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from model_fixtures import model_folders  # noqa: F401
-from PIL import Image
+from servers import BASE, picture
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.pretrained.hub import load
@@ -17,19 +16,9 @@ from kaleido.serve.config import ServeConfig
 from kaleido.serve.engine import Engine
 from kaleido.serve.metrics import Metrics
 
-BASE = "http://127.0.0.1:8000"
 COLOURS = {"red": (200, 30, 30), "blue": (30, 60, 200), "green": (30, 150, 60), "<b>odd</b> 'é\"": (120, 120, 120)}
 KINDS = ("shirt", "hat")
 PRICES = (10, 25.5, 40)
-
-
-def picture(colour=(200, 30, 30), size=(48, 60), format="JPEG", **options) -> bytes:
-    """A photo of a coloured product on white, encoded."""
-    pixels = np.full((size[1], size[0], 3), 255, np.uint8)
-    pixels[size[1] // 6 : -size[1] // 6, size[0] // 6 : -size[0] // 6] = colour
-    data = io.BytesIO()
-    Image.fromarray(pixels).save(data, format, **options)
-    return data.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import base64
 import json
 
 import pytest
-from conftest import BASE, picture
 from fastapi.testclient import TestClient
+from servers import BASE, picture
 
 from kaleido.pretrained.hub import load
 from kaleido.serve.app import FILES, create_app

@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import picture
-from servers import serve_in_thread
+from servers import picture, serve_in_thread
 
 from kaleido.serve.app import create_app
 from kaleido.serve.config import ServeConfig

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import picture
+from servers import picture
 
 from kaleido.__main__ import main
 from kaleido.serve.config import ServeConfig

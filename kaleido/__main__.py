@@ -30,6 +30,7 @@ GROUPS = {
         "search": "find products by text, photo or similarity",
         "tag": "give photos labels from free text, without training",
         "doctor": "report what is wrong in a catalogue: duplicates, mismatches, labels, photos, texts",
+        "serve": "serve a search page and an HTTP interface over an index or a model",
         "export": "write a model as a TensorFlow SavedModel, for servers",
         "fetch": "download files from a mirror: http(s), S3 or a folder",
         "explain": "show one product: patches, caption, aligned words, masked input",

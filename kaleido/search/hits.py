@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kaleido.errors import UserError
 from kaleido.search.fields import PREFIX, label_of
+
+
+class NotInIndex(UserError):
+    """Raised where an index has no such product or photo."""
 
 
 @dataclass(frozen=True)

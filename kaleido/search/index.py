@@ -18,7 +18,7 @@ from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars
 from kaleido.search.encoder import model_checksum
 from kaleido.search.fields import OWN, Column, FieldKind, kinds_of_schema, most_frequent, stored_name
-from kaleido.search.hits import Entry, Hit, fields_of_row, hit_of_row
+from kaleido.search.hits import Entry, Hit, NotInIndex, fields_of_row, hit_of_row
 from kaleido.search.products import Products, TableReading, open_products
 from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.update import Changes, Update
@@ -147,6 +147,11 @@ class Index:
             self._model = self._checked(found)
         return self._model
 
+    @property
+    def matcher(self) -> Model:
+        """The model whose matching head `rerank` uses."""
+        return self._matcher or self.model
+
     def _checked(self, model: Model) -> Model:
         made, given = self.about["model"], model_checksum(model)
         if made != given:
@@ -198,8 +203,8 @@ class Index:
         """
         if text is None and photo is None:
             raise UserError("nothing to search for; give a text, a photo or both")
-        if text is not None:
-            self._check_text(text)
+        if text is not None and (note := self.check_text(text)):
+            warnings.warn(note, stacklevel=3)
         try:
             return self._encoded(text, photo)
         except UserError as error:
@@ -221,8 +226,15 @@ class Index:
             vectors.append(self.model.encode_image([photo], batch_size=1, progress=False)[0])
         return _unit(np.sum(vectors, axis=0))
 
-    def _check_text(self, text: str) -> None:
-        """Refuses a text without a known word, and warns of words that are not known."""
+    def check_text(self, text: str) -> str:
+        """Checks that a text can be searched for.
+
+        Returns:
+            What the caller should know of unknown words; empty if there are none.
+
+        Raises:
+            UserError: if it has no word that the model knows.
+        """
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"the text to search for must have some words. Received: {text!r:.100}")
         if self._tokenizer is None:
@@ -236,7 +248,8 @@ class Index:
                 raise UserError(
                     f"every word has {what}; search in the language of the texts that the model was trained on"
                 )
-            warnings.warn(f"some words have {what}; these count as unknown", stacklevel=4)
+            return f"some words have {what}; these count as unknown"
+        return ""
 
     def search(
         self,
@@ -273,8 +286,7 @@ class Index:
         """Orders hits by the matching head, which reads their thumbnails."""
         if not hits:
             return []
-        matcher = self._matcher or self.model
-        matches = matcher.match([self.thumbnail(hit.photo) for hit in hits], text, progress=False)
+        matches = self.matcher.match([self.thumbnail(hit.photo) for hit in hits], text, progress=False)
         matched = [replace(hit, match=float(match)) for hit, match in zip(hits, matches, strict=True)]
         return sorted(matched, key=lambda hit: -(hit.match or 0))
 
@@ -344,7 +356,7 @@ class Index:
         rows = self._store.rows(["stamp"], one_of("photo", [photo]))
         found = self._store.thumbnail(rows["stamp"][0].as_py()) if len(rows) else None
         if found is None:
-            raise UserError(f"{self.where}: no photo of this key in the index. Received: {photo!r:.200}")
+            raise NotInIndex(f"{self.where}: no photo of this key in the index. Received: {photo!r:.200}")
         return found
 
     def update(
@@ -394,7 +406,7 @@ class Index:
     def _no_product(self, product_id: str) -> UserError:
         near = difflib.get_close_matches(product_id, self._store.rows(["id"])["id"].to_pylist(), 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        return UserError(f"{self.where}: no product of this id{hint}. Received: {product_id!r:.200}")
+        return NotInIndex(f"{self.where}: no product of this id{hint}. Received: {product_id!r:.200}")
 
 
 def _check_top(top: int, name: str = "top") -> None:

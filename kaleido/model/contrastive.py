@@ -5,13 +5,7 @@ its text and all N photos. N is B, or the rows of all devices where TensorFlow t
 the whole batch anyway.
 """
 
-from typing import Any
-
-import keras
-from keras import ops
-
-from kaleido.model.config import ModelConfig
-from kaleido.model.embeddings import initializer
+from kaleido.backend import ops
 from kaleido.model.tensors import Batch, Tensor
 from kaleido.replicas import first_row, gathered
 
@@ -20,40 +14,6 @@ SIZE = 256
 
 _EXCLUDED = -1e4
 """Added to the logit of a text or photo that is no negative."""
-
-
-@keras.saving.register_keras_serializable("kaleido")
-class ContrastiveHead(keras.layers.Layer):
-    """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
-
-    Attributes:
-        scale: Logarithm of the inverse temperature, trainable.
-    """
-
-    def __init__(self, config: ModelConfig, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.text, self.image = (
-            keras.layers.Dense(SIZE, kernel_initializer=initializer(config), name=name) for name in ("text", "image")
-        )
-
-    def build(self, input_shape: Any) -> None:
-        shape = (None, input_shape[-1])
-        self.text.build(shape)
-        self.image.build(shape)
-        self.scale = add_scale(self)
-
-    def of_text(self, outputs: Tensor) -> Tensor:
-        """Embeds texts by the output of [CLS]: [B, T, H] -> float32 [B, 256]."""
-        return unit(self.text(outputs[:, 0]))
-
-    def of_image(self, outputs: Tensor) -> Tensor:
-        """Embeds photos by the mean output of their patches: [B, 55, H] -> float32 [B, 256]."""
-        return unit(self.image(ops.mean(outputs, axis=1)))
-
-
-def add_scale(layer: keras.layers.Layer) -> keras.Variable:
-    """Adds the logarithm of the inverse temperature to a layer, initialised as in CLIP."""
-    return layer.add_weight((), keras.initializers.Constant(2.66), name="scale")
 
 
 def unit(values: Tensor) -> Tensor:

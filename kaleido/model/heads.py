@@ -1,4 +1,4 @@
-"""Heads of the seven pre-training tasks (paper section 3.5)."""
+"""Heads of the pre-training tasks (paper section 3.5), and of contrastive learning."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kaleido.model.config import ModelConfig
+from kaleido.model.contrastive import SIZE, unit
 from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
 from kaleido.model.tensors import Tensor
@@ -64,3 +65,37 @@ class ReconstructionHead(keras.layers.Layer):
 
     def call(self, values: Tensor) -> Tensor:
         return self.dense(values)
+
+
+@keras.saving.register_keras_serializable("kaleido")
+class ContrastiveHead(keras.layers.Layer):
+    """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
+
+    Attributes:
+        scale: Logarithm of the inverse temperature, trainable.
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.text, self.image = (
+            keras.layers.Dense(SIZE, kernel_initializer=initializer(config), name=name) for name in ("text", "image")
+        )
+
+    def build(self, input_shape: Any) -> None:
+        shape = (None, input_shape[-1])
+        self.text.build(shape)
+        self.image.build(shape)
+        self.scale = add_scale(self)
+
+    def of_text(self, outputs: Tensor) -> Tensor:
+        """Embeds texts by the output of [CLS]: [B, T, H] -> float32 [B, 256]."""
+        return unit(self.text(outputs[:, 0]))
+
+    def of_image(self, outputs: Tensor) -> Tensor:
+        """Embeds photos by the mean output of their patches: [B, 55, H] -> float32 [B, 256]."""
+        return unit(self.image(ops.mean(outputs, axis=1)))
+
+
+def add_scale(layer: keras.layers.Layer) -> keras.Variable:
+    """Adds the logarithm of the inverse temperature to a layer, initialised as in CLIP."""
+    return layer.add_weight((), keras.initializers.Constant(2.66), name="scale")

@@ -20,10 +20,10 @@ from kaleido.constants import (
 )
 from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
-from kaleido.model.contrastive import ContrastiveHead, contrastive_logits, drawn_negatives, whole_texts
+from kaleido.model.contrastive import contrastive_logits, drawn_negatives, whole_texts
 from kaleido.model.embeddings import PatchEmbedding, TextEmbedding, initializer
 from kaleido.model.encoder import Encoder
-from kaleido.model.heads import ClassificationHead, MaskedWordHead, ReconstructionHead
+from kaleido.model.heads import ClassificationHead, ContrastiveHead, MaskedWordHead, ReconstructionHead
 from kaleido.model.losses import total_loss
 from kaleido.model.tensors import Batch, Tensor
 

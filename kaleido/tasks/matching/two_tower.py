@@ -7,8 +7,9 @@ from keras import ops
 
 from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
-from kaleido.model.contrastive import SIZE, add_scale, contrastive_losses, unit
+from kaleido.model.contrastive import SIZE, contrastive_losses, unit
 from kaleido.model.dropout import Dropout
+from kaleido.model.heads import add_scale
 
 WIDTH, DROPOUT = 1024, 0.2
 """Width of the photo tower's hidden layer, and dropout before and after that layer."""

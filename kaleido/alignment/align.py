@@ -19,7 +19,7 @@ from kaleido.progress import progress_bars
 from kaleido.records.catalog_columns import catalog_beside, catalog_of
 from kaleido.records.folder import Records
 from kaleido.records.pairs import Pairs
-from kaleido.records.place import index_file
+from kaleido.records.place import ALIGNER, index_file
 from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
 from kaleido.text import load_tokenizer
 
@@ -106,7 +106,7 @@ def _align(
     records: Records, splits: Mapping[str, PhotoRecords], config: AlignConfig, seed: int, overwrite: bool
 ) -> tuple["Aligner", int]:
     """Writes the pairs where they are missing; gives the aligner and the number of photos that were aligned."""
-    from kaleido.alignment.aligner import FOLDER, Aligner
+    from kaleido.alignment.aligner import Aligner
     from kaleido.alignment.product_maps import ProductMaps
 
     directory, metadata = records.directory, records.metadata
@@ -114,7 +114,7 @@ def _align(
     made = {"catalog": metadata["catalog"], "prepare": metadata["config"], **wanted}
     there = metadata.get("alignment")
     tokenizer = load_tokenizer(directory)
-    aligner = Aligner.load(directory / FOLDER, tokenizer, made)
+    aligner = Aligner.load(directory / ALIGNER, tokenizer, made)
     if there == wanted and aligner:
         return aligner, 0
     if there and there != wanted and not overwrite:
@@ -125,7 +125,7 @@ def _align(
         train = splits["train"]
         learned["train"] = _sample(maps, train, config.photos, seed)
         aligner = Aligner.train(tokenizer, train, learned["train"], config, seed)
-        aligner.save(directory / FOLDER, made)
+        aligner.save(directory / ALIGNER, made)
     indices = {
         split: of_split.index.with_pairs(_pairs(aligner, maps, of_split, learned.get(split)))
         for split, of_split in splits.items()

@@ -21,9 +21,6 @@ from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
 from kaleido.vision.patches import Grid
 
-FOLDER = "aligner"
-"""Folder of the aligner within a folder of records."""
-
 
 @dataclass(frozen=True, slots=True)
 class Heat:

@@ -23,6 +23,7 @@ from kaleido.records.folder import Records
 from kaleido.records.masking import GuidedMasking, resolve_masking
 from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import Partners
+from kaleido.records.place import ALIGNER
 from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.vision.crops import cut
@@ -111,14 +112,14 @@ def _find(records: Records, product: str) -> tuple[PhotoRecords, int]:
 def _explain(
     records: PhotoRecords, row: int, photos: _Photos, settings: PipelineConfig, seed: int, epoch: int
 ) -> Explanation:
-    from kaleido.alignment.aligner import FOLDER, Aligner, texts_of
+    from kaleido.alignment.aligner import Aligner, texts_of
 
     settings = resolve_masking(settings, records)
     tokenizer = load_tokenizer(records.directory)
     view, photo = records.product(row), photos[row]
     text = texts_of(records, np.array([row]))[0]
     heat = caption = None
-    if aligner := Aligner.load(records.directory / FOLDER, tokenizer):
+    if aligner := Aligner.load(records.directory / ALIGNER, tokenizer):
         features, product = ProductMaps(records.metadata).encode([view.picture]), product_cells(view)[None]
         heat = aligner.heats([text], features, product)[0]
         caption = aligner.caption(features, product)[0]

@@ -11,6 +11,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.network_folder import CARD_FILE, load_variables, read_network_config, write_network
 from kaleido.records.config import PipelineConfig
+from kaleido.records.place import ALIGNER
 from kaleido.text import Tokenizer
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def save_model(
     """
     weights = _named_weights((processor or {}).get("photos") or {})
     if aligner and aligner.is_dir():
-        weights["aligner"] = aligner.name, aligner
+        weights["aligner"] = ALIGNER, aligner
     content = {
         "class": type(model).__name__,
         "task": task,

@@ -25,6 +25,7 @@ from kaleido.network_folder import is_network_folder
 from kaleido.progress import tqdm
 from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
+from kaleido.records.place import ALIGNER
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
 from kaleido.rows import csv_bytes, jsonl_bytes
@@ -359,7 +360,6 @@ class RecordsApplication(Application):
             directory: Folder to write.
             metrics: Metrics for the model card.
         """
-        from kaleido.alignment.aligner import FOLDER
 
         records = self.open_records("train")
         metadata = records.metadata
@@ -385,7 +385,7 @@ class RecordsApplication(Application):
             training=training,
             records={"fingerprint": records.fingerprint, "catalog": metadata.get("catalog")},
             metrics=metrics,
-            aligner=records.directory / FOLDER,
+            aligner=records.directory / ALIGNER,
         )
 
     # Parts of these methods.

@@ -40,6 +40,8 @@ def import_fashion_small(
         file = file_in_zip(source.path, TABLE) if source.kind == "zip" else file_at(source.path / TABLE)
         # In the published table the commas of product names, its last column, are not quoted.
         table = read_table(file, rejects, join_surplus=True)
+        for line in table.notes:
+            notes.say(line)
         for column in COLUMNS.values():
             table.require(column, "this is not the layout of fashion-small; try `catalog import folder`")
         for row in table:

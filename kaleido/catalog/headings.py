@@ -145,18 +145,26 @@ def fields_named(cells: Sequence[str]) -> int:
     return len(found - {None, "split"})
 
 
+_MOST_ABOVE = 3
+"""Rows as wide as the heading that may stand above it."""
+
+
 def heading_row(rows: Sequence[Sequence[str]]) -> int:
     """Returns the place of the heading among the first rows of a table.
 
     It is the first row with several cells, unless a later one names more fields, and at least three: marketplaces put
-    explanations, or names for people, above the names of the columns.
+    explanations, or names for people, above the names of the columns. Where more than three rows with as many cells
+    stand above it, they are products and the heading is not at its place.
 
     Args:
         rows: Cells of the first rows.
     """
-    place = next((n for n, row in enumerate(rows) if sum(bool(cell.strip()) for cell in row) > 1), 0)
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    place = next((n for n, cells in enumerate(filled) if cells > 1), 0)
     best = fields_named(rows[place]) if rows else 0
     for n in range(place + 1, len(rows)):
+        if sum(cells >= filled[n] for cells in filled[:n]) > _MOST_ABOVE:
+            continue
         if (named := fields_named(rows[n])) >= max(3, best + (n > place + 1)):
             place, best = n, named
     return place

@@ -213,7 +213,8 @@ class ZipSource(FileSource):
 
     def names(self) -> Iterator[tuple[str, str]]:
         for name, info in self._names.items():
-            if not info.is_dir() and not _leads_out(name):
+            # A damaged zip may hold an entry without a name.
+            if name and not info.is_dir() and not _leads_out(name):
                 yield name, name
                 for spelling in _other_spellings(info):
                     yield spelling, name

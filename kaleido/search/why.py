@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kaleido.alignment.aligner import FOLDER, Aligner
+from kaleido.alignment.aligner import Aligner
 from kaleido.alignment.product_maps import product_cells
 from kaleido.alignment.rule import hottest_patches
 from kaleido.alignment.words import words_of
@@ -18,6 +18,7 @@ from kaleido.compiled import compiled
 from kaleido.constants import LEVEL_SLICES, LEVELS, PATCHES
 from kaleido.errors import UserError
 from kaleido.pretrained.inputs import Photo, examples_of, text_items
+from kaleido.records.place import ALIGNER
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.text.tokenizer import Encoding
 from kaleido.vision.patches import cells, places
@@ -156,7 +157,7 @@ _ALIGNERS: "WeakKeyDictionary[Model, Aligner | None]" = WeakKeyDictionary()
 def _aligner(model: "Model", tokenizer: Tokenizer) -> Aligner | None:
     """Gives the aligner of a model's folder, if it has one; it is loaded once."""
     if model not in _ALIGNERS:
-        aligner = Aligner.load(model.directory / FOLDER, tokenizer)
+        aligner = Aligner.load(model.directory / ALIGNER, tokenizer)
         # Of heat-maps of a generated caption the text's words have none.
         if aligner and aligner.config.words == "caption":
             aligner.config = replace(aligner.config, words="text")

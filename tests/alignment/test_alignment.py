@@ -10,13 +10,14 @@ import pytest
 
 from kaleido.__main__ import main
 from kaleido.alignment.align import align
-from kaleido.alignment.aligner import FOLDER, Aligner
+from kaleido.alignment.aligner import Aligner
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.explanation import explain
 from kaleido.alignment.product_maps import ProductMaps
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.records.folder import Records
+from kaleido.records.place import ALIGNER
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import SentencePieceTokenizer
 from kaleido.vision.product import CELLS
@@ -95,7 +96,7 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
         assert main(command) == 2
         error = capsys.readouterr().err.strip()
         assert message in error and "\n" not in error, error
-    (records / FOLDER / "model.safetensors").write_bytes(b"other")
+    (records / ALIGNER / "model.safetensors").write_bytes(b"other")
     assert main(["align", f"--records={records}", *quick]) == 2
     assert "damaged: its content does not match its checksum" in capsys.readouterr().err
 

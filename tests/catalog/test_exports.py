@@ -218,12 +218,20 @@ WORDS = st.text(st.characters(categories=["Lu", "Ll"], codec="ascii"), min_size=
 
 @settings(max_examples=100)
 @given(
-    above=st.lists(st.lists(WORDS, min_size=1, max_size=6), max_size=4),
+    above=st.lists(st.lists(WORDS, min_size=1, max_size=6), max_size=3),
     below=st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=4),
 )
 def test_the_heading_is_found_below_other_rows(above, below):
     rows = [*above, ["sku", "product_name", "body_html", "image_src"], *below]
     assert heading_row(rows) == len(above)
+
+
+def test_products_above_a_heading_are_no_titles():
+    """A heading at the wrong place costs no product without a word; the table is refused instead."""
+    product = ["1", "Tee", "Of cotton", "a.png"]
+    heading = ["sku", "product_name", "body_html", "image_src"]
+    assert heading_row([*[product] * 4, heading]) == 0
+    assert heading_row([["Export of May"], *[product[:2]] * 9, heading, product]) == 10
 
 
 @pytest.mark.parametrize("joined", ["id,title,photos\n", "\ufeffid,title,photos\n", '\ufeff"id","title","photos"\n'])

@@ -111,7 +111,7 @@ def expected(task, model, batch):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, model_folders, photo_files):
-    """A folder with SavedModels and their answers."""
+    """A folder with SavedModels and their answers; making it takes half a minute or more, so its tests are slow."""
     pytest.importorskip("tensorflow_text")
     folder = tmp_path_factory.mktemp("exported")
     for task, signatures in ON_FILES.items():
@@ -127,6 +127,7 @@ def exported(tmp_path_factory, model_folders, photo_files):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SIGNATURES)
 def test_a_saved_model_answers_as_the_model_does(exported, model_folders, task):
     model = load_model(model_folders[task]).model
@@ -142,6 +143,7 @@ def test_a_saved_model_answers_as_the_model_does(exported, model_folders, task):
                 assert answers[f"embed patches {number}"].shape == (rows, 55, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SIGNATURES)
 @pytest.mark.filterwarnings("ignore:texts cut")
 def test_a_saved_model_reads_files_and_strings(exported, model_folders, photo_files, task):
@@ -166,6 +168,7 @@ def test_a_saved_model_reads_files_and_strings(exported, model_folders, photo_fi
     assert {name.split()[0] for name in found} == set(ON_FILES[task])
 
 
+@pytest.mark.slow
 def test_what_a_server_needs_lies_beside_it(exported, model_folders):
     extra = exported / "category.saved" / "assets.extra"
     assert (extra / "labels.txt").read_text(encoding="utf-8").splitlines() == LABELS
@@ -182,6 +185,7 @@ def test_what_a_server_needs_lies_beside_it(exported, model_folders):
     assert not (exported / "retrieval.saved" / "assets.extra" / "labels.txt").exists()
 
 
+@pytest.mark.slow
 def test_heads_that_no_answer_needs_stay_behind(exported, model_folders):
     import tensorflow as tf
 
@@ -194,6 +198,7 @@ def test_heads_that_no_answer_needs_stay_behind(exported, model_folders):
     assert len([name for name in names if name.startswith("variables_of_answers")]) == len(needed) < len(model.weights)
 
 
+@pytest.mark.slow
 def test_only_an_exported_model_is_replaced(exported, model_folders, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
@@ -256,6 +261,7 @@ def test_what_cannot_be_put_into_the_graph_is_left_out(model_folders, tmp_path, 
     assert list(about["left_out"]) == ["embed_text"] and list(about["features"]) == ["encode_text", "encode_image"]
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docs_runs_without_kaleido(exported, model_folders, photo_files, tmp_path):
     pytest.importorskip("tensorflow_text")
     docs = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")

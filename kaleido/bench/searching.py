@@ -36,7 +36,7 @@ def benchmark_embedding(
 ) -> dict[str, float]:
     """Times `embed` with a two-tower model, and `prepare` of the same photos, in turn.
 
-    Each call starts from nothing: networks are loaded and compiled in its time.
+    Each call starts anew: networks are loaded and compiled in its time.
 
     Args:
         photos: Encoded pictures.

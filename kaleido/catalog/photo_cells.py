@@ -147,7 +147,7 @@ class PhotoCells:
 
 
 def _inside(cell: Mapping[str, Any]) -> Any:
-    """What an object holds in place of a photo's path; None if there is none."""
+    """Returns what an object holds in place of a photo's path; None if there is none."""
     for key in (*_KEYS, *_WITHIN, *_SIZES):
         if isinstance(inner := cell.get(key), list | Mapping) or (inner and key in _SIZES and isinstance(inner, str)):
             return inner

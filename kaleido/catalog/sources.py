@@ -369,7 +369,7 @@ _ENCODINGS = ("cp1252", "cp850", "cp1250", "cp1251", "cp866", "cp932", "gb18030"
 
 
 def _raw_name(info: zipfile.ZipInfo) -> bytes | None:
-    """The stored bytes of a name that is not marked as UTF-8 and not ASCII."""
+    """Returns the stored bytes of a name that is not marked as UTF-8 and not ASCII."""
     if info.flag_bits & _UTF8_NAME or info.filename.isascii():
         return None
     try:

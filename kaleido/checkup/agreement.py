@@ -26,7 +26,7 @@ _FLOOR = 1e-4
 
 @dataclass
 class Evidence:
-    """What photos and texts say of the classes of a label, out of sample.
+    """Predictions of a label's classes from photos and texts, out of sample.
 
     Attributes:
         names: Names of the classes.
@@ -49,7 +49,7 @@ class Evidence:
         return joint / joint.sum(axis=1, keepdims=True)
 
     def agreement(self, texts: np.ndarray) -> np.ndarray:
-        """How much likelier the photo is with the text of other rows than with any text: logarithms [n]."""
+        """Computes how much likelier the photo is with the text of other rows than with any text: logarithms [n]."""
         return np.log(((self.photo + _FLOOR) * (self.text[texts] + _FLOOR) / self.prior).sum(axis=1))
 
 

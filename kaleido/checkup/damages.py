@@ -156,7 +156,7 @@ def cut(photo: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def product_extent(photo: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns that differ from the border's colour."""
+    """Finds rows and columns that differ from the border's colour."""
     ring = np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]])
     mask = np.abs(photo.astype(np.float32) - np.median(ring, axis=0)).max(axis=-1) > 20
     if mask.sum() < 20:

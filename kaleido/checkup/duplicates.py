@@ -99,7 +99,7 @@ def candidate_pairs(looks: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _nearest(near: np.ndarray) -> Iterator[tuple[int, int]]:
-    """The most alike columns of each row, at most `NEAREST`, among those that are alike at all."""
+    """Finds the most alike columns of each row, at most `NEAREST`, among those that are alike at all."""
     for row in range(len(near)):
         columns = np.flatnonzero(near[row] >= _CANDIDATE)
         for column in columns[np.argsort(-near[row, columns], kind="stable")[:NEAREST]]:

@@ -42,7 +42,7 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class Report:
-    """What was found in a catalogue.
+    """Findings in a catalogue, with counts and files.
 
     Attributes:
         directory: Folder with `report.html`, `findings.csv` and, where they were made, the vectors.
@@ -217,7 +217,7 @@ class _Examination:
         return sorted(found, key=lambda one: (order[one.kind], -one.score, one.product, one.photo))
 
     def _rows(self, listed: Sequence[tuple[str, str]]) -> dict[str, int]:
-        """Rows of the vectors by photo."""
+        """Maps photos to rows of the vectors."""
         vectors = self.vectors
         if vectors.image is None and vectors.fused is None:
             kinds = ", ".join(vectors.header.kinds)
@@ -231,7 +231,7 @@ class _Examination:
         return rows
 
     def _photos(self, rows: Sequence[int]) -> np.ndarray:
-        """Vectors of photos, float32 [n, d] of length 1."""
+        """Returns vectors of photos, float32 [n, d] of length 1."""
         values = self.vectors.image if self.vectors.image is not None else self.vectors.fused
         photos = np.asarray(values, np.float32)[list(rows)]
         return photos / (np.linalg.norm(photos, axis=1, keepdims=True) + 1e-6)
@@ -297,7 +297,7 @@ class _Examination:
         return text_findings(ids, fields, self._kinds(listed, rows), photos, self.thresholds.boilerplate)
 
     def _kinds(self, listed: Sequence[tuple[str, str]], rows: dict[str, int]) -> list[str]:
-        """What kind each product is of: its finest label, or else the group of its photo's vector."""
+        """Tells which kind each product is of: its finest label, or else the group of its photo's vector."""
         for labels in reversed(self.columns.values()):
             if len(set(labels)) > 1:
                 return labels

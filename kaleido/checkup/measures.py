@@ -62,7 +62,7 @@ def measure(photo: np.ndarray) -> np.ndarray:
 
 
 def quantiles(values: np.ndarray, percent: float | Sequence[float]) -> np.ndarray:
-    """The values at some percents of the way from the smallest to the largest; as `numpy.percentile`, and faster."""
+    """Computes values at some percents of the way from smallest to largest; as `numpy.percentile`, and faster."""
     ordered = np.sort(values, axis=None)
     return ordered[(np.asarray(percent) / 100 * (ordered.size - 1)).round().astype(int)]
 
@@ -78,7 +78,7 @@ def _contrast(colour: np.ndarray, grey: np.ndarray, distance: np.ndarray) -> lis
 
 
 def _sharpness(grey: np.ndarray) -> list[float]:
-    """How much of the gradients further blurring takes away, by direction, and how steep the steepest edges are."""
+    """Measures what share of the gradients further blurring takes, by direction, and how steep the edges are."""
     found = []
     gradients = _gradients(grey)
     means = [np.abs(gradient).mean() + 0.05 for gradient in gradients]
@@ -140,7 +140,7 @@ def _mean_by(groups: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
 
 
 def _components(distance: np.ndarray) -> list[float]:
-    """What stands beside the largest thing on the background: how many pieces, how large, how far apart."""
+    """Measures the areas beside the largest one on the background: how many, how large, how far apart."""
     found = []
     for level in _LEVELS:
         mask = distance > level
@@ -189,7 +189,7 @@ def _strokes(grey: np.ndarray, distance: np.ndarray) -> list[float]:
 
 
 def _border(colour: np.ndarray, distance: np.ndarray) -> list[float]:
-    """How much of each side the product touches, and along what length."""
+    """Measures how much of each side the product touches, and along what length."""
     found = []
     sides = []
     for turn in range(4):

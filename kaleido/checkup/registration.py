@@ -26,7 +26,7 @@ SAME: Affine = (1.0, 0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """How alike two photos are, laid over one another.
+    """Similarity of two photos that are laid over one another.
 
     Attributes:
         common: Share of the first photo that the other shows too.

@@ -25,7 +25,7 @@ FEW = 40
 
 @dataclass
 class Scan:
-    """What is known of the photos, a row a photo.
+    """Measures of the photos, a row a photo.
 
     Attributes:
         measures: float32 [n, m], as `all_measures` gives; 0 for unreadable photos.
@@ -41,7 +41,7 @@ class Scan:
 
     @property
     def readable(self) -> np.ndarray:
-        """Rows of photos that can be read."""
+        """Returns the rows of photos that can be read."""
         return np.array([row for row in range(len(self.sizes)) if row not in self.problems], int)
 
 

@@ -146,7 +146,7 @@ def _boilerplate(
 
 
 def _information(words: Sequence[Sequence[str]], kinds: Sequence[str]) -> dict[str, float]:
-    """What each word tells of the kind, at most 1: how much of the doubt about its most frequent kind it takes away.
+    """Computes what share of the doubt about its most frequent kind each word takes away, at most 1.
 
     Rare words are drawn towards the kinds of all products, so that one or two occurrences tell little.
     """

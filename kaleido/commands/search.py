@@ -15,7 +15,7 @@ from kaleido.ranges import check_range
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What is looked for, and in which index.
+    """Query of a search, and the index that is searched.
 
     Args:
         index: Folder of the index, or s3://BUCKET/PATH.

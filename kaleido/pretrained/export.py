@@ -43,7 +43,7 @@ _NO_TENSORFLOW_TEXT = "tensorflow-text is not installed: pip install 'kaleido-be
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote.
+    """Result of an export.
 
     Attributes:
         signatures: Inputs of the signatures on files and strings, or of the ONNX files, by name.
@@ -188,7 +188,7 @@ class _Readers:
                 reader = photo_reader(PhotoProcessor(self._saved.directory, self._saved.content).extractor, raw)
                 # Traced and stored once for all signatures.
                 self._photos = tf.function(reader, [tf.TensorSpec((None,), tf.string)], autograph=False)
-            except (UserError, NotImplementedError) as error:
+            except UserError as error:
                 self._photos = str(error)
         return self._photos
 
@@ -200,7 +200,7 @@ class _Readers:
         if self.texts is None and not self._no_texts:
             try:
                 self.texts = TextReader(load_tokenizer(self._saved.directory), self._length)
-            except (UserError, NotImplementedError) as error:
+            except UserError as error:
                 self._no_texts = str(error)
             except ImportError:
                 self._no_texts = _NO_TENSORFLOW_TEXT
@@ -227,7 +227,7 @@ def _on_features(saved: SavedModel) -> dict[str, "Function"]:
 
 
 def _backbone(saved: SavedModel) -> "Function | str":
-    """The network that encodes crops, or why there is none."""
+    """Returns the network that encodes crops, or why there is none."""
     import tensorflow as tf
 
     try:

@@ -88,7 +88,7 @@ def number_of(text: str) -> float | None:
 
 
 def _unit(text: str) -> str | None:
-    """The unit of a number, empty if it has none; None if the text is no number or a code such as 007."""
+    """Returns the unit of a number, empty if it has none; None if the text is no number or a code such as 007."""
     found = _NUMBER.fullmatch(text.strip())
     if number_of(text) is None or not found or re.match(r"[+-]?0\d", found["number"]):
         return None

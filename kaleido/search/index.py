@@ -126,7 +126,7 @@ class Index:
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """Which model made the index, of which kind its vectors are, and what it was made of."""
+        """Description of the index: the model that made it, the kind of its vectors, and its source."""
         return self._store.about
 
     @property

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TableReading:
-    """How a table of products is read, as `catalog import folder` reads it.
+    """Options of reading a table of products, as `catalog import folder` reads it.
 
     Attributes:
         columns: Columns by field where they have other names; see `Catalog.from_table`.

@@ -31,7 +31,7 @@ Listed = tuple[Product, Photo]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an index knows of a photo.
+    """Entry of an index about a photo.
 
     Attributes:
         id: Product.

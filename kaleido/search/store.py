@@ -65,12 +65,12 @@ class Store:
 
     @property
     def _there(self) -> bool:
-        """Whether there may be an index; to connect would make the folder."""
+        """Tells whether there may be an index; to connect would make the folder."""
         return "://" in self.where or os.path.isdir(self.where)
 
     @property
     def exists(self) -> bool:
-        """Whether the index is there, complete."""
+        """Tells whether the index is there, complete."""
         return self._there and PHOTOS in self._names()
 
     @property

@@ -34,7 +34,7 @@ _ENOUGH = 100
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a threshold was found.
+    """Result of the search for a threshold.
 
     Attributes:
         threshold: Least cosine of a label that is given.

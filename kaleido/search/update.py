@@ -38,7 +38,7 @@ _TOGETHER = 1000
 
 @dataclass(frozen=True)
 class Changes:
-    """What a call has changed in an index.
+    """Changes that a call has made to an index.
 
     Attributes:
         added, changed, removed: Numbers of photos.
@@ -160,7 +160,7 @@ class Update:
             self.store.add_thumbnails(thumbnail_batches(self.products, photos, limit), thumbnail_schema())
 
     def _vectors_of(self, listed: Sequence[Listed], found: Vectors | None) -> np.ndarray:
-        """Vectors of photos, float16 [n, d]: those that were encoded, or else those of the index."""
+        """Returns vectors of photos, float16 [n, d]: those that were encoded, or else those of the index."""
         size = getattr(found, self.kind).shape[1] if found else self.store.schema.field(VECTOR).type.list_size
         vectors = np.zeros((len(listed), size), np.float16)
         encoded = {key: place for place, key in enumerate(found.photos)} if found else {}
@@ -188,7 +188,7 @@ class Update:
 
 
 def _gone(listed: Sequence[Listed], known: Mapping[str, Known], remove: bool) -> list[str]:
-    """Photos to remove: those that a product no longer has and, if `remove`, those of products that are gone."""
+    """Lists photos to remove: those that a product no longer has and, if `remove`, those of products that are gone."""
     there = {photo.id for _, photo in listed}
     products = {product.id for product, _ in listed}
     return [key for key, one in known.items() if key not in there and (remove or one.id in products)]

@@ -27,7 +27,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Header:
-    """What the vectors of a file are.
+    """Description of the vectors of a file.
 
     Attributes:
         model: Checksum of the model.

@@ -141,7 +141,7 @@ def _without_patches(batch: Batch, boxes: np.ndarray) -> Batch:
 def _shown(
     aligner: Aligner, extractor: "FeatureExtractor", seen: "PhotoFeatures", encoding: Encoding, pairs: int
 ) -> np.ndarray:
-    """How much each patch shows each word by an aligner: float64 [words, 55], 1 for a word's first, then 1/2, 1/3..."""
+    """Computes how much patches show words by an aligner: float64 [words, 55], 1, 1/2, ... for a word's best."""
     maps = extractor.backbone.encode_map(decode_product(seen.product)[None]).reshape(1, CELLS, -1).astype(np.float16)
     (heat,) = aligner.heats([tuple(encoding)], maps, product_cells(seen)[None])
     rule = replace(aligner.config, patches_per_word=pairs)

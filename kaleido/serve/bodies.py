@@ -1,4 +1,4 @@
-"""What requests and answers hold."""
+"""Bodies of requests and answers."""
 
 import base64
 import binascii
@@ -68,7 +68,7 @@ class PhotoAndText(PhotoBody):
 
 
 class SearchBody(PhotoAndText):
-    """What to search for: a text, a photo, or both (like this photo, but as the text says)."""
+    """Query of a search: a text, a photo, or both (like this photo, but as the text says)."""
 
     where: Where = None
     top: Top = DEFAULT_TOP
@@ -76,7 +76,7 @@ class SearchBody(PhotoAndText):
 
 
 class ClassifyBody(PhotoAndText):
-    """What to predict labels of."""
+    """Photo and text to predict labels of."""
 
     top: Annotated[int, Field(ge=1, le=1000, description="Number of labels.")] = 3
 
@@ -192,7 +192,7 @@ class Pair(BaseModel):
 
 
 class Why(BaseModel):
-    """Which words and patches made a text and a photo similar."""
+    """Words and patches that made a text and a photo similar."""
 
     width: int
     height: int

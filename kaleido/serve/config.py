@@ -1,4 +1,4 @@
-"""What `kaleido serve` can be told."""
+"""Configuration of `kaleido serve`."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ TOKEN_VARIABLE = "KALEIDO_TOKEN"
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """What is served, where, and within which limits.
+    """Index or models to serve, the address, and limits.
 
     Args:
         source: Folder or s3:// address of an index; or a model, which then serves without a search.

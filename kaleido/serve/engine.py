@@ -1,4 +1,4 @@
-"""What the server computes: searches in an index, and predictions of models, in batches."""
+"""Answers of the server: searches in an index, and predictions of models, in batches."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -303,7 +303,7 @@ _LACKING = {
 
 
 def _subject(classifier: Model) -> str:
-    """What a classifier's labels tell: the column of the catalogue that it learned, or else its task."""
+    """Names what a classifier's labels tell: the column of the catalogue that it learned, or else its task."""
     learned = (classifier.config.get("task_config") or {}).get("recognition_config") or {}
     return learned.get("column") or classifier.task
 

@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, how much, for how long; and what is counted."""
+"""Checks before every request (token, host name, size, time), and counts after it."""
 
 import asyncio
 import hmac
@@ -161,6 +161,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _host_name(value: str) -> str:
-    """The name in a Host header, without the port and the brackets of an IPv6 address."""
+    """Returns the name in a Host header, without the port and the brackets of an IPv6 address."""
     name = value.partition("]")[0].removeprefix("[") if value.startswith("[") else value.partition(":")[0]
     return name.lower()

@@ -1,4 +1,4 @@
-"""What the server counts, in the format of Prometheus."""
+"""Counters of the server, in the format of Prometheus."""
 
 from collections.abc import Callable
 

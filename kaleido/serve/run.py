@@ -137,7 +137,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def _told(config: ServeConfig, engine: Engine, listener: socket.socket) -> list[str]:
-    """What is printed at the start."""
+    """Makes the lines that are printed at the start."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     products = (

@@ -127,7 +127,7 @@ class Worker:
 
 
 def _answers(work: Work, items: list[Any]) -> list[Any]:
-    """Results or exceptions, one for each item."""
+    """Computes results or exceptions, one for each item."""
     try:
         return list(work.run(items))
     except Exception as error:

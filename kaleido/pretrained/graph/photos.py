@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kaleido.constants import LEVEL_SLICES, LEVELS, PATCHES
+from kaleido.errors import UserError
 from kaleido.pretrained.graph.decoding import decoded
 from kaleido.pretrained.graph.resizing import resized_cells
 from kaleido.pretrained.graph.saliency import box_of, can_mark, marked
@@ -33,10 +34,10 @@ def photo_reader(extractor: "FeatureExtractor", raw_positions: bool) -> Callable
         [n, 55, 5].
 
     Raises:
-        NotImplementedError: if saliency or backbone are none of Kaleido's.
+        UserError: if saliency or backbone are none of Kaleido's.
     """
     if not can_mark(extractor.saliency):
-        raise NotImplementedError(f"the saliency {type(extractor.saliency).__name__} runs in Python alone")
+        raise UserError(f"the saliency {type(extractor.saliency).__name__} runs in Python alone")
     encode = _encoder(extractor.backbone)
 
     def read(data: Any) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _encoder(backbone: Backbone) -> Callable[[Any], Any]:
         return encode
     if isinstance(backbone, RandomProjection):
         return lambda crops: _projected(backbone, crops)
-    raise NotImplementedError(f"the backbone {backbone.name} runs in Python alone")
+    raise UserError(f"the backbone {backbone.name} runs in Python alone")
 
 
 def _projected(backbone: RandomProjection, crops: Any) -> Any:

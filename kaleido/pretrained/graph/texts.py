@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kaleido.errors import UserError
 from kaleido.text import SentencePieceTokenizer, Tokenizer, WordPieceTokenizer
 
 _CODES = 0x110000
@@ -27,7 +28,7 @@ class TextReader(tf.Module):
 
     Raises:
         ModuleNotFoundError: if tensorflow-text is not installed.
-        NotImplementedError: if the tokenizer is none of Kaleido's.
+        UserError: if the tokenizer is none of Kaleido's.
     """
 
     def __init__(self, tokenizer: Tokenizer, length: int):
@@ -52,7 +53,7 @@ def _tokens(tokenizer: Tokenizer) -> Callable[[Any], Any]:
         return _SentencePiece(tokenizer)
     if isinstance(tokenizer, WordPieceTokenizer):
         return _WordPiece(tokenizer)
-    raise NotImplementedError(f"the tokenizer {type(tokenizer).__name__} runs in Python alone")
+    raise UserError(f"the tokenizer {type(tokenizer).__name__} runs in Python alone")
 
 
 class _SentencePiece(tf.Module):

@@ -58,8 +58,7 @@ def contrastive_losses(logits: Tensor) -> Tensor:
 
 def own_columns(logits: Tensor) -> Tensor:
     """Returns the columns of the right answers in logits [B, 2, N]: int32 [B, 2]."""
-    rows = ops.shape(logits)[0]
-    columns = first_row(rows) + ops.arange(rows, dtype="int32")
+    columns = _places(logits)
     return ops.stack([columns, columns], axis=1)
 
 
@@ -77,8 +76,7 @@ def drawn_negatives(logits: Tensor, draws: Tensor) -> Tensor:
     rows = ops.shape(logits)[0]
     logits = ops.stop_gradient(logits)
     # Embedded texts and patches of other devices are not at hand.
-    start = first_row(rows)
-    here = ops.take(logits, start + ops.arange(rows, dtype="int32"), axis=2)
+    here = ops.take(logits, _places(logits), axis=2)
     diagonal = ops.eye(rows, dtype="float32")[:, None]
     below = ops.cumsum(ops.softmax(here + 2 * _EXCLUDED * diagonal), axis=-1) <= draws[..., None]
     drawn = ops.minimum(ops.sum(ops.cast(below, "int32"), axis=-1), rows - 1)
@@ -89,6 +87,11 @@ def drawn_negatives(logits: Tensor, draws: Tensor) -> Tensor:
 
 def _own(values: Tensor) -> Tensor:
     """Marks each row's own column: float32 [B, N]."""
-    rows, columns = ops.shape(values)[0], ops.shape(values)[1]
-    own = first_row(rows) + ops.arange(rows, dtype="int32")
-    return ops.cast(ops.equal(own[:, None], ops.arange(columns, dtype="int32")[None]), "float32")
+    columns = ops.arange(ops.shape(values)[1], dtype="int32")
+    return ops.cast(ops.equal(_places(values)[:, None], columns[None]), "float32")
+
+
+def _places(values: Tensor) -> Tensor:
+    """Computes the places of this device's rows among those of all devices: int32 [B]."""
+    rows = ops.shape(values)[0]
+    return first_row(rows) + ops.arange(rows, dtype="int32")

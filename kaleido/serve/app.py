@@ -290,18 +290,6 @@ def _add_search(app: FastAPI, engine: Engine, config: ServeConfig, name: str) ->
     ) -> Response:
         return JSONResponse(await engine.why(await engine.thumbnail(photo), text))
 
-    @app.post(
-        "/api/why",
-        summary="Which words and patches make a photo and a text similar",
-        tags=["models"],
-        response_model=Why,
-        responses=_BODY_ERRORS,
-        openapi_extra=body_schema(WhyBody),
-    )
-    async def why_photo(request: Request) -> Response:
-        body = await read_body(request, WhyBody)
-        return JSONResponse(await engine.why(body.photo, body.text))
-
 
 def _add_models(app: FastAPI, engine: Engine) -> None:
     def post(path: str, kind: type[Body], answer: type[BaseModel], summary: str) -> Callable[[Any], Any]:
@@ -313,6 +301,11 @@ def _add_models(app: FastAPI, engine: Engine) -> None:
             responses=_BODY_ERRORS,
             openapi_extra=body_schema(kind),
         )
+
+    @post("/api/why", WhyBody, Why, "Which words and patches make a photo and a text similar")
+    async def why(request: Request) -> Response:
+        body = await read_body(request, WhyBody)
+        return JSONResponse(await engine.why(body.photo, body.text))
 
     @post("/api/classify", ClassifyBody, Labels, "Predicted labels of a photo")
     async def classify(request: Request) -> Response:

@@ -12,11 +12,13 @@ from kaleido.text import SentencePieceTokenizer
 @pytest.fixture(scope="session")
 def records(tmp_path_factory) -> Path:
     """Records of random features, with a vocabulary."""
-    directory = tmp_path_factory.mktemp("synthetic") / "records"
+    return write_records(tmp_path_factory.mktemp("synthetic") / "records", {"train": 48, "validation": 20})
+
+
+def write_records(directory: Path, splits: dict[str, int]) -> Path:
+    """Writes records of random features, D = 12, with a vocabulary."""
     tokenizer = SentencePieceTokenizer.train((f"red shirt blue jeans number {i}" for i in range(300)), 200)
-    write_synthetic(
-        directory, 12, {"train": 48, "validation": 20}, vocabulary_size=tokenizer.vocab_size, longest_text=20
-    )
+    write_synthetic(directory, 12, splits, vocabulary_size=tokenizer.vocab_size, longest_text=20)
     tokenizer.save(directory)
     return directory
 

@@ -17,6 +17,8 @@ class Evaluate:
         split: Split to evaluate on; null is the split that its training reported on, or `test` of a protocol.
         protocol: Retrieval protocol to rank candidates by, as `retrieve` does; null is
             random100 for models that only match, and the metrics of the model's task for others.
+        queries: File of the text queries of protocol `kagl` and their right products: {query: {product id: 1}}.
+        distractors: Another split whose products compete in protocol `full`, in rows of their own.
         batch_size: Examples a step; null is that of the training.
         language: Language by which the metrics of captions divide them: en, de, zh and so on; null is that of the
             training, which by default tells Chinese and Japanese by their script.
@@ -26,7 +28,9 @@ class Evaluate:
     model: str
     records: str
     split: Literal["validation", "test", "train"] | None = None
-    protocol: Literal["random100", "fixed", "full"] | None = None
+    protocol: Literal["random100", "fixed", "full", "kagl"] | None = None
+    queries: str | None = None
+    distractors: Literal["train", "validation", "test"] | None = None
     batch_size: int | None = None
     language: str | None = None
     out: str | None = None
@@ -39,7 +43,7 @@ def evaluate(config: Evaluate) -> None:
     """Evaluates a saved model, whatever its task, on held-out products."""
     from kaleido.pretrained.evaluation import evaluation_result
 
-    options = {"batch_size": config.batch_size, "language": config.language}
+    options = {name: getattr(config, name) for name in ("batch_size", "language", "queries", "distractors")}
     result = evaluation_result(config.model, config.records, config.split, config.protocol, options=options)
     print(result.table)
     if config.out:

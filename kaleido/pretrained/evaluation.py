@@ -24,7 +24,7 @@ def evaluate(
     records: "PathName | Records",
     *,
     split: Literal["validation", "test", "train"] | None = None,
-    protocol: Literal["random100", "fixed", "full"] | None = None,
+    protocol: Literal["random100", "fixed", "full", "kagl"] | None = None,
     out: "PathName | None" = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
@@ -37,8 +37,8 @@ def evaluate(
         records: Records that were prepared like those of its training.
         split: `test`, `validation` or `train`; by default the one that its training reported on, and `test` of a
             protocol.
-        protocol: Retrieval protocol: `random100`, `fixed` or `full`. By default models that only match are evaluated by
-            `random100`, and others by the metrics of their task.
+        protocol: Retrieval protocol: `random100`, `fixed`, `full`, or `kagl` with `queries`, a file. By default models
+            that only match are evaluated by `random100`, and others by the metrics of their task.
         out: Folder for the metrics and what belongs to them; None writes nothing.
         progress: Whether progress bars are drawn.
         options: Keys by dotted name: `{"caption_config.beams": 2}`.
@@ -61,7 +61,7 @@ def evaluation_result(
     model: "PathName | Model",
     records: "PathName | Records",
     split: Literal["validation", "test", "train"] | None = None,
-    protocol: Literal["random100", "fixed", "full"] | None = None,
+    protocol: Literal["random100", "fixed", "full", "kagl"] | None = None,
     progress: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> Result:

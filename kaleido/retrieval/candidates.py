@@ -143,9 +143,10 @@ def full_queries(gallery: Gallery, direction: Direction, seed: int = 0) -> tuple
     Returns:
         Numbers of the queries, ascending, and of their positives: int64 [Q] twice.
     """
+    owners = gallery.text_of_photo[: gallery.query_photos]
     if direction == "i2t":
-        queries = np.flatnonzero(gallery.text_of_photo >= 0)
-        return queries, gallery.text_of_photo[queries]
-    order = np.random.default_rng(seed).permutation(len(gallery.photo_ids))
-    queries, first = np.unique(gallery.text_of_photo[order], return_index=True)
+        queries = np.flatnonzero(owners >= 0)
+        return queries, owners[queries]
+    order = np.random.default_rng(seed).permutation(len(owners))
+    queries, first = np.unique(owners[order], return_index=True)
     return queries[queries >= 0], order[first[queries >= 0]]

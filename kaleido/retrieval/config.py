@@ -1,8 +1,8 @@
 """Configuration of retrieval."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, Self
 
 from kaleido.errors import UserError
 from kaleido.ranges import check_range
@@ -59,6 +59,8 @@ class ProtocolConfig:
             candidates for every query.
         direction: `i2t`, photo queries and text candidates; `t2i`, text queries and photo candidates; or `both`.
         split: Split to evaluate: `test`, `validation` or `train`.
+        distractors: Another split whose texts and photos compete in `full`, in rows of their own: `train` shows how far
+            a model ranks the products that it was trained on before others. Null leaves these rows out.
         lists: File of candidate lists: `fixed` reads it, `random100` writes it once and then reuses it. Null is a file
             in the records' folder.
         text: Text of a product: `title`, `description`, or `both` as in the records.
@@ -76,6 +78,7 @@ class ProtocolConfig:
     protocol: Literal["random100", "fixed", "full"] = "random100"
     direction: Literal["both", "i2t", "t2i"] = "both"
     split: Literal["test", "validation", "train"] = "test"
+    distractors: Literal["train", "validation", "test"] | None = None
     lists: str | None = None
     text: TextField = "both"
     twins: Twins = "leave_out"
@@ -85,6 +88,15 @@ class ProtocolConfig:
 
     def __post_init__(self):
         check_range(self, "[1, 100_000]", "resamples")
+        if self.distractors and (self.protocol != "full" or self.distractors == self.split):
+            raise UserError(
+                "distractors are those of another split, for protocol full; change distractors, split or protocol. "
+                f"Received: distractors {self.distractors}, split {self.split}, protocol {self.protocol}"
+            )
+
+    def with_distractors(self) -> list[Self]:
+        """Lists the protocol without distractors and, if there are any, with them."""
+        return [replace(self, distractors=None), self] if self.distractors else [self]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +105,8 @@ class RetrieveConfig(ProtocolConfig):
 
     Args:
         model: Saved model, the `model` folder of a run.
+        protocol: As for other rankings, or `kagl`, which ranks the photos of all splits for the text queries of a file.
+        queries: File of the queries of `kagl` and the products that are right for each: {query: {product id: 1}}.
         batch_size: Pairs per step; null is 1,024 on an accelerator and 64 on a processor.
         precision: `float32`, or `mixed_bfloat16`, which is faster on processors that support it and can change ranks.
         shortlist: Number of candidates per query that the matching head scores: those that `shortlist_model` ranks
@@ -103,6 +117,8 @@ class RetrieveConfig(ProtocolConfig):
     """
 
     model: str
+    protocol: Literal["random100", "fixed", "full", "kagl"] = "random100"
+    queries: str | None = None
     batch_size: int | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     shortlist: int | None = None
@@ -115,5 +131,10 @@ class RetrieveConfig(ProtocolConfig):
         check("[1, 1_000_000]", "batch_size", "shortlist")
         if self.shortlist_model and not self.shortlist:
             raise UserError(f"shortlist_model needs the size of the shortlist in shortlist. Received: {self.shortlist}")
+        if (self.protocol == "kagl") != bool(self.queries):
+            raise UserError(
+                "protocol kagl needs a file of queries, and no other protocol reads one; set or leave queries. "
+                f"Received: protocol {self.protocol}, queries {self.queries}"
+            )
         if self.shortlist and self.rank_by == "embeddings":
             raise UserError("a shortlist is ranked by the matching head; set rank_by to head. Received: embeddings")

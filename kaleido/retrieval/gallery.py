@@ -1,7 +1,7 @@
 """Gallery of a split: the distinct texts and photos that retrieval searches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +31,10 @@ class Gallery(ABC):
         tokens: Token ids of each text, int32, including [CLS] and [SEP].
         raw_positions: Whether patch positions are in pixels.
 
+    Attributes:
+        query_texts, query_photos: Number of texts and photos, from the first on, that are queries of `full`; the others
+            only compete. All, unless galleries are joined.
+
     Raises:
         UserError: if there are fewer than two texts or fewer than two photos.
     """
@@ -52,6 +56,7 @@ class Gallery(ABC):
         self.records = records
         self.text_ids, self.photo_ids = text_ids, photo_ids
         self.text_of_photo = text_of_photo
+        self.query_texts, self.query_photos = len(text_ids), len(photo_ids)
         self.text_lengths = np.array([len(ids) for ids in tokens])
         self._tokens = tokens
         self._raw_positions = raw_positions
@@ -131,6 +136,41 @@ class PhotoGallery(Gallery):
 
     def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
         return clean_photos(self.records.views(items, self._raw_positions))
+
+
+class JoinedGallery(Gallery):
+    """Several galleries as one: the texts and photos of the first are the queries, and all compete.
+
+    Args:
+        galleries: Galleries without a common product.
+    """
+
+    def __init__(self, galleries: Sequence[Gallery]):
+        first = galleries[0]
+        texts, self._starts = (
+            np.cumsum([0, *(len(ids) for ids in sides)])[:-1]
+            for sides in zip(*((gallery.text_ids, gallery.photo_ids) for gallery in galleries))
+        )
+        owners = [np.where((of := one.text_of_photo) >= 0, start + of, -1) for start, one in zip(texts, galleries)]
+        super().__init__(
+            first.records,
+            [id for gallery in galleries for id in gallery.text_ids],
+            [id for gallery in galleries for id in gallery.photo_ids],
+            np.concatenate(owners),
+            [ids for gallery in galleries for ids in gallery._tokens],
+            first._raw_positions,
+        )
+        self.query_texts, self.query_photos = len(first.text_ids), len(first.photo_ids)
+        self._galleries = galleries
+
+    def photos(self, items: np.ndarray) -> dict[str, np.ndarray]:
+        owners = np.searchsorted(self._starts, items, "right") - 1
+        found: dict[str, np.ndarray] = {}
+        for number in np.unique(owners):
+            rows = owners == number
+            for name, values in self._galleries[number].photos(items[rows] - self._starts[number]).items():
+                found.setdefault(name, np.empty((len(items), *values.shape[1:]), values.dtype))[rows] = values
+        return found
 
 
 _GALLERIES: dict[str, Callable[..., Gallery]] = {}

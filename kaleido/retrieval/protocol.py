@@ -16,7 +16,7 @@ from kaleido.retrieval.candidate_files import read_lists, write_lists
 from kaleido.retrieval.candidates import CandidateLists, draw_lists
 from kaleido.retrieval.config import DIRECTIONS, Direction, ProtocolConfig
 from kaleido.retrieval.everything import AllScores, RankedAll, rank_all
-from kaleido.retrieval.gallery import PhotoGallery, open_gallery
+from kaleido.retrieval.gallery import Gallery, JoinedGallery, PhotoGallery, open_gallery
 from kaleido.retrieval.ranks import ScoredLists
 from kaleido.retrieval.scorer import MatrixScorer, Scorer
 from kaleido.retrieval.twins import TwinProducts
@@ -67,7 +67,7 @@ class Retrieval:
     """A retrieval protocol on the records of a split.
 
     Args:
-        config: Protocol.
+        config: Protocol; with `distractors` the texts and photos of that split compete as well.
         text_length: Largest number of text positions, including [CLS] and [SEP].
         raw_positions: Whether the model reads patch positions in pixels.
 
@@ -84,9 +84,14 @@ class Retrieval:
 
     def __init__(self, config: ProtocolConfig, text_length: int, raw_positions: bool = False):
         self.config = config
-        records = open_records(Path(config.records), config.split)
-        self.gallery = open_gallery(records, text_length, raw_positions, config.text, config.catalog)
-        mode = config.twins if isinstance(self.gallery, PhotoGallery) else "wrong"
+        galleries = [
+            open_gallery(
+                open_records(Path(config.records), split), text_length, raw_positions, config.text, config.catalog
+            )
+            for split in filter(None, (config.split, config.distractors))
+        ]
+        self.gallery: Gallery = JoinedGallery(galleries) if config.distractors else galleries[0]
+        mode = config.twins if isinstance(galleries[0], PhotoGallery) else "wrong"
         self.twins = TwinProducts.find(self.gallery, mode)
         self.lists_path: Path | None = None
         self.directions: tuple[Direction, ...] = DIRECTIONS if config.direction == "both" else (config.direction,)
@@ -123,10 +128,12 @@ class Retrieval:
 
     def pairs_to_score(self, shortlist: int = 0) -> int:
         """Counts the distinct pairs to score; with shortlists, an upper bound."""
-        texts, photos = len(self.gallery.text_ids), len(self.gallery.photo_ids)
+        gallery = self.gallery
+        texts, photos = len(gallery.text_ids), len(gallery.photo_ids)
         if self.config.protocol == "full":
-            kept = {"i2t": photos * min(texts, shortlist), "t2i": texts * min(photos, shortlist)}
-            return min(texts * photos, sum(kept[direction] for direction in self.directions) if shortlist else np.inf)
+            numbers = {"i2t": (gallery.query_photos, texts), "t2i": (gallery.query_texts, photos)}
+            kept = [queries * min(size, shortlist or size) for queries, size in map(numbers.get, self.directions)]
+            return min(texts * photos, sum(kept))
         if shortlist:
             return sum(int(np.minimum(np.diff(lists.offsets), shortlist).sum()) for lists in self.lists.values())
         pairs = (lists.pairs for lists in self.lists.values())

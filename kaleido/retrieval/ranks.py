@@ -136,14 +136,12 @@ class Resampling:
 def rank_metrics(ranks: np.ndarray, groups: np.ndarray, resampling: Resampling) -> dict[str, Estimate]:
     """Computes Rank@k, as shares in 0..1, and the mean rank."""
     values = {f"R@{k}": (ranks <= k).astype(float) for k in CUTOFFS} | {"mean_rank": ranks.astype(float)}
-    return {
-        name: _estimate(float(numbers.mean()), resampling.means(numbers, groups)) for name, numbers in values.items()
-    }
+    return {name: mean_value(numbers, groups, resampling) for name, numbers in values.items()}
 
 
-def accuracy(hits: np.ndarray, groups: np.ndarray, resampling: Resampling) -> Estimate:
-    """Computes the mean of `ScoredLists.hits`: lists of different lengths have the same weight."""
-    return _estimate(float(hits.mean()), resampling.means(hits, groups))
+def mean_value(values: np.ndarray, groups: np.ndarray, resampling: Resampling) -> Estimate:
+    """Computes the mean of one value per query, for example `ScoredLists.hits`: every query has the same weight."""
+    return _estimate(float(values.mean()), resampling.means(values, groups))
 
 
 def area(lists: ScoredLists, resampling: Resampling) -> Estimate:

@@ -2,8 +2,8 @@
 
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,29 +12,60 @@ from kaleido.app.result import Result
 from kaleido.retrieval.candidate_files import gallery_identity
 from kaleido.retrieval.config import Direction
 from kaleido.retrieval.protocol import Ranked, Retrieval
-from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, accuracy, area, rank_metrics, sum_recall
+from kaleido.retrieval.ranks import CUTOFFS, RECALLS, Resampling, area, mean_value, rank_metrics, sum_recall
 
 NAMES = {"i2t": "image to text", "t2i": "text to image"}
 
 _HEADER = ("", "queries", "candidates", *RECALLS, "mean rank", "accuracy", "AUC")
 
 
-def retrieval_result(retrieval: Retrieval, found: Mapping[Direction, Ranked], about: Mapping[str, Any]) -> Result:
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Ranked candidates of a protocol.
+
+    Attributes:
+        retrieval: Protocol.
+        found: Ranked lists by direction.
+        about: Facts for the report that concern these alone, in JSON types.
+    """
+
+    retrieval: Retrieval
+    found: Mapping[Direction, Ranked]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def retrieval_result(rankings: Sequence[Ranking], about: Mapping[str, Any]) -> Result:
     """Computes the metrics of a protocol with their intervals.
 
     The files are `retrieval-PROTOCOL-SPLIT.json`, `.md` and `-scores.npz`. `metrics` has the names `DIRECTION/NAME` and
-    `SumR`; SumR is in percent, ranks are from 1, all others are shares in 0..1.
+    `SumR`; SumR is in percent, ranks are from 1, all others are shares in 0..1. With distractors there are
+    `distractors/DIRECTION/NAME` and so on besides, and a second file of scores.
 
     Args:
-        retrieval: Protocol.
-        found: Ranked lists by direction.
+        rankings: The protocol without distractors and, if there are any, with them.
         about: Further facts for the report, in JSON types, for example the model.
     """
+    plain, *others = rankings
+    config = plain.retrieval.config
+    results, name = {**about, **_content(plain)}, f"retrieval-{config.protocol}-{config.split}"
+    metrics = _values(results)
+    files = {f"{name}-scores.npz": _scores(plain)}
+    for wide in others:
+        results["distractors"] = {"split": wide.retrieval.config.distractors, **_content(wide)}
+        metrics |= {f"distractors/{key}": value for key, value in _values(results["distractors"]).items()}
+        files[f"{name}-distractors-scores.npz"] = _scores(wide)
+    table = retrieval_table(results)
+    files |= {f"{name}.md": table.encode() + b"\n", f"{name}.json": json.dumps(results, indent=1).encode() + b"\n"}
+    return Result(metrics, table, files)
+
+
+def _content(ranking: Ranking) -> dict[str, Any]:
+    """Computes what the JSON file says of a ranking."""
+    retrieval, found = ranking.retrieval, ranking.found
     config, gallery = retrieval.config, retrieval.gallery
     resampling = Resampling(np.concatenate([ranked.products for ranked in found.values()]), config.resamples)
-    drawn = config.protocol == "random100"
-    results = {
-        **about,
+    content = {
+        **ranking.about,
         "records": {
             "catalog": (gallery.records.metadata.get("catalog") or {}).get("name"),
             **gallery_identity(gallery),
@@ -42,34 +73,32 @@ def retrieval_result(retrieval: Retrieval, found: Mapping[Direction, Ranked], ab
         "protocol": config.protocol,
         "text": config.text,
         "twins": {"mode": retrieval.twins.mode, "products": len(gallery.text_ids), **retrieval.twins.counts},
-        "candidates": asdict(config.candidates_config) if drawn else {},
+        "candidates": asdict(config.candidates_config) if config.protocol == "random100" else {},
         "lists": retrieval.lists_path.name if retrieval.lists_path else None,
         "resamples": config.resamples,
         "directions": {direction: _direction(ranked, resampling) for direction, ranked in found.items()},
     }
-    metrics = {
-        f"{direction}/{name}": value["value"]
-        for direction, content in results["directions"].items()
-        for name, value in content.items()
-        if isinstance(value, dict) and "value" in value
-    }
     if len(found) > 1:
         queries = [(ranked.ranks, ranked.products) for ranked in found.values()]
-        results["SumR"] = asdict(sum_recall(queries, resampling))
-        metrics["SumR"] = results["SumR"]["value"]
-    table, name = retrieval_table(results), f"retrieval-{config.protocol}-{config.split}"
-    files = {
-        f"{name}.md": table.encode() + b"\n",
-        f"{name}-scores.npz": _scores(retrieval, found),
-        f"{name}.json": json.dumps(results, indent=1).encode() + b"\n",
+        content["SumR"] = asdict(sum_recall(queries, resampling))
+    return content
+
+
+def _values(content: Mapping[str, Any]) -> dict[str, float]:
+    """Lists the values of the metrics by name."""
+    metrics = {
+        f"{direction}/{name}": value["value"]
+        for direction, of_direction in content["directions"].items()
+        for name, value in of_direction.items()
+        if isinstance(value, dict) and "value" in value
     }
-    return Result(metrics, table, files)
+    return metrics | ({"SumR": content["SumR"]["value"]} if "SumR" in content else {})
 
 
 def _direction(ranked: Ranked, resampling: Resampling) -> dict[str, Any]:
     metrics = rank_metrics(ranked.ranks, ranked.products, resampling)
     if ranked.hits is not None:
-        metrics["accuracy"] = accuracy(ranked.hits, ranked.products, resampling)
+        metrics["accuracy"] = mean_value(ranked.hits, ranked.products, resampling)
     if ranked.scored and not ranked.scored.labels.all():
         metrics["AUC"] = area(ranked.scored, resampling)
     content = {
@@ -86,10 +115,11 @@ def _direction(ranked: Ranked, resampling: Resampling) -> dict[str, Any]:
     return content
 
 
-def _scores(retrieval: Retrieval, found: Mapping[Direction, Ranked]) -> bytes:
+def _scores(ranking: Ranking) -> bytes:
     """Packs the lists with the scores that were kept, and the ranks, into an `.npz`."""
-    arrays = {"text_ids": np.array(retrieval.gallery.text_ids), "photo_ids": np.array(retrieval.gallery.photo_ids)}
-    for direction, ranked in found.items():
+    gallery = ranking.retrieval.gallery
+    arrays = {"text_ids": np.array(gallery.text_ids), "photo_ids": np.array(gallery.photo_ids)}
+    for direction, ranked in ranking.found.items():
         lists = ranked.lists
         columns = {"query": lists.queries, "repeat": lists.repeats, "offset": lists.offsets, "rank": ranked.ranks}
         columns |= {"candidate": lists.candidates, "label": lists.labels, "score": ranked.scores}
@@ -105,16 +135,23 @@ def retrieval_table(results: Mapping[str, Any]) -> str:
     All metrics but the mean rank are in percent.
     """
     rows = [f"| {' | '.join(_HEADER)} |", f"|---|{'---:|' * (len(_HEADER) - 1)}"]
-    for direction, content in results["directions"].items():
-        low, high = content["candidates"]
-        cells = [NAMES[direction], f"{content['queries']:,}", f"{low:,}" if low == high else f"{low:,} to {high:,}"]
-        cells += [_percent(content[recall]) for recall in RECALLS]
-        cells += [_cell(content["mean_rank"], 1), _percent(content.get("accuracy")), _percent(content.get("AUC"))]
-        rows.append(f"| {' | '.join(cells)} |")
+    wide = results.get("distractors")
+    among = f", among the {wide['split']} products too" if wide else ""
+    for content, suffix in ((results, ""), *([(wide, among)] if wide else [])):
+        rows += [_row(NAMES[direction] + suffix, row) for direction, row in content["directions"].items()]
     if "SumR" in results:
         rows += ["", f"SumR {_cell(results['SumR'], 1)}"]
+        rows[-1] += f"{among}: {_cell(wide['SumR'], 1)}" if wide else ""
     rows += ["", _description(results)]
     return "\n".join(rows)
+
+
+def _row(title: str, content: Mapping[str, Any]) -> str:
+    low, high = content["candidates"]
+    cells = [title, f"{content['queries']:,}", f"{low:,}" if low == high else f"{low:,} to {high:,}"]
+    cells += [_percent(content[recall]) for recall in RECALLS]
+    cells += [_cell(content["mean_rank"], 1), _percent(content.get("accuracy")), _percent(content.get("AUC"))]
+    return f"| {' | '.join(cells)} |"
 
 
 def _description(results: Mapping[str, Any]) -> str:

@@ -3,16 +3,22 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-from kaleido.app.model_folder import load_model
+import numpy as np
+
+from kaleido.app.model_folder import SavedModel, load_model
 from kaleido.app.result import Result
 from kaleido.backend import accelerators, keras
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
+from kaleido.records.folder import Records
 from kaleido.records.open import open_records
 from kaleido.retrieval.config import RetrieveConfig
+from kaleido.retrieval.gallery import Gallery
+from kaleido.retrieval.kagl import QueryGallery, kagl_result, query_splits, rank_queries, read_queries
 from kaleido.retrieval.protocol import Retrieval
-from kaleido.retrieval.report import retrieval_result
+from kaleido.retrieval.report import Ranking, retrieval_result
 
 PROCESSOR_BATCH, ACCELERATOR_BATCH = 64, 1024
 """Pairs per step by device. A batch of the base model in bfloat16 is some 11 TFLOP at 1,024 pairs, which takes an
@@ -31,38 +37,74 @@ def retrieve(config: RetrieveConfig) -> Result:
     keras.config.set_dtype_policy(config.precision)
     saved = load_model(Path(config.model))
     saved.application.check_prepared(open_records(Path(config.records), config.split), saved.content, saved.directory)
-    retrieval = Retrieval(config, saved.text_length, bool(saved.model.config.compatibility.raw_positions))
-    gallery = retrieval.gallery
-    batch_size = config.batch_size or (ACCELERATOR_BATCH if accelerators() else PROCESSOR_BATCH)
-    create = {"head": saved.application.create_scorer, "embeddings": saved.application.create_shortlist_scorer}
-    scorer = create[config.rank_by](saved, gallery, batch_size)
-    pairs = retrieval.pairs_to_score(config.shortlist or 0)
-    needed = retrieval.memory_bytes(scorer, config.shortlist or 0)
-    seconds = pairs / scorer.rate()
-    tqdm.write(
-        f"{config.protocol}: {pairs:,} pairs of {len(gallery.text_ids):,} texts and {len(gallery.photo_ids):,} photos; "
-        f"about {_duration(seconds)} here in batches of {batch_size:,}, and {needed / 1e9:.1f} GB beside the model"
-    )
-    _check_cost(seconds, needed, config.shortlist)
-    begun = time.monotonic()
-    shortlist = None
-    if config.shortlist:
-        first = load_model(Path(config.shortlist_model)) if config.shortlist_model else saved
-        first.application.check_prepared(gallery.records, first.content, first.directory)
-        quick = first.application.create_shortlist_scorer(first, gallery, batch_size)
-        found = retrieval.rank_shortlists(quick, scorer, config.shortlist)
-        shortlist = {"size": config.shortlist, "model": config.shortlist_model or config.model}
-    else:
-        found = retrieval.rank(scorer)
+    shortlist = {"size": config.shortlist, "model": config.shortlist_model or config.model}
     about = {
         "model": config.model,
         "rank_by": config.rank_by,
         "precision": config.precision,
-        "pairs": pairs,
-        "seconds": round(time.monotonic() - begun, 1),
-        "shortlist": shortlist,
+        "shortlist": shortlist if config.shortlist else None,
     }
-    return retrieval_result(retrieval, found, about)
+    raw_positions = bool(saved.model.config.compatibility.raw_positions)
+    if config.protocol == "kagl":
+        return _answer_queries(saved, config, raw_positions, about)
+    rankings = [
+        _ranking(Retrieval(one, saved.text_length, raw_positions), saved, config) for one in config.with_distractors()
+    ]
+    return retrieval_result(rankings, about)
+
+
+def _ranking(retrieval: Retrieval, saved: SavedModel, config: RetrieveConfig) -> Ranking:
+    """Ranks the candidates of one protocol and says before what it takes."""
+    gallery, size = retrieval.gallery, config.shortlist or 0
+    batch_size = _batch_size(config)
+    scorer = _scorer(saved, gallery, config)
+    pairs, needed = retrieval.pairs_to_score(size), retrieval.memory_bytes(scorer, size)
+    seconds = pairs / scorer.rate()
+    among = f", with those of {retrieval.config.distractors}" if retrieval.config.distractors else ""
+    tqdm.write(
+        f"{config.protocol}: {pairs:,} pairs of {len(gallery.text_ids):,} texts and {len(gallery.photo_ids):,} photos"
+        f"{among}; about {_duration(seconds)} here in batches of {batch_size:,}, and {needed / 1e9:.1f} GB beside the "
+        "model"
+    )
+    _check_cost(seconds, needed, config.shortlist)
+    begun = time.monotonic()
+    if size:
+        found = retrieval.rank_shortlists(_first_stage(saved, gallery, config), scorer, size)
+    else:
+        found = retrieval.rank(scorer)
+    return Ranking(retrieval, found, {"pairs": pairs, "seconds": round(time.monotonic() - begun, 1)})
+
+
+def _answer_queries(saved: SavedModel, config: RetrieveConfig, raw_positions: bool, about: dict[str, Any]) -> Result:
+    """Ranks the photos of all splits for the queries of a file (protocol `kagl`)."""
+    records = Records(config.records)
+    known = {id for split in records.splits for id in records.open(split).product_ids()}
+    queries, left_out = read_queries(Path(config.queries or ""), known)
+    gallery = QueryGallery(records, queries, saved.text_length, raw_positions)
+    scorer, size = _scorer(saved, gallery, config), config.shortlist or 0
+    pairs = len(queries) * (size or len(gallery.photo_ids))
+    _check_cost(pairs / scorer.rate(), 4 * pairs, config.shortlist)
+    stages = (_first_stage(saved, gallery, config), scorer) if size else (scorer, None)
+    tests = np.flatnonzero(query_splits(gallery) == "test")
+    ranked = rank_queries(gallery, *stages, size)
+    alone = rank_queries(gallery, *stages, size, tests, gallery.splits == "test")
+    return kagl_result(gallery, ranked, alone, left_out, config.resamples, about)
+
+
+def _batch_size(config: RetrieveConfig) -> int:
+    return config.batch_size or (ACCELERATOR_BATCH if accelerators() else PROCESSOR_BATCH)
+
+
+def _scorer(saved: SavedModel, gallery: Gallery, config: RetrieveConfig) -> Any:
+    create = {"head": saved.application.create_scorer, "embeddings": saved.application.create_shortlist_scorer}
+    return create[config.rank_by](saved, gallery, _batch_size(config))
+
+
+def _first_stage(saved: SavedModel, gallery: Gallery, config: RetrieveConfig) -> Any:
+    """Makes the scorer that chooses shortlists."""
+    first = load_model(Path(config.shortlist_model)) if config.shortlist_model else saved
+    first.application.check_prepared(gallery.records, first.content, first.directory)
+    return first.application.create_shortlist_scorer(first, gallery, _batch_size(config))
 
 
 def _check_cost(seconds: float, needed: float, shortlist: int | None) -> None:

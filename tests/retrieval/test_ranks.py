@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from kaleido.retrieval import ranks as ranks_module
-from kaleido.retrieval.ranks import Resampling, ScoredLists, accuracy, area, rank_metrics, sum_recall
+from kaleido.retrieval.ranks import Resampling, ScoredLists, area, mean_value, rank_metrics, sum_recall
 
 # Few distinct scores, so that ties are common.
 LISTS = st.lists(
@@ -43,7 +43,7 @@ def test_ranks_and_figures_by_plain_python(lists):
     shares = [
         sum((score > 0.5) == (at == place) for at, score in enumerate(scores)) / len(scores) for scores, place in lists
     ]
-    right = accuracy(found.hits(0.5), found.groups, resampling)
+    right = mean_value(found.hits(0.5), found.groups, resampling)
     assert right.value == pytest.approx(sum(shares) / len(shares))
     if not found.labels.all():
         positives = [scores[place] for scores, place in lists]

@@ -15,7 +15,7 @@ from kaleido.records.open import open_records
 from kaleido.records.whole_photos import whole_photo_features
 from kaleido.retrieval.gallery import PhotoGallery, open_gallery
 from kaleido.retrieval.protocol import Retrieval
-from kaleido.retrieval.report import retrieval_result
+from kaleido.retrieval.report import Ranking, retrieval_result
 from kaleido.tasks.baselines.config import RetrievalBaselineConfig
 from kaleido.text import load_tokenizer
 
@@ -34,10 +34,12 @@ def retrieval_baseline(config: RetrievalBaselineConfig) -> Result:
         UserError: if the records are not photo records.
     """
     saved = _trained(config)
-    retrieval = Retrieval(config, config.text_length)
-    scorer = saved.application.create_scorer(saved, retrieval.gallery, config.batch_size)
-    about = {"model": "two-tower baseline", "epochs": config.epochs, "seed": config.seed}
-    return retrieval_result(retrieval, retrieval.rank(scorer), about)
+    rankings = []
+    for one in config.with_distractors():
+        retrieval = Retrieval(one, config.text_length)
+        scorer = saved.application.create_scorer(saved, retrieval.gallery, config.batch_size)
+        rankings.append(Ranking(retrieval, retrieval.rank(scorer)))
+    return retrieval_result(rankings, {"model": "two-tower baseline", "epochs": config.epochs, "seed": config.seed})
 
 
 def _trained(config: RetrievalBaselineConfig) -> SavedModel:

@@ -19,10 +19,11 @@ from kaleido.atomic import folder_written_atomically
 from kaleido.backend import precision
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
-from kaleido.network_folder import CARD_FILE, CONFIG_FILE, is_network_folder
+from kaleido.network_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, is_network_folder, write_network
 from kaleido.pretrained.inputs import Photos, Texts, examples_of, text_items
-from kaleido.pretrained.processor import PhotoProcessor
+from kaleido.pretrained.processor import PhotoProcessor, prepared_like
 from kaleido.progress import progress_bars, tqdm
+from kaleido.records.config import PrepareConfig
 
 if TYPE_CHECKING:
     from kaleido.records.folder import Records
@@ -343,6 +344,23 @@ class Model:
             for name, values in blank.items()
         }
 
+    def prepare(self, catalog: Any, out: str | os.PathLike[str], **options: Any) -> "Records":
+        """Prepares a catalogue like this model's own records, so that the model can be fine-tuned on them.
+
+        Args:
+            catalog: A catalogue, or its folder.
+            out: Folder of the records to write.
+            options: Other arguments of `kaleido.prepare`: `overwrite`, `progress`, and fields of `PrepareConfig`.
+
+        Raises:
+            UserError: as `kaleido.prepare` does, or if an option asks for another preparation.
+        """
+        from kaleido.records.prepare import prepare
+
+        given = {name: value for name, value in options.items() if name in ("overwrite", "progress")}
+        config = PrepareConfig(**{name: value for name, value in options.items() if name not in given})
+        return prepare(catalog, Path(out), config=prepared_like(self.config, self.directory, config), **given)
+
     def finetune(
         self,
         records: "str | os.PathLike[str] | Records",
@@ -390,11 +408,12 @@ class Model:
         """
         return kaleido.evaluate(self, records, **arguments)
 
-    def save(self, directory: str | os.PathLike[str]) -> None:
+    def save(self, directory: str | os.PathLike[str], *, dtype: Literal["float16"] | None = None) -> None:
         """Saves the model with all that is needed to use it and a model card, `README.md`.
 
         Args:
             directory: Folder to write; a saved model that is there is replaced.
+            dtype: `float16` halves the file of the weights, which are rounded; a loaded model computes in float32.
 
         Raises:
             UserError: if the folder holds other files than a model, or the disk refuses.
@@ -404,13 +423,21 @@ class Model:
             raise UserError(f"{target}: cannot become a model folder; name a new folder")
         if target.exists() and any(target.iterdir()) and not is_network_folder(target):
             raise UserError(f"{target}: holds other files than a model; name another folder or empty it")
-        card = self.directory / CARD_FILE
-        with folder_written_atomically(target) as folder:
-            for name in (CONFIG_FILE, *self._saved.content["sha256"]):
+        card, content = self.directory / CARD_FILE, self._saved.content
+
+        def copy(folder: Path, *written: str) -> None:
+            for name in content["sha256"].keys() - set(written):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self.directory / name, folder / name)
-            text = card.read_text(encoding="utf-8") if card.is_file() else model_card(self._saved.content, self.result)
+            text = card.read_text(encoding="utf-8") if card.is_file() else model_card(content, self.result)
             (folder / CARD_FILE).write_text(text, encoding="utf-8")
+
+        if dtype:
+            write_network(target, content, self._saved.model.weights, lambda folder: copy(folder, WEIGHTS_FILE), dtype)
+            return
+        with folder_written_atomically(target) as folder:
+            shutil.copyfile(self.directory / CONFIG_FILE, folder / CONFIG_FILE)
+            copy(folder)
 
     def export(
         self, directory: str | os.PathLike[str], *, format: Literal["saved_model", "onnx"] = "saved_model"

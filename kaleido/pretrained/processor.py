@@ -135,6 +135,10 @@ class PhotoProcessor:
         return photo.positions
 
 
+PHOTO_KEYS = ("saliency", "grid", "backbone", "crop_sizes", "precision", "max_megapixels")
+"""Keys of `PrepareConfig` that decide a photo's features."""
+
+
 def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareConfig:
     """Reads how the records that a model was trained on were prepared.
 
@@ -166,6 +170,28 @@ def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareCon
                 "folder either; put them back"
             )
     return replace(config, **inside)
+
+
+def prepared_like(content: Mapping[str, Any], directory: Path, config: PrepareConfig) -> PrepareConfig:
+    """Changes a preparation so that a saved model can read, and be fine-tuned on, the records that it makes.
+
+    Args:
+        content: `config.json` of the model.
+        directory: Folder of the model, which has the vocabulary.
+        config: Preparation, whose splits, files and errors stay as they are.
+
+    Raises:
+        UserError: if `config` asks for another backbone, vocabulary and so on than the model's.
+    """
+    model, default = prepare_config_of(content, directory), PrepareConfig()
+    wanted = {key: getattr(model, key) for key in (*PHOTO_KEYS, *_WEIGHTS)} | {"vocabulary": str(directory)}
+    for key, value in wanted.items():
+        if (asked := getattr(config, key)) not in (getattr(default, key), value):
+            raise UserError(
+                f"prepare_config.{key}: the photos and texts of the model {directory} are prepared with {value}; leave "
+                f"one of the two out. Received: {asked}"
+            )
+    return replace(config, **wanted)
 
 
 def _batch(found: list[tuple[Any, PhotoView]]) -> tuple[list[Any], Batch]:

@@ -90,6 +90,8 @@ class PrepareRun:
         catalog: Folder of the catalogue.
         out: Folder of the records to write.
         overwrite: Replace records of another catalogue or configuration.
+        model: Saved model, or its address or name, whose preparation of photos and texts is taken, so that it can be
+            fine-tuned on the records.
         shard: Make only part i of n, written i/n and counted from 1, and leave it in OUT.partial; the command
             without it then makes what is missing and completes the records.
         prepare_config: How records are made.
@@ -98,6 +100,7 @@ class PrepareRun:
     catalog: str
     out: str
     overwrite: bool = False
+    model: str | None = None
     shard: str | None = None
     prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
 

@@ -10,16 +10,13 @@ import numpy as np
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.pretrained.model import Model
-from kaleido.pretrained.processor import prepare_config_of
+from kaleido.pretrained.processor import PHOTO_KEYS, prepare_config_of
 from kaleido.records.config import PrepareConfig
 from kaleido.records.corruption import clean_photos
 from kaleido.records.folder import Records
 from kaleido.records.reader import PhotoRecords, PhotoView
 from kaleido.records.stream import Batch
 from kaleido.search.products import Products
-
-_PREPARATION = ("saliency", "grid", "backbone", "crop_sizes", "precision", "max_megapixels")
-"""Keys of `PrepareConfig` that decide a photo's features."""
 
 
 class PreparedPhotos:
@@ -45,7 +42,7 @@ class PreparedPhotos:
             )
         wanted = asdict(prepare_config_of(model.config, model.directory))
         prepared = asdict(PrepareConfig()) | metadata["config"]
-        for key in _PREPARATION:
+        for key in PHOTO_KEYS:
             # JSON has lists for tuples.
             if (given := _listed(prepared.get(key))) != (expected := _listed(wanted.get(key))):
                 raise UserError(

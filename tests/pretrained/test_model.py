@@ -12,6 +12,7 @@ from model_fixtures import LABELS, TEXT_LENGTH
 from PIL import Image
 
 import kaleido
+from kaleido.__main__ import main
 from kaleido.app.model_folder import load_model
 from kaleido.app.predictor import SignatureRunner
 from kaleido.errors import UserError
@@ -364,3 +365,29 @@ def test_the_card_is_the_one_file_that_may_be_changed(models, tmp_path):
     models["contrastive"].save(tmp_path / "model")
     content = json.loads((tmp_path / "model" / "config.json").read_text())
     assert set(content["sha256"]) == {"model.safetensors", "sentencepiece.model"}
+
+
+def test_a_model_in_float16_is_smaller_and_nearly_the_same(models, photo_files, tmp_path):
+    models["contrastive"].save(tmp_path / "half", dtype="float16")
+    half = kaleido.load(tmp_path / "half")
+    small, large = ((model.directory / "model.safetensors").stat().st_size for model in (half, models["contrastive"]))
+    assert small < 0.6 * large
+    cosines = (half.encode_image(photo_files) * models["contrastive"].encode_image(photo_files)).sum(axis=1)
+    assert (cosines > 0.999).all() and not (cosines == 1).all()
+    # A copy of it stays as small.
+    half.save(tmp_path / "copy")
+    assert (tmp_path / "copy" / "model.safetensors").read_bytes() == (half.directory / "model.safetensors").read_bytes()
+
+
+def test_records_that_are_prepared_like_a_model_fit_it(models, tmp_path, capsys):
+    """Its backbone, saliency and vocabulary are taken; another one that is asked for is refused."""
+    catalog = kaleido.Catalog.wardrobe(tmp_path / "catalog", products=12)
+    model = models["pretraining"]
+    records = model.prepare(catalog, tmp_path / "records", progress=False, validation_fraction=0.2)
+    tuned = model.finetune(records, "retrieval", tmp_path / "run", steps=1, batch_size=2, progress=False)
+    assert tuned.task == "retrieval"
+    arguments = ["--catalog", str(catalog.directory), "--out", str(tmp_path / "again"), "--model", str(model.directory)]
+    assert main(["prepare", *arguments, "--prepare_config.validation_fraction", "0.2"]) == 0
+    assert kaleido.Records(tmp_path / "again").metadata == records.metadata
+    assert main(["prepare", *arguments, "--backbone", "efficientnet_lite0"]) == 2
+    assert "prepare_config.backbone: the photos and texts of the model" in capsys.readouterr().err

@@ -27,7 +27,7 @@ from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.place import ALIGNER
 from kaleido.records.reader import SplitRecords
-from kaleido.records.stream import BatchStream
+from kaleido.records.stream import BatchStream, trained_records
 from kaleido.rows import csv_bytes, jsonl_bytes
 from kaleido.text import Tokenizer, load_tokenizer
 
@@ -459,7 +459,7 @@ class RecordsApplication(Application):
         if evaluates:
             self._check_evaluation()
         records = self.open_records("train")
-        total_steps = train_config.total_steps(len(records))
+        total_steps = train_config.total_steps(len(trained_records(records, self.config.preprocess_config)))
         step, self._step = create_step(self, train_config, total_steps), None
         data = records.fingerprint + self.start_fingerprint()
         engine = Engine(step, self.directory, train_config, total_steps, data, self.description)

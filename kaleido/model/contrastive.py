@@ -33,20 +33,22 @@ def whole_texts(batch: Batch) -> Tensor:
     return ops.where(ops.sum(slots, axis=1) > 0, ops.cast(restored, "int32"), tokens)
 
 
-def contrastive_logits(texts: Tensor, photos: Tensor, scale: Tensor, token_ids: Tensor) -> Tensor:
+def contrastive_logits(texts: Tensor, photos: Tensor, scale: Tensor, batch: Batch) -> Tensor:
     """Compares each text and photo of a batch with those of all rows: float32 [B, 2, N].
 
-    Texts with the same tokens do not compete: the logits of other rows with them are lowered by 10,000.
+    Equal texts do not compete: the logits of other rows with them are lowered by 10,000. They have equal tokens or,
+    where the batch has `text_numbers`, equal numbers.
 
     Args:
         texts: Embeddings of the texts, float32 [B, E] of length 1.
         photos: Embeddings of the photos, float32 [B, E] of length 1.
         scale: Logarithm of the inverse temperature.
-        token_ids: Tokens of the texts without masking, int32 [B, T].
+        batch: The batch that they were made of.
     """
-    all_texts, all_photos, all_tokens = gathered(texts), gathered(photos), gathered(token_ids)
+    numbers = batch["text_numbers"][:, None] if "text_numbers" in batch else whole_texts(batch)
+    all_texts, all_photos, all_numbers = gathered(texts), gathered(photos), gathered(numbers)
     cosines = [ops.matmul(own, ops.transpose(every)) for own, every in ((photos, all_texts), (texts, all_photos))]
-    same = ops.cast(ops.all(ops.equal(token_ids[:, None], all_tokens[None]), axis=-1), "float32")
+    same = ops.cast(ops.all(ops.equal(numbers[:, None], all_numbers[None]), axis=-1), "float32")
     others = same * (1.0 - _own(same))
     return ops.exp(ops.cast(scale, "float32")) * ops.stack(cosines, axis=1) + _EXCLUDED * others[:, None]
 

@@ -173,7 +173,7 @@ class KaleidoBert(keras.Model):
                 self.text_embeddings(batch, training),
                 self._image_embeddings(patches, training),
                 self.heads[CONTRASTIVE].scale,
-                whole_texts(batch),
+                batch,
             )
             if len(self.heads) == 1:
                 return logits

@@ -119,6 +119,10 @@ class PipelineConfig:
 
     Attributes:
         max_text_length: Largest number of text positions, [CLS] and [SEP] included.
+        products: Share of the products of split train that are trained on; a larger share holds every smaller one.
+            Texts and patches of other products that are mixed in come from the whole split.
+        word_dropout: Share of the words of a text that training leaves out, another choice in every epoch; one word is
+            always left.
         mask_probability: Share of the tokens of a text that is masked.
         max_predictions: Largest number of masked tokens of a text.
         whole_word: Whether the tokens of a word are masked together.
@@ -137,6 +141,8 @@ class PipelineConfig:
     """
 
     max_text_length: int = 64
+    products: float = 1.0
+    word_dropout: float = 0.0
     mask_probability: float = 0.15
     max_predictions: int = 10
     whole_word: bool = True
@@ -151,6 +157,8 @@ class PipelineConfig:
     def __post_init__(self):
         check = partial(check_range, self, section="preprocess_config")
         check("[0, 1]", "mask_probability", "mismatch_probability")
+        check("(0, 1]", "products")
+        check("[0, 1)", "word_dropout")
         check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
         check("[1, 512]", "max_predictions")
         if self.workers is not None:

@@ -34,6 +34,7 @@ class Stream(IntEnum):
     DONOR_RECORD = 12
     HARD_NEGATIVE = 13
     BATCH_NEGATIVE = 14
+    WORD_DROPOUT = 15
 
 
 def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ()) -> np.ndarray:

@@ -87,7 +87,7 @@ class Pipeline(BatchStream):
         local = self._local(len(records))
         draws, records, texts, donors = draws[local], records[local], texts[local], donors[local]
 
-        token_ids, word_ids, token_mask = self._tokens(texts, width)
+        token_ids, word_ids, token_mask = self._tokens(texts, width, draws)
         paired = records == texts
         guided = paired & (self.config.masking != "random")
         pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, guided)]
@@ -109,6 +109,9 @@ class Pipeline(BatchStream):
             batch["itm_label"] = paired.astype(np.int32)
             if CONTRASTIVE in self._tasks:
                 batch["itm_draws"] = draws.uniform(Stream.BATCH_NEGATIVE, 2).astype(np.float32)
+        if self.training and self.config.word_dropout:
+            # Equal texts cannot be told by their tokens then.
+            batch["text_numbers"] = self.records.index.text[texts]
         for name, targets in self._labels.items():
             batch[f"{name}_label"] = targets[records]
         return batch
@@ -134,9 +137,11 @@ class Pipeline(BatchStream):
         longest = int(self.records.index.text_lengths(texts).max()) + 2
         return min(-(-longest // 8) * 8, self.config.max_text_length)
 
-    def _tokens(self, texts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _tokens(self, texts: np.ndarray, width: int, draws: Draws) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lays out [CLS] text [SEP]: ids, word ids (-1 where there is no word) and mask, int32 [B, width]."""
         ids, words, present = self.records.index.texts(texts, width - 2)
+        if self.training and self.config.word_dropout and present.any():
+            ids, words, present = self._without_words(ids, words, present, draws)
         lengths = present.sum(axis=1)
         token_ids = np.full((len(texts), width), self._pad_id, np.int32)
         token_ids[:, 1:-1] = np.where(present, ids, self._pad_id)
@@ -145,3 +150,15 @@ class Pipeline(BatchStream):
         word_ids = np.pad(np.where(present, words, -1), ((0, 0), (1, 1)), constant_values=-1)
         token_mask = (np.arange(width) < lengths[:, None] + 2).astype(np.int32)
         return token_ids, word_ids, token_mask
+
+    def _without_words(
+        self, ids: np.ndarray, words: np.ndarray, present: np.ndarray, draws: Draws
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Leaves words out of texts; their other words move together and keep their ids."""
+        luck = draws.uniform(Stream.WORD_DROPOUT, int(words.max()) + 1)
+        luck = np.where(present, np.take_along_axis(luck, words.astype(np.int64), axis=1), -1.0)
+        # The luckiest word stays whatever the share.
+        kept = present & ((luck >= self.config.word_dropout) | (luck == luck.max(axis=1, keepdims=True)))
+        order = np.argsort(~kept, axis=1, kind="stable")
+        ids, words, kept = (np.take_along_axis(values, order, axis=1) for values in (ids, words, kept))
+        return ids, words, kept

@@ -9,12 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from kaleido.catalog.sample import place
+from kaleido.errors import UserError
 from kaleido.processors import cores
 from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.records.draws import Draws, permutation
 from kaleido.records.processes import BatchProcesses
-from kaleido.records.reader import SplitRecords
+from kaleido.records.reader import PhotoRecords, SplitRecords
 
 EVALUATION_SEED = 20210620
 
@@ -48,6 +50,7 @@ class BatchStream(ABC):
             makes does not depend on the split.
 
     Attributes:
+        examples: Records that are read, int64 [E]; in training those of the share `products`.
         allocate: Function that gives memory for large arrays of a batch, uint8 [size].
     """
 
@@ -66,6 +69,7 @@ class BatchStream(ABC):
         self.batch_size = batch_size
         self.seed = seed if training else EVALUATION_SEED
         self.training = training
+        self.examples = trained_records(records, config) if training else np.arange(len(records))
         self._rank, self._count = rank, count
         self.allocate: Callable[[int], np.ndarray] = _allocate
 
@@ -128,7 +132,7 @@ class BatchStream(ABC):
         Raises:
             IndexError: if evaluation has no such step.
         """
-        size = len(self.records)
+        size = len(self.examples)
         stream = step * self.batch_size + np.arange(self.batch_size)
         if not self.training:
             if not 0 <= step < self.evaluation_steps:
@@ -138,12 +142,34 @@ class BatchStream(ABC):
         epochs, places = np.divmod(stream, size)
         records = np.empty_like(stream)
         for epoch in np.unique(epochs):
-            records[epochs == epoch] = _order(self.seed, int(epoch), size)[places[epochs == epoch]]
+            records[epochs == epoch] = self.examples[_order(self.seed, int(epoch), size)[places[epochs == epoch]]]
         return Draws(self.seed, epochs, records)
 
     def _local(self, rows: int) -> slice:
         """Gives the rows of a global batch that this worker makes."""
         return slice(self._rank * rows // self._count, (self._rank + 1) * rows // self._count)
+
+
+def trained_records(records: SplitRecords, config: PipelineConfig) -> np.ndarray:
+    """Chooses the records that are trained on, by a hash of their products' ids: int64, ascending.
+
+    Raises:
+        UserError: if none is left, or the records are of a kind that has neither products nor words.
+    """
+    if not isinstance(records, PhotoRecords) and (config.products < 1 or config.word_dropout):
+        raise UserError(
+            f"{records.directory}: these records do not name products and words; leave preprocess_config.products at 1 "
+            f"and word_dropout at 0. Received: {config.products} and {config.word_dropout}"
+        )
+    if config.products == 1:
+        return np.arange(len(records))
+    chosen = np.flatnonzero([place(id, "products") < config.products for id in records.product_ids()])
+    if not len(chosen):
+        raise UserError(
+            f"{records.directory}: preprocess_config.products leaves none of {len(records):,} records; take a larger "
+            f"share. Received: {config.products}"
+        )
+    return chosen
 
 
 def _allocate(size: int) -> np.ndarray:

@@ -82,13 +82,18 @@ def test_masked_tokens_are_put_back(data):
     np.testing.assert_array_equal(whole_texts(batch), whole)
 
 
-def test_equal_texts_do_not_compete():
+@pytest.mark.parametrize("numbered", [False, True])
+def test_equal_texts_do_not_compete(numbered):
     random = np.random.default_rng(0)
     texts, photos = (unit(random.normal(size=(5, 8))) for _ in range(2))
     tokens = random.integers(0, 9, (5, 4)).astype(np.int32)
     tokens[3] = tokens[1]
     scale = np.float32(1.5)
-    logits = np.asarray(contrastive_logits(texts, photos, scale, tokens))
+    batch = {"token_ids": tokens}
+    if numbered:
+        # Words were left out of the texts, so that their tokens differ.
+        batch = {"token_ids": np.arange(20, dtype=np.int32).reshape(5, 4), "text_numbers": np.array([7, 4, 9, 4, 2])}
+    logits = np.asarray(contrastive_logits(texts, photos, scale, batch))
     cosines = np.exp(scale) * photos @ texts.T
     same = np.zeros((5, 5), bool)
     same[1, 3] = same[3, 1] = True

@@ -183,6 +183,60 @@ def test_width_is_the_longest_text_rounded_up(records, tokenizer):
         assert width == -(-longest // 8) * 8
 
 
+def words_left(words, tokens):
+    """Counts the words, whole and in their order, that the tokens consist of; None if they consist of none."""
+    if not words or not tokens:
+        return None if tokens else 0
+    first, *others = words
+    taken = words_left(others, tokens[len(first) :]) if tokens[: len(first)] == first else None
+    return words_left(others, tokens) if taken is None else taken + 1
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_training_leaves_words_out_anew_in_every_epoch(records, tokenizer, share):
+    whole = Pipeline(records, replace(CONFIG, masking="random"), tokenizer, 25, tasks=())
+    fewer = Pipeline(records, replace(CONFIG, masking="random", word_dropout=share), tokenizer, 25, tasks=())
+    kept, seen = [], set()
+    for step in range(8):  # four epochs
+        before, after = whole.batch(step), fewer.batch(step)
+        indices = whole.draws(step).indices
+        _, words, present = records.index.texts(indices, before["token_ids"].shape[1] - 2)
+        for row, record in enumerate(indices.tolist()):
+            texts = [of["token_ids"][row][of["token_mask"][row] == 1].tolist() for of in (before, after)]
+            assert texts[1][0] == tokenizer.cls_id and texts[1][-1] == tokenizer.sep_id
+            of_words = [
+                [token for token, word in zip(texts[0][1:-1], words[row][present[row]].tolist()) if word == one]
+                for one in np.unique(words[row][present[row]])
+            ]
+            left = words_left(of_words, texts[1][1:-1])
+            assert left is not None and left >= min(len(of_words), 1)
+            kept.append((left, len(of_words)))
+            seen.add((record, tuple(texts[1])))
+        assert_same({"numbers": records.index.text[indices]}, {"numbers": after["text_numbers"]})
+        assert "text_numbers" not in before
+    left, words = np.sum([pair for pair in kept if pair[1] > 3], axis=0)
+    assert abs(left / words - (1 - share)) < 0.12
+    assert len(seen) > 1.5 * len(records)
+    evaluated = Pipeline(records, replace(CONFIG, word_dropout=share), tokenizer, 25, training=False, tasks=())
+    assert_same(evaluated.batch(0), Pipeline(records, CONFIG, tokenizer, 25, training=False, tasks=()).batch(0))
+
+
+def test_training_on_a_share_of_the_products(records, tokenizer):
+    pools = []
+    for share in (0.2, 0.6, 1.0):
+        pipeline = Pipeline(records, replace(CONFIG, products=share), tokenizer, BATCH)
+        steps = 3 * len(records) // BATCH
+        read = np.concatenate([pipeline.draws(step).indices for step in range(steps)])
+        pools.append(set(records.index.product[read].tolist()))
+        counts = np.bincount(read, minlength=len(records))[pipeline.examples]
+        assert set(read) == set(pipeline.examples.tolist()) and counts.max() - counts.min() <= 1
+    assert pools[0] < pools[1] < pools[2] and len(pools[2]) == 25
+    evaluation = Pipeline(records, replace(CONFIG, products=0.2), tokenizer, BATCH, training=False)
+    assert len(evaluation.examples) == len(records)
+    with pytest.raises(UserError, match=r"leaves none of 50 records.*Received: 1e-09"):
+        Pipeline(records, replace(CONFIG, products=1e-9), tokenizer, BATCH)
+
+
 @pytest.mark.parametrize("left_out", TASKS)
 def test_a_task_left_out_has_no_labels(records, tokenizer, left_out):
     tasks = tuple(task for task in TASKS if task != left_out)

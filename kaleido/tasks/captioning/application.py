@@ -64,6 +64,14 @@ class Captioning(Finetuning):
             self._check_texts()
 
     @classmethod
+    def check_config(cls, config: FinetuneConfig) -> None:
+        if share := config.preprocess_config.word_dropout:
+            raise UserError(
+                "preprocess_config.word_dropout would take words out of the captions that are learned; set it to 0. "
+                f"Received: {share}"
+            )
+
+    @classmethod
     def create_model(cls, content: Mapping[str, Any]) -> "Captioner":
         from kaleido.tasks.captioning.model import Captioner
 

@@ -72,7 +72,7 @@ class Contrastive(Finetuning):
         from kaleido.model.contrastive import contrastive_logits
 
         found = self.model(features, training=mode == TRAIN)
-        return {TASK: contrastive_logits(found["texts"], found["photos"], self.model.scale, features["token_ids"])}
+        return {TASK: contrastive_logits(found["texts"], found["photos"], self.model.scale, features)}
 
     def build_loss_weights(self, labels: Mapping) -> dict[str, Any]:
         return {TASK: ops.cast(ops.shape(labels["token_ids"])[0], "float32")}

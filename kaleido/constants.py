@@ -21,6 +21,18 @@ LEVEL_SLICES = tuple(
 )
 """Slice of each level among the 55 patches: `patches[LEVEL_SLICES[n - 1]]` are those of level n."""
 
+
+def patch_counts(patches: int) -> tuple[int, ...]:
+    """Divides a number of patches, 5 to 55, among the levels in proportion to their own numbers, at least one each."""
+    counts = [max(1, count * patches // PATCHES) for count in PATCH_COUNTS]
+    level = len(counts) - 1
+    while (missing := patches - sum(counts)) != 0:
+        room = PATCH_COUNTS[level] - counts[level] if missing > 0 else 1 - counts[level]
+        counts[level] += min(missing, room) if missing > 0 else max(missing, room)
+        level -= 1
+    return tuple(counts)
+
+
 JIGSAW_CLASSES = factorial(4)
 CLASSES = {"itm": 2, "rotation": 4, "jigsaw": JIGSAW_CLASSES, "camouflage": 9}
 LEVEL_OF_TASK = {"rotation": 1, "jigsaw": 2, "camouflage": 3, "grey": 4, "blank": 5}

@@ -1,12 +1,13 @@
 """Features of a split that lie on the accelerator, so that batches carry only the numbers of their rows."""
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kaleido.backend import ops
-from kaleido.constants import LEVEL_SLICES
+from kaleido.constants import patch_counts
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
 from kaleido.records.guidance import MASKED_PATCHES
@@ -39,8 +40,9 @@ def materialise(batch: Mapping[str, Any]) -> dict[str, Any]:
     if FEATURE_ROWS not in batch:
         return batch
     rows, table = batch.pop(FEATURE_ROWS), batch.pop(TABLE)
-    places = {f"level{level}": (place.start, place.stop) for level, place in enumerate(LEVEL_SLICES, 1)}
-    end = LEVEL_SLICES[-1].stop
+    ends = [0, *accumulate(patch_counts(batch["positions"].shape[1]))]
+    places = {f"level{level}": span for level, span in enumerate(pairwise(ends), 1)}
+    end = ends[-1]
     for task, level in (("grey", 4), ("blank", 5)):
         if f"{task}_positions" in batch:
             places[f"{task}_targets"] = end, end + MASKED_PATCHES[level]

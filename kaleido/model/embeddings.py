@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kaleido.constants import LEVEL_SLICES, LEVELS, PATCH_COUNTS
+from kaleido.constants import LEVELS, PATCH_COUNTS
 from kaleido.model.config import ModelConfig
 from kaleido.model.dropout import Dropout
 from kaleido.model.tensors import Tensor
@@ -92,8 +92,10 @@ class PatchEmbedding(keras.layers.Layer):
 
     def call(self, features: Sequence[Tensor], positions: Tensor, training: bool | None = None) -> Tensor:
         located = self.position(positions)
-        levels = []
-        for index, (level, patches) in enumerate(zip(LEVELS, LEVEL_SLICES)):
+        levels, first = [], 0
+        for index, level in enumerate(LEVELS):
+            # A training may leave patches out.
+            patches = slice(first, first := first + features[index].shape[1])
             dropped = self.feature_dropout(features[index], training=training)
             embedded = self.projections[index](dropped) + located[:, patches]
             if level < self.config.segment_vocab_size:

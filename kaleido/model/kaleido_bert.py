@@ -14,7 +14,6 @@ from kaleido.constants import (
     LEVEL_SLICES,
     LEVELS,
     PATCH_COUNTS,
-    PATCHES,
     RECONSTRUCTION_TASKS,
     TASKS,
 )
@@ -127,8 +126,13 @@ class KaleidoBert(keras.Model):
         """
         sequence, size = ops.concatenate([text, patches], axis=1), self.config.hidden_size
         values, projected = sequence[..., :size], sequence[..., size:]
-        first = self.encoder(values, attended(token_mask), queries=1, projected=projected)
+        first = self.encoder(values, attended(token_mask, patches), queries=1, projected=projected)
         return self.heads["itm"](self.pooler(first[:, 0]))
+
+    @property
+    def scale(self) -> keras.Variable:
+        """Logarithm of the inverse temperature of `itc`."""
+        return self.heads[CONTRASTIVE].scale
 
     def text_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds texts, read alone and whole, for comparison with photos: float32 [B, 256] of length 1."""
@@ -160,7 +164,8 @@ class KaleidoBert(keras.Model):
     def _encode(
         self, text: Tensor, patches: Tensor, token_mask: Tensor, training: bool | None
     ) -> tuple[Tensor, list[Tensor], Tensor]:
-        sequence = self.encoder(ops.concatenate([text, patches], axis=1), attended(token_mask), training=training)
+        mask = attended(token_mask, patches)
+        sequence = self.encoder(ops.concatenate([text, patches], axis=1), mask, training=training)
         length = ops.shape(text)[1]
         levels = [sequence[:, length + level.start : length + level.stop] for level in LEVEL_SLICES]
         return sequence[:, :length], levels, self.pooler(sequence[:, 0])
@@ -172,7 +177,7 @@ class KaleidoBert(keras.Model):
             logits[CONTRASTIVE] = contrastive_logits(
                 self.text_embeddings(batch, training),
                 self._image_embeddings(patches, training),
-                self.heads[CONTRASTIVE].scale,
+                self.scale,
                 batch,
             )
             if len(self.heads) == 1:
@@ -206,7 +211,7 @@ class KaleidoBert(keras.Model):
         mask = ops.concatenate([ops.take(token_mask, texts, axis=0), token_mask])
         shown = ops.concatenate([patches, ops.take(patches, photos, axis=0)])
         sequence = ops.concatenate([words, shown], axis=1)
-        first = self.encoder(sequence, attended(mask), training=training, queries=1)
+        first = self.encoder(sequence, attended(mask, shown), training=training, queries=1)
         return ops.split(self.pooler(first[:, 0]), 2)
 
     def compute_loss(
@@ -223,9 +228,10 @@ class KaleidoBert(keras.Model):
         return cls(ModelConfig.from_dict(config["config"]), config["tasks"], name=config["name"])
 
 
-def attended(token_mask: Tensor) -> Tensor:
-    """Makes the encoder's mask, float32 [B, T + 55]: text and all patches are attended to, padding is not."""
-    return ops.pad(ops.cast(token_mask, "float32"), ((0, 0), (0, PATCHES)), constant_values=1.0)
+def attended(token_mask: Tensor, patches: Tensor) -> Tensor:
+    """Makes the encoder's mask, float32 [B, T + n]: text and patches [B, n, ...] are attended to, padding is not."""
+    mask = ops.cast(token_mask, "float32")
+    return ops.pad(mask, ((0, 0), (0, patches.shape[1])), constant_values=1.0)
 
 
 def _at(values: Tensor, positions: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from kaleido.constants import LEVELS, PATCHES
 from kaleido.errors import UserError
 from kaleido.pictures import LARGEST_LIMIT, MAX_MEGAPIXELS
 from kaleido.ranges import check_range
@@ -123,6 +124,9 @@ class PipelineConfig:
             Texts and patches of other products that are mixed in come from the whole split.
         word_dropout: Share of the words of a text that training leaves out, another choice in every epoch; one word is
             always left.
+        patches: Number of the 55 patches that training reads, from 5 on: another choice for each photo and epoch, in
+            every level about the same share. Fewer take less time and make photos harder to learn by heart; only for
+            trainings without the tasks rotation, jigsaw, camouflage, grey and blank.
         mask_probability: Share of the tokens of a text that is masked.
         max_predictions: Largest number of masked tokens of a text.
         whole_word: Whether the tokens of a word are masked together.
@@ -143,6 +147,7 @@ class PipelineConfig:
     max_text_length: int = 64
     products: float = 1.0
     word_dropout: float = 0.0
+    patches: int = PATCHES
     mask_probability: float = 0.15
     max_predictions: int = 10
     whole_word: bool = True
@@ -159,6 +164,7 @@ class PipelineConfig:
         check("[0, 1]", "mask_probability", "mismatch_probability")
         check("(0, 1]", "products")
         check("[0, 1)", "word_dropout")
+        check(f"[{len(LEVELS)}, {PATCHES}]", "patches")
         check("[3, 512]", "max_text_length")  # [CLS], text, [SEP]; the model knows 512 positions
         check("[1, 512]", "max_predictions")
         if self.workers is not None:

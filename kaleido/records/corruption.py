@@ -5,10 +5,11 @@ A record holds every vector that a corruption can need, so a corruption is a cho
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kaleido.constants import LEVEL_SLICES, PATCHES, patch_counts
 from kaleido.records.draws import Draws, Stream
 from kaleido.records.reader import PhotoView
 from kaleido.vision.crops import COLOUR, GREY, LEVEL2, LEVEL3, LEVEL5, ROTATIONS
@@ -71,6 +72,23 @@ class Corruption:
             vectors["blank_targets"] = LEVEL5.start + patches[5]
             labels["blank_positions"] = patches[5]
         return cls(vectors, donor_vectors, {name: label.astype(np.int32) for name, label in labels.items()})
+
+    def with_patches(self, count: int, draws: Draws) -> tuple["Corruption", np.ndarray]:
+        """Leaves patches out of photos that are not corrupted.
+
+        Args:
+            count: Number of patches K that are left, as `patch_counts` divides it among the levels.
+            draws: Draws of the rows.
+
+        Returns:
+            The corruption, and the patches that are left, int64 [B, K], in their order.
+        """
+        order, vectors, shown = draws.uniform(Stream.PATCH_DROPOUT, PATCHES), dict(self.vectors), []
+        for level, (span, kept) in enumerate(zip(LEVEL_SLICES, patch_counts(count)), 1):
+            chosen = np.sort(np.argsort(order[:, span], axis=1)[:, :kept], axis=1)
+            vectors[f"level{level}"] = np.take_along_axis(vectors[f"level{level}"], chosen, axis=1)
+            shown.append(span.start + chosen)
+        return replace(self, vectors=vectors), np.concatenate(shown, axis=1)
 
     def rows(self, photos: np.ndarray, donors: np.ndarray) -> dict[str, np.ndarray]:
         """Chooses the rows of a table of vectors that a batch consists of.

@@ -35,6 +35,7 @@ class Stream(IntEnum):
     HARD_NEGATIVE = 13
     BATCH_NEGATIVE = 14
     WORD_DROPOUT = 15
+    PATCH_DROPOUT = 16
 
 
 def uniform(seed: int, epoch, indices, stream: int, shape: tuple[int, ...] = ()) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kaleido.constants import CONTRASTIVE, TASKS
+from kaleido.constants import CONTRASTIVE, LEVEL_OF_TASK, PATCHES, TASKS
 from kaleido.errors import UserError
 from kaleido.records.config import NO_TEXT, PipelineConfig
 from kaleido.records.corruption import Corruption, gather
@@ -68,6 +68,11 @@ class Pipeline(BatchStream):
                 f"{records.directory}: its {records.split} records are of a single product, and the tasks itm and "
                 f"camouflage need two; prepare more products or leave these tasks out"
             )
+        if config.patches < PATCHES and (whole := sorted(set(tasks) & LEVEL_OF_TASK.keys())):
+            raise UserError(
+                f"preprocess_config.patches must be {PATCHES} for the tasks {', '.join(whole)}; give them the weight 0 "
+                f"or read all patches. Received: {config.patches}"
+            )
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self.on_device = False
         self._tasks = tasks
@@ -93,6 +98,10 @@ class Pipeline(BatchStream):
         pairs = [self.records.index.pairs(r) if own else no_pairs() for r, own in zip(records, guided)]
         masks = self._masking(token_ids, word_ids, pairs, draws)
         corruption = Corruption.draw(self._tasks, masks.patches, draws)
+        positions = self.records.positions(records, self._raw_positions)
+        if self.training and self.config.patches < PATCHES:
+            corruption, shown = corruption.with_patches(self.config.patches, draws)
+            positions = np.take_along_axis(positions, shown[:, :, None], axis=1)
         batch = {"token_ids": token_ids, "token_mask": token_mask, "paired": paired.astype(np.float32)}
         if self.on_device:
             rows = corruption.rows(1 + FEATURES * records, 1 + FEATURES * donors)
@@ -101,7 +110,7 @@ class Pipeline(BatchStream):
             first_rows = self.records.first_rows
             rows = corruption.rows(first_rows[records], first_rows[donors])
             batch.update(gather(self.records.table, rows, self.allocate))
-        batch.update(corruption.labels, positions=self.records.positions(records, self._raw_positions))
+        batch.update(corruption.labels, positions=positions)
         if "mlm" in self._tasks:
             batch["token_ids"] = masks.token_ids
             batch.update(mlm_positions=masks.mlm_positions, mlm_ids=masks.mlm_ids, mlm_weights=masks.mlm_weights)

@@ -113,6 +113,8 @@ class RetrieveConfig(ProtocolConfig):
             highest; the others keep their ranks. Null scores all candidates.
         shortlist_model: Saved model that embeds texts and photos alone, from `baseline retrieval`, `finetune --task
             contrastive` or a training with `itc`; null is `model` itself, or the two-tower model inside it.
+        bank: Split whose texts and photos normalise cosines, which lowers those that are similar to everything; null
+            leaves cosines as they are.
         rank_by: What ranks: `head`, the matching head where the model has one, or `embeddings`, their cosines alone.
     """
 
@@ -123,6 +125,7 @@ class RetrieveConfig(ProtocolConfig):
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     shortlist: int | None = None
     shortlist_model: str | None = None
+    bank: Literal["train", "validation"] | None = None
     rank_by: Literal["head", "embeddings"] = "head"
 
     def __post_init__(self):

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from kaleido.progress import tqdm
 from kaleido.records.folder import Records
 from kaleido.records.open import open_records
 from kaleido.retrieval.config import RetrieveConfig
-from kaleido.retrieval.gallery import Gallery
+from kaleido.retrieval.cosine_scorer import CosineScorer
+from kaleido.retrieval.gallery import Gallery, open_gallery
 from kaleido.retrieval.kagl import QueryGallery, kagl_result, query_splits, rank_queries, read_queries
 from kaleido.retrieval.protocol import Retrieval
 from kaleido.retrieval.report import Ranking, retrieval_result
@@ -43,6 +45,7 @@ def retrieve(config: RetrieveConfig) -> Result:
         "rank_by": config.rank_by,
         "precision": config.precision,
         "shortlist": shortlist if config.shortlist else None,
+        "bank": config.bank,
     }
     raw_positions = bool(saved.model.config.compatibility.raw_positions)
     if config.protocol == "kagl":
@@ -96,15 +99,26 @@ def _batch_size(config: RetrieveConfig) -> int:
 
 
 def _scorer(saved: SavedModel, gallery: Gallery, config: RetrieveConfig) -> Any:
+    """Makes the scorer that ranks."""
     create = {"head": saved.application.create_scorer, "embeddings": saved.application.create_shortlist_scorer}
-    return create[config.rank_by](saved, gallery, _batch_size(config))
+    return _normalised(create[config.rank_by], saved, gallery, config)
 
 
 def _first_stage(saved: SavedModel, gallery: Gallery, config: RetrieveConfig) -> Any:
     """Makes the scorer that chooses shortlists."""
     first = load_model(Path(config.shortlist_model)) if config.shortlist_model else saved
     first.application.check_prepared(gallery.records, first.content, first.directory)
-    return first.application.create_shortlist_scorer(first, gallery, _batch_size(config))
+    return _normalised(first.application.create_shortlist_scorer, first, gallery, config)
+
+
+def _normalised(create: Callable[..., Any], saved: SavedModel, gallery: Gallery, config: RetrieveConfig) -> Any:
+    """Makes a scorer, whose cosines a bank normalises if the configuration names one."""
+    scorer = create(saved, gallery, _batch_size(config))
+    if config.bank and isinstance(scorer, CosineScorer):
+        raw_positions = bool(saved.model.config.compatibility.raw_positions)
+        bank = open_gallery(open_records(Path(config.records), config.bank), saved.text_length, raw_positions)
+        scorer.normalise(create(saved, bank, _batch_size(config)))
+    return scorer
 
 
 def _check_cost(seconds: float, needed: float, shortlist: int | None) -> None:

@@ -3,8 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kaleido.app.features import materialise
 from kaleido.bench.synthetic import write_synthetic
+from kaleido.constants import LEVELS, PATCH_COUNTS, patch_counts
 from kaleido.errors import UserError
 from kaleido.records.config import PipelineConfig
 from kaleido.records.pipeline import TASKS, Pipeline
@@ -219,6 +223,47 @@ def test_training_leaves_words_out_anew_in_every_epoch(records, tokenizer, share
     assert len(seen) > 1.5 * len(records)
     evaluated = Pipeline(records, replace(CONFIG, word_dropout=share), tokenizer, 25, training=False, tasks=())
     assert_same(evaluated.batch(0), Pipeline(records, CONFIG, tokenizer, 25, training=False, tasks=()).batch(0))
+
+
+@given(st.integers(5, 55))
+def test_patches_are_divided_among_the_levels(patches):
+    counts = patch_counts(patches)
+    assert sum(counts) == patches
+    for count, whole in zip(counts, PATCH_COUNTS):
+        assert 1 <= count <= whole and abs(count - whole * patches / 55) < 5
+    assert patch_counts(55) == PATCH_COUNTS
+
+
+@pytest.mark.parametrize("patches", [5, 28, 54])
+def test_training_leaves_patches_out_anew_in_every_epoch(records, tokenizer, patches):
+    whole = Pipeline(records, CONFIG, tokenizer, 50, tasks=("itc",))
+    fewer = Pipeline(records, replace(CONFIG, patches=patches), tokenizer, 50, tasks=("itc",))
+    shown = []
+    for step in (0, 1):
+        before, after = whole.batch(step), fewer.batch(step)
+        features = [np.concatenate([of[f"level{level}"] for level in LEVELS], axis=1) for of in (before, after)]
+        assert features[1].shape[1] == after["positions"].shape[1] == patches
+        assert tuple(after[f"level{level}"].shape[1] for level in LEVELS) == patch_counts(patches)
+        # Each patch that is left comes with its own position.
+        places = (features[1][:, :, None] == features[0][:, None]).all(axis=3).argmax(axis=2)
+        np.testing.assert_array_equal(np.take_along_axis(features[0], places[:, :, None], axis=1), features[1])
+        expected = np.take_along_axis(before["positions"], places[:, :, None], axis=1)
+        np.testing.assert_array_equal(after["positions"], expected)
+        shown.append(places[np.argsort(whole.draws(step).indices)])
+    assert (shown[0] != shown[1]).any()
+    fewer.on_device = True
+    table = np.concatenate([np.zeros((1, 6), np.float16), *features_of(records)])
+    rows = materialise(fewer.batch(1) | {"features": table})
+    for level in LEVELS:
+        np.testing.assert_array_equal(rows[f"level{level}"], after[f"level{level}"])
+    evaluated = Pipeline(records, replace(CONFIG, patches=patches), tokenizer, 50, training=False, tasks=("itc",))
+    assert evaluated.batch(0)["positions"].shape[1] == 55
+    with pytest.raises(UserError, match=r"must be 55 for the tasks grey, jigsaw"):
+        Pipeline(records, replace(CONFIG, patches=54), tokenizer, 50, tasks=("itm", "jigsaw", "grey"))
+
+
+def features_of(records):
+    return [records.table[first : first + 74] for first in records.first_rows]
 
 
 def test_training_on_a_share_of_the_products(records, tokenizer):

@@ -49,7 +49,7 @@ class Captioner(keras.Model):
         The causal decoder does not use `token_mask`.
         """
         length = ops.shape(text)[1]
-        mask = causal_mask(length) if self.decoder == "causal" else attended(token_mask)
+        mask = causal_mask(length, patches.shape[1]) if self.decoder == "causal" else attended(token_mask, patches)
         sequence = ops.concatenate([text, patches], axis=1)
         return self.bert.encoder(sequence, mask, training=training, queries=length)
 
@@ -70,11 +70,11 @@ class Captioner(keras.Model):
         return cls(ModelConfig.from_dict(config["config"]), config["decoder"], name=config["name"])
 
 
-def causal_mask(length):
-    """Makes the attention mask of text followed by patches, 1 where attended: float32 [1, length + 55, length + 55].
+def causal_mask(length, patches=PATCHES):
+    """Makes the attention mask of text followed by patches, 1 where attended: float32 [1, S, S], S their number.
 
     Padding needs no mask, because it follows the text, and text attends to earlier positions only.
     """
-    place = ops.arange(length + PATCHES)
+    place = ops.arange(length + patches)
     is_patch = place >= length
     return ops.cast(is_patch[None, :] | (~is_patch[:, None] & (place[None, :] <= place[:, None])), "float32")[None]

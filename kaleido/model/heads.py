@@ -1,10 +1,12 @@
 """Heads of the pre-training tasks (paper section 3.5), and of contrastive learning."""
 
+from itertools import accumulate
 from typing import Any
 
 import keras
 from keras import ops
 
+from kaleido.constants import LEVELS, patch_counts
 from kaleido.model.config import ModelConfig
 from kaleido.model.contrastive import SIZE, unit
 from kaleido.model.embeddings import initializer
@@ -71,6 +73,9 @@ class ReconstructionHead(keras.layers.Layer):
 class ContrastiveHead(keras.layers.Layer):
     """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
 
+    A text is the mean of its outputs, and a photo the mean outputs of its five levels side by side: the output of [CLS]
+    and the mean over all patches, of which one in 55 shows the whole product, learn much more slowly.
+
     Attributes:
         scale: Logarithm of the inverse temperature, trainable.
     """
@@ -82,18 +87,21 @@ class ContrastiveHead(keras.layers.Layer):
         )
 
     def build(self, input_shape: Any) -> None:
-        shape = (None, input_shape[-1])
-        self.text.build(shape)
-        self.image.build(shape)
+        size = input_shape[-1]
+        self.text.build((None, size))
+        self.image.build((None, len(LEVELS) * size))
         self.scale = add_scale(self)
 
-    def of_text(self, outputs: Tensor) -> Tensor:
-        """Embeds texts by the output of [CLS]: [B, T, H] -> float32 [B, 256]."""
-        return unit(self.text(outputs[:, 0]))
+    def of_text(self, outputs: Tensor, mask: Tensor) -> Tensor:
+        """Embeds texts: outputs [B, T, H] and mask float32 [B, T] -> float32 [B, 256]."""
+        weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), outputs.dtype)
+        return unit(self.text(ops.sum(outputs * weights[..., None], axis=1)))
 
     def of_image(self, outputs: Tensor) -> Tensor:
-        """Embeds photos by the mean output of their patches: [B, 55, H] -> float32 [B, 256]."""
-        return unit(self.image(ops.mean(outputs, axis=1)))
+        """Embeds photos by the outputs of 55 patches, or of some in each level: [B, n, H] -> float32 [B, 256]."""
+        ends = list(accumulate(patch_counts(outputs.shape[1])))
+        means = [ops.mean(level, axis=1) for level in ops.split(outputs, ends[:-1], axis=1)]
+        return unit(self.image(ops.concatenate(means, axis=-1)))
 
 
 def add_scale(layer: keras.layers.Layer) -> keras.Variable:

@@ -138,7 +138,7 @@ class KaleidoBert(keras.Model):
         """Embeds texts, read alone and whole, for comparison with photos: float32 [B, 256] of length 1."""
         embedded = self.text_embedding(whole_texts(batch), batch.get("token_types"), training=training)
         mask = ops.cast(batch["token_mask"], "float32")
-        return self.heads[CONTRASTIVE].of_text(self.encoder(embedded, mask, training=training, queries=1))
+        return self.heads[CONTRASTIVE].of_text(self.encoder(embedded, mask, training=training), mask)
 
     def image_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds photos, read alone, for comparison with texts: float32 [B, 256] of length 1."""

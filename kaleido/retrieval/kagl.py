@@ -224,6 +224,8 @@ def kagl_result(
     results = {**about, "protocol": "kagl", "queries_left_out": left_out, "resamples": resamples, "rows": rows}
     metrics = {f"{name}/{metric}": row[metric]["value"] for name, row in rows.items() for metric in METRICS}
     table = _table(rows, left_out, everywhere)
+    if about.get("bank"):
+        table += f" Cosines are normalised by the {about['bank']} products."
     files = {
         "retrieval-kagl.md": table.encode() + b"\n",
         "retrieval-kagl-scores.npz": _scores(gallery, splits, ranked),

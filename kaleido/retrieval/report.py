@@ -167,6 +167,8 @@ def _description(results: Mapping[str, Any]) -> str:
             parts.append(f"{filled:,} queries of a small {drawn['label']} filled from the category")
         if left_out := first.get("products_left_out"):
             parts.append(f"{left_out:,} products of a small {drawn['label']} left out as queries")
+    if results.get("bank"):
+        parts.append(f"cosines normalised by the {results['bank']} products")
     parts.append(_twins(results["twins"]))
     parts.append(f"text: {'title and description' if results['text'] == 'both' else results['text']}")
     return "; ".join(parts) + "."

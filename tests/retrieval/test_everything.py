@@ -102,3 +102,31 @@ def test_cosines_depend_on_nothing_but_the_two_embeddings(texts, photos, size, b
     np.testing.assert_array_equal(scorer.scores(*pairs), whole[pairs[1], pairs[0]].astype(np.float32))
     same = np.flatnonzero((scorer.texts == scorer.texts[0]).all(axis=1))
     assert (whole[:, same] == whole[:, :1]).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(2, 12), st.sampled_from([1.0, 30.0]), st.integers(0, 99))
+def test_a_bank_lowers_what_is_similar_to_everything(texts, photos, banked, scale, seed):
+    random = np.random.default_rng(seed)
+
+    def scorer_of(texts, photos):
+        sides = [random.standard_normal((count, 6)).astype(np.float32) for count in (texts, photos)]
+        sides = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
+        gallery = Shelf(np.arange(photos) % texts, texts)
+        return CosineScorer(gallery, lambda items: sides[0][items], lambda items: sides[1][items], 4, scale)
+
+    scorer, bank = scorer_of(texts, photos), scorer_of(banked, banked)
+    bank.texts = np.concatenate([bank.texts, bank.texts[:1]])  # a text that occurs twice counts once
+    cosines = scorer.matrix("i2t", np.arange(photos))
+    scorer.normalise(bank)
+    of_texts = np.log(np.exp(scale * scorer.texts @ bank.photos.T).sum(axis=1)) / scale
+    of_photos = np.log(np.exp(scale * scorer.photos @ bank.texts[:-1].T).sum(axis=1)) / scale
+    np.testing.assert_allclose(scorer.matrix("i2t", np.arange(photos)), cosines - of_texts, atol=1e-5)
+    np.testing.assert_allclose(scorer.matrix("t2i", np.arange(texts)), cosines.T - of_photos, atol=1e-5)
+    # Single pairs are ranked like the matrix, in both directions.
+    pairs = np.divmod(np.arange(photos * texts), texts)
+    alone = scorer.scores(pairs[1], pairs[0]).reshape(photos, texts)
+    for rows, direction in ((alone, "i2t"), (alone.T, "t2i")):
+        whole = scorer.matrix(direction, np.arange(len(rows)))
+        differences = (rows - whole) - (rows - whole)[:, :1]
+        np.testing.assert_allclose(differences, 0, atol=1e-5)

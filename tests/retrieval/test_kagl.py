@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -195,3 +196,13 @@ def test_options_that_do_not_go_together(three_splits, contrastive_model, capsys
     arguments = ["--model", str(contrastive_model), "--records", str(three_splits), "--out", "out", *options]
     assert main(["retrieve", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_bank_changes_ranks_and_is_told(three_splits, contrastive_model):
+    config = RetrieveConfig(
+        records=str(three_splits), out="", model=str(contrastive_model), protocol="full", rank_by="embeddings"
+    )
+    plain, banked = retrieve(config), retrieve(replace(config, bank="train"))
+    assert json.loads(banked.files["retrieval-full-test.json"])["bank"] == "train"
+    assert "normalised by the train products" in banked.table and "normalised" not in plain.table
+    assert plain.metrics != banked.metrics

@@ -15,6 +15,7 @@ from kaleido.backend import import_backend
 from kaleido.catalog.catalog import Catalog
 from kaleido.configuration import build_section
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 from kaleido.progress import progress_bars
 from kaleido.records.catalog_columns import catalog_beside, catalog_of
 from kaleido.records.folder import Records
@@ -81,15 +82,28 @@ def align(
         **options: Fields of `AlignConfig`, which win over `config`.
 
     Raises:
-        UserError: if the records are not of photos, have other pairs and `overwrite` is off, or `catalog` is not
-            theirs.
+        UserError: if the records are not of photos, have other pairs and `overwrite` is off, `catalog` is not theirs,
+            or another process writes the records.
     """
     required = {"records": str(records), "seed": seed}
     config = build_section(AlignRun, "align_config", config, options, required)
     import_backend()
+    records = Records.of(records)
+    with folder_locked(records.directory):
+        # Opened again, as another process may have written pairs since.
+        return _align_alone(Records(records.directory), catalog, config, overwrite, seed, progress)
+
+
+def _align_alone(
+    records: Records,
+    catalog: str | Path | Catalog | None,
+    config: AlignConfig,
+    overwrite: bool,
+    seed: int,
+    progress: bool,
+) -> Alignment:
     from kaleido.alignment.report import alignment_report
 
-    records = Records.of(records)
     if records.kind != PHOTOS:
         raise UserError(f"{records.directory}: these are records of {records.kind}; align takes those of a catalogue")
     splits = {split: records.open(split) for split in records.splits}

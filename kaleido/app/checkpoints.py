@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from kaleido.atomic import folder_written_atomically, remove_atomically, remove_leftovers
+from kaleido.atomic import folder_written_atomically, remove_atomically
 from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
 
@@ -60,7 +60,6 @@ class CheckpointStore:
             UserError: if it cannot be written; the earlier checkpoints are untouched.
         """
         target = self._path(checkpoint.step)
-        remove_leftovers(self.directory)
         with folder_written_atomically(target) as folder:
             _save_arrays(folder / ARRAYS, checkpoint.arrays)
             sha256 = file_sha256(folder / ARRAYS)

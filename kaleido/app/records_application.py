@@ -17,7 +17,7 @@ from kaleido.app.config import EvaluateConfig
 from kaleido.app.curves import save_curves
 from kaleido.app.model_folder import SavedModel, load_weights, read_model_config, save_model
 from kaleido.app.result import Result, task_result
-from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder
+from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder, run_locked
 from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
@@ -277,7 +277,14 @@ class RecordsApplication(Application):
 
         Returns:
             Result of the last evaluation; None in mode `train`, and on workers other than the chief.
+
+        Raises:
+            UserError: if another process trains in the folder, or it holds another training.
         """
+        with run_locked(self.directory):
+            return self._run()
+
+    def _run(self) -> Result | None:
         if self.config.mode != "evaluate":
             if self.config.mode == "train":
                 self.run_train()
@@ -309,7 +316,8 @@ class RecordsApplication(Application):
 
     def run_train(self) -> None:
         """Trains to the last step, from the latest checkpoint if there is one, and saves the model."""
-        self._train(evaluates=False)
+        with run_locked(self.directory):
+            self._train(evaluates=False)
 
     def run_train_and_evaluate(self) -> dict[str, float]:
         """Trains like `run_train`, with an evaluation every `evaluate_config.every` steps and at the end.
@@ -317,10 +325,11 @@ class RecordsApplication(Application):
         Returns:
             Metrics of the last evaluation, which are also in `metrics.json`.
         """
-        metrics = self._train(evaluates=True)
-        assert metrics is not None
-        steps = self.config.train_config.total_steps(len(self.open_records("train")))
-        self._write_metrics(metrics, steps)
+        with run_locked(self.directory):
+            metrics = self._train(evaluates=True)
+            assert metrics is not None
+            steps = self.config.train_config.total_steps(len(self.open_records("train")))
+            self._write_metrics(metrics, steps)
         return metrics
 
     def run_evaluate(self) -> dict[str, float]:

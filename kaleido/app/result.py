@@ -4,10 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import write_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,7 @@ class Result:
         Raises:
             UserError: if a file cannot be written.
         """
-        for name, content in self.files.items():
-            write_atomically(Path(directory) / name, content)
+        write_together(directory, self.files)
 
 
 def task_result(

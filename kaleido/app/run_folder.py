@@ -1,6 +1,7 @@
 """Folder of a run, which belongs to one training."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from kaleido import configuration
 from kaleido.app.cluster import read_cluster
 from kaleido.atomic import remove_leftovers, write_atomically
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 
 CONFIG_FILE, CHECKPOINTS = "config.yaml", "checkpoints"
 
@@ -36,6 +38,15 @@ checkpoints hold the fingerprint of the records and of the model that the traini
 _LENGTH = ("train_config.steps", "train_config.epochs")
 
 
+def run_locked(directory: Path) -> AbstractContextManager[None]:
+    """Lets this process alone train in a run's folder while the `with` block runs; among several workers, the chief.
+
+    Raises:
+        UserError: if another process trains there; names it.
+    """
+    return folder_locked(directory) if read_cluster().is_chief else nullcontext()
+
+
 def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignored: Collection[str] = ()) -> None:
     """Saves a resolved configuration in a run's folder, or checks that the run that is there is the same training.
 
@@ -60,7 +71,7 @@ def claim_folder(directory: Path, config: Any, free_keys: Collection[str], ignor
             if section not in ignored and key not in free_keys and now != before.get(key):
                 raise UserError(_difference(directory, key, before.get(key), now))
     if read_cluster().is_chief:
-        remove_leftovers(directory)
+        remove_leftovers(directory, directory / CHECKPOINTS)
         write_atomically(path, yaml.safe_dump(values, sort_keys=False).encode())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kaleido.atomic import file_written_atomically, remove_leftovers, write_atomically
+from kaleido.atomic import file_written_atomically, write_atomically
 from kaleido.catalog import product_json
 from kaleido.catalog.product import SPLITS, Product
 from kaleido.catalog.sources import Source
@@ -54,7 +54,6 @@ def write_catalog(
         "photos": sum(len(product.photos) for product in products),
         "importer": dict(importer),
     }
-    remove_leftovers(directory)
     # Until the last line the unfinished header says that products.jsonl belongs to a catalogue that is being written.
     unfinished = directory / UNFINISHED_HEADER
     write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())

@@ -23,6 +23,7 @@ from kaleido.catalog.sources import open_source
 from kaleido.catalog.summary import REJECTS, ImportSummary, summary_of
 from kaleido.catalog.table import TableOptions, table_of_rows
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 from kaleido.rows import jsonl_bytes
 
 FETCHED_PHOTOS, CONTENT = "photos", "content"
@@ -202,8 +203,23 @@ def _import(
         rejects: Rows that cannot be used.
         options: See `ImportOptions`.
         content: Describes the files that are read; None where changes are not looked for.
+
+    Raises:
+        UserError: if another process writes the folder, it holds another catalogue, or nothing can be imported.
     """
-    out = Path(out)
+    with folder_locked(Path(out)):
+        return _import_alone(read, kind, arguments, Path(out), rejects, options, content)
+
+
+def _import_alone(
+    read: Callable[[], Imported],
+    kind: str,
+    arguments: Mapping[str, Any],
+    out: Path,
+    rejects: Rejects,
+    options: ImportOptions,
+    content: Callable[[], dict[str, Any]] | None,
+) -> ImportSummary:
     importer = {**arguments, **options.as_json()}
     there = None if options.overwrite else read_header(out)
     before = there["importer"].get(CONTENT) if there else None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import write_together
 from kaleido.catalog.product import Product
 from kaleido.checkup.finding import KINDS, Finding
 from kaleido.errors import UserError
@@ -58,12 +58,12 @@ def write_report(
     template = files("kaleido.checkup").joinpath(PAGE).read_text(encoding="utf-8")
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     html = page.render(name=name, summary=summary, sections=sections, notes=notes)
-    write_atomically(out / PAGE, html.encode("utf-8", "replace"))
     rows = [
         (one.kind, one.product, one.photo, f"{one.score:.4f}", one.reason, one.other, one.other_photo)
         for one in findings
     ]
-    write_atomically(out / TABLE, csv_bytes([_COLUMNS, *map(_harmless, rows)]))
+    table = csv_bytes([_COLUMNS, *map(_harmless, rows)])
+    write_together(out, {PAGE: html.encode("utf-8", "replace"), TABLE: table})
 
 
 def _harmless(row: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ It reads one JSON object a line from standard input and answers with one on stan
 goes into the stage's `log.txt`. When its input ends, the runner is gone: it saves its state and exits.
 """
 
-import fcntl
 import gc
 import importlib
 import json
@@ -12,7 +11,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -27,6 +25,7 @@ import yaml
 from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
 from kaleido.interruption import ignore_termination, obey_termination
+from kaleido.locks import Locked, locked
 
 FAILED = 1
 
@@ -60,29 +59,13 @@ def _listen(requests: queue.SimpleQueue, busy: threading.Event) -> None:
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     folder = Path(request["folder"])
-    with _locked(Path(request["lock"])) as holder:
-        if holder is not None:
-            return {"locked": holder}
-        if all((folder / name).is_file() for name in (DONE_FILE, *request["results"])):
-            return {"code": 0, "seconds": 0.0}
-        return _make(folder, request)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[str | None]:
-    """Yields None with the lock held, else its holder; the system releases the lock when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            yield file.read().strip() or "another process"
-            return
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield None
+    try:
+        with locked(Path(request["lock"]), folder):
+            if all((folder / name).is_file() for name in (DONE_FILE, *request["results"])):
+                return {"code": 0, "seconds": 0.0}
+            return _make(folder, request)
+    except Locked as error:
+        return {"locked": error.holder}
 
 
 def _make(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:

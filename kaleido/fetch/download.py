@@ -1,10 +1,8 @@
 """Download of one file."""
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from io import FileIO
@@ -15,6 +13,7 @@ from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.fetch.mirror import UNKNOWN, FileChanged, Mirror, TransientError, Version
 from kaleido.fetch.retry import RetryPolicy
+from kaleido.locks import locked
 
 BLOCK = 1 << 16
 """Bytes read at a time; at most these are lost when a connection breaks."""
@@ -65,12 +64,21 @@ class Download:
         """Fetches the file; returns False if it was there already.
 
         Raises:
-            UserError: if it is not served, does not match its checksum or cannot be written.
+            UserError: if it is not served, does not match its checksum or cannot be written, or another process is
+                fetching it.
         """
+        before = self._target.exists()
         if self._is_there():
             self._version.unlink(missing_ok=True)
             return False
-        with self._opened() as file:
+        with locked(self._target.with_name(f".{self._target.name}.lock"), self._target):
+            # Another process may have fetched it before it gave the lock back.
+            return (before or not self._is_there()) and self._fetch()
+
+    def _fetch(self) -> bool:
+        with refusals_named(self._target):
+            file = open(self._partial, "ab", buffering=0)  # noqa: SIM115
+        with file:
             try:
                 self._receive_sound(file)
                 with refusals_named(self._target):
@@ -96,24 +104,6 @@ class Download:
     def _has_its_size(self) -> bool:
         with self._mirror.open(self._name) as opened:
             return opened.version.size in (None, self._target.stat().st_size)
-
-    @contextmanager
-    def _opened(self) -> Iterator[FileIO]:
-        """Opens the partial file and locks it against other processes."""
-        with refusals_named(self._target):
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            file = open(self._partial, "ab", buffering=0)  # noqa: SIM115
-        with file:
-            with refusals_named(self._target):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    # The process that held the lock before may have renamed the file to its final name.
-                    mine = os.path.samestat(os.fstat(file.fileno()), self._partial.stat())
-                except (BlockingIOError, FileNotFoundError):
-                    mine = False
-            if not mine:
-                raise UserError("is being fetched by another process")
-            yield file
 
     def _receive_sound(self, file: FileIO) -> None:
         for _ in range(2):

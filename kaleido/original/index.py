@@ -1,12 +1,12 @@
 """Index of records of the original release's data: labels and ids of all records, in memory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kaleido.atomic import file_written_atomically
 from kaleido.errors import UserError
 
 
@@ -55,9 +55,8 @@ class OriginalIndex:
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`, first under a temporary name."""
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, rows=self.rows, **self.columns)
-        os.replace(temporary, path)
+        with file_written_atomically(path) as file:
+            np.savez(file, rows=self.rows, **self.columns)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,14 +1,12 @@
 """Saved models from anywhere: a folder, a web server, a bucket, or a name."""
 
 import difflib
-import fcntl
 import hashlib
+import math
 import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from kaleido.fetch.mirror import Mirror, NotServed
 from kaleido.fetch.mirrors import open_mirror
 from kaleido.fetch.progress import Progress
 from kaleido.fetch.retry import RetryPolicy
+from kaleido.locks import locked
 from kaleido.network_folder import CONFIG_FILE, is_network_folder, parse_network_config
 from kaleido.pretrained.model import Model
 from kaleido.progress import progress_bars
@@ -140,7 +139,8 @@ def _fetched(url: str, sha256: str | None = None) -> Path:
     address = hashlib.sha256(url.encode()).hexdigest()[:32]
     # Which of the models in the cache was the last one from this address.
     pointer, staging = cache / f"{address}.latest", cache / f".{address}.partial"
-    with _locked(staging.with_suffix(".lock")):
+    # Others wait, and find the model there.
+    with locked(staging.with_suffix(".lock"), source.address, patience=math.inf):
         try:
             data = _config(source, staging, sha256)
         except UserError as error:
@@ -198,14 +198,3 @@ def _read_pointer(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return found if re.fullmatch("[0-9a-f]{64}", found) else None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lets one process at a time fetch from an address; others wait, and find the model there."""
-    with refusals_named(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "wb")  # noqa: SIM115
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

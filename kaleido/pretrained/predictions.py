@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import write_together
 from kaleido.catalog.photo_list import PhotoList, Texts, photo_of_file, photos_of_folder, photos_of_table
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
@@ -112,8 +112,7 @@ def predict_photos(
         notes.append(f"texts cut to the {predictor.length} positions that the model was trained with: {cut:,}")
     files = model._saved.application.prediction_files(rows, readers)
     written = [Path(out) / name for name in files]
-    for path, content in zip(written, files.values()):
-        write_atomically(path, content)
+    write_together(out, files)
     in_part = {photo.key["row"] for photo in photos.photos} if photos.rejects else set()
     skipped = [
         f"skipped {'a photo of ' * (reject.row in in_part)}row {reject.row} of {reject.file}: {reject.reason}"

@@ -1,12 +1,12 @@
 """The index of photo records: everything but vectors and pictures, kept in memory."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from kaleido.atomic import file_written_atomically
 from kaleido.errors import UserError
 from kaleido.records.pairs import Pairs, no_pairs
 
@@ -113,9 +113,8 @@ class Index:
 
     def save(self, path: Path) -> None:
         """Writes an `.npz`, under a temporary name first."""
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
-        os.replace(temporary, path)
+        with file_written_atomically(path) as file:
+            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     def _check(self) -> None:
         """Raises a ValueError where columns do not fit one another."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from kaleido.atomic import remove_atomically
 from kaleido.catalog.product import SPLITS
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 from kaleido.progress import tqdm
 from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile
 from kaleido.records.fixed_layout import FixedLayout
@@ -115,17 +116,24 @@ def make_records(source: Source, directory: Path, overwrite: bool = False, shard
 
     Raises:
         UserError: if the source cannot be used, or `directory` holds something else, or files made otherwise wait to be
-            moved there.
+            moved there, or another process replaces the records or, with `overwrite`, makes some.
     """
-    started = time.monotonic()
     directory = Path(directory)
     if overwrite and shard:
         raise UserError(
             f"--overwrite true would remove what the other shards make; delete {directory} and "
             f"{partial_directory(directory)} before the first shard instead"
         )
-    if overwrite and (_holds_records(directory) or not directory.exists()):
-        remove_atomically(directory)
+    # Processes share the work, unless one begins by removing what others make.
+    with folder_locked(partial_directory(directory), directory, shared=not overwrite):
+        return _make_locked(source, directory, overwrite, shard)
+
+
+def _make_locked(source: Source, directory: Path, overwrite: bool, shard: Shard | None) -> Summary:
+    started = time.monotonic()
+    if overwrite and _holds_records(directory):
+        with folder_locked(directory):
+            remove_atomically(directory)
     if _is_made(directory, source.plan):
         # Left behind only by a run that was stopped between its last two steps.
         shutil.rmtree(partial_directory(directory), ignore_errors=True)

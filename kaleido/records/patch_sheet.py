@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kaleido.atomic import remove_leftovers, write_atomically
+from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
 from kaleido.records.folder import Records
@@ -48,7 +48,6 @@ def write_patch_sheet(catalog: Catalog, records: Records) -> Path | None:
         sheets.append(kaleido_sheet(photo, spread_mask(view.cells, box, *photo.shape[:2]), box))
     if not sheets:
         return None
-    remove_leftovers(records.directory)
     png = BytesIO()
     kaleido_sheets(sheets).save(png, format="PNG")
     write_atomically(path, png.getvalue())

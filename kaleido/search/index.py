@@ -391,8 +391,12 @@ class Index:
         """Removes products, in one step.
 
         Raises:
-            UserError: if one of them is not there; nothing is removed then.
+            UserError: if one of them is not there, or another process changes the index; nothing is removed then.
         """
+        with self._store.locked():
+            return self._remove(ids)
+
+    def _remove(self, ids: Sequence[str]) -> Changes:
         found: list[str] = []
         for product in dict.fromkeys(ids):
             rows = self._store.rows(["photo"], one_of("id", [product]))

@@ -5,19 +5,23 @@ photo. Every change is one commit of `photos`, so that readers see the table bef
 leaves it as it was. Thumbnails are added before the photos that they belong to, and never changed.
 """
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
+from kaleido.locks import folder_locked, locked
+from kaleido.user_cache import user_cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +71,22 @@ class Store:
     def _there(self) -> bool:
         """Tells whether there may be an index; to connect would make the folder."""
         return "://" in self.where or os.path.isdir(self.where)
+
+    @property
+    def work_folder(self) -> Path:
+        """Folder for what is made before it is committed: that of the index, or one of this user for a bucket."""
+        return user_cache("indexes") if "://" in self.where else Path(self.where)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Lets this process alone change the index while the `with` block runs; an index in a bucket, of this user's.
+
+        Raises:
+            UserError: if another process changes it; names that process.
+        """
+        if "://" not in self.where:
+            return folder_locked(self.work_folder)
+        name = hashlib.sha256(self.where.encode()).hexdigest()[:16]
+        return locked(self.work_folder / f".{name}.lock", self.where)
 
     @property
     def exists(self) -> bool:

@@ -30,7 +30,6 @@ from kaleido.search.rows import (
 from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.vector_file import vectors_of
 from kaleido.search.vectors import Vectors, embed
-from kaleido.user_cache import user_cache
 
 _TOGETHER = 1000
 """Photos whose vectors are read from the store together."""
@@ -95,11 +94,18 @@ class Update:
         self._vectors = Path(vectors) if vectors is not None else None
         # Vectors of photos that are being encoded; they are kept until the commit, so that a killed call goes on.
         place = hashlib.sha256(f"{store.where} {model_checksum(model)}".encode()).hexdigest()[:16]
-        folder = user_cache("indexes") if "://" in store.where else Path(store.where)
-        self._work = folder / f"new-{place}.parquet"
+        self._work = store.work_folder / f"new-{place}.parquet"
 
     def run(self, remove: bool) -> Changes:
-        """Makes the change; `remove` removes the products that the catalogue lacks."""
+        """Makes the change; `remove` removes the products that the catalogue lacks.
+
+        Raises:
+            UserError: if another process changes the index, or source or store cannot be used.
+        """
+        with self.store.locked():
+            return self._run(remove)
+
+    def _run(self, remove: bool) -> Changes:
         listed = listed_photos(self.products)
         known = self._known()
         found, stamps, notes, skipped = self._encoded(known)

@@ -1,6 +1,5 @@
 """Vectors of the photos and texts of a catalogue, kept in one Parquet file."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from kaleido.atomic import refusals_named, remove_leftovers
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.rejects import OnError
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 from kaleido.pretrained.hub import load
 from kaleido.pretrained.inputs import Group
 from kaleido.pretrained.model import BATCH_SIZE, Model
@@ -29,8 +28,6 @@ from kaleido.search.vector_file import KINDS, Dtype, Header, read_vectors, write
 
 PART_PHOTOS, PART_SECONDS = 2048, 60.0
 """Photos and seconds after which what was encoded is written, so that a killed process loses no more."""
-
-_LOCK = "lock"
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,13 +188,8 @@ class _Embedding:
 
     def run(self, former: Vectors | None) -> Vectors:
         """Makes the vectors, from those that are there and from photos, and writes them."""
-        with refusals_named(self.partial):
-            self.partial.mkdir(parents=True, exist_ok=True)
-        with open(self.partial / _LOCK, "wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"{self.out}: another process is writing it; wait until it has ended") from None
+        # Vectors of all kinds and models go into the same file, and whoever is done removes all parts.
+        with folder_locked(self.partial.parent, self.out):
             return self._run(former)
 
     def _run(self, former: Vectors | None) -> Vectors:
@@ -239,9 +231,6 @@ class _Embedding:
         Returns:
             Rows whose photos have to be encoded, and rows of which the text alone has.
         """
-        remove_leftovers(self.partial)
-        for leftover in self.out.parent.glob(f".{self.out.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)
         files = [former] if former else []
         files += [Vectors.open(part) for part in sorted(self.partial.glob("*.parquet"))]
         self.part_number = len(files)

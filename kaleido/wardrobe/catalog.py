@@ -16,6 +16,7 @@ from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.product import Product
 from kaleido.catalog.sources import FolderSource
 from kaleido.errors import UserError
+from kaleido.locks import folder_locked
 from kaleido.processors import cores
 from kaleido.progress import tqdm
 
@@ -50,13 +51,17 @@ def generate_wardrobe(
         Whether anything was drawn; False if the finished catalogue was there already.
 
     Raises:
-        UserError: if an argument is out of range or the folder holds something else.
+        UserError: if an argument is out of range, the folder holds something else, or another process writes it.
     """
     workers = cores() if workers is None else workers
     for name, value, least in (("products", products, 1), ("photo-size", photo_size, 32), ("workers", workers, 1)):
         if value < least:
             raise UserError(f"--{name} must be at least {least}. Received: {value}.")
-    directory = Path(directory)
+    with folder_locked(Path(directory)):
+        return _generate(Path(directory), products, seed, photo_size, workers, overwrite)
+
+
+def _generate(directory: Path, products: int, seed: int, photo_size: int, workers: int, overwrite: bool) -> bool:
     arguments = {"products": products, "seed": seed, "photo_size": photo_size, "drawing": DRAWING}
     progress = _Progress(directory, arguments)
     if overwrite:

@@ -1,4 +1,6 @@
 import resource
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -100,12 +102,23 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, size):
     assert store.load_latest()[0].step == 2
 
 
+LEAVE = """
+import pathlib, sys
+from kaleido.atomic import temporary_name
+for _ in range(2):
+    name = temporary_name(pathlib.Path(sys.argv[1]))
+    name.mkdir()
+    print(name.name)
+"""
+
+
 def test_what_a_killed_writer_left_is_no_checkpoint(tmp_path):
     store = CheckpointStore(tmp_path, keep=3)
     store.save(checkpoint(1))
-    for name in (".step-00000002.tmp", ".step-00000000.former.tmp"):
-        (tmp_path / name).mkdir()
+    left = subprocess.run([sys.executable, "-c", LEAVE, tmp_path / "step-00000002"], check=True, capture_output=True)
+    for name in left.stdout.decode().split():
         (tmp_path / name / ARRAYS).touch()
+    assert len(list(tmp_path.glob(".*.tmp"))) == 2
     assert store.steps() == [1] and store.load_latest()[1] == []
     store.save(checkpoint(2))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]

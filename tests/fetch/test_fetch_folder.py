@@ -89,7 +89,7 @@ def test_two_processes_do_not_write_one_file(base, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
     command = ["fetch", "y z#", "--base", str(base), "--out", str(out)]
-    with open(out / ".y z#.partial", "wb") as file:
+    with open(out / ".y z#.lock", "wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert main(command) == 2
         assert "another process" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -123,8 +124,8 @@ def test_what_was_encoded_before_an_unreadable_photo_is_kept(shop, two_tower, tm
 
 def test_two_processes_do_not_write_one_file(shop, two_tower, tmp_path, monkeypatch):
     def second(*arguments):
-        with pytest.raises(kaleido.UserError, match="another process"):
-            embed(shop, two_tower, tmp_path / "v.parquet", progress=False)
+        with ThreadPoolExecutor(1) as other, pytest.raises(kaleido.UserError, match=r"v\.parquet: another process"):
+            other.submit(embed, shop, two_tower, tmp_path / "v.parquet", progress=False).result()
         return write(*arguments)
 
     write = vectors_module.write_vectors

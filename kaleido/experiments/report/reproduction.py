@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kaleido.atomic import write_atomically
+from kaleido.atomic import write_together
 from kaleido.constants import RECONSTRUCTION_TASKS, TASKS
 from kaleido.experiments.ledger import Ledger, read_ledger
 from kaleido.experiments.report.cells import FIGURE7, Cell, Filled, fill
@@ -39,17 +39,14 @@ def write_report(runs: Path, directory: Path) -> str:
     filled = fill(ledger)
     found = findings(filled)
     blocks = report_blocks(ledger, filled, found)
+    files = {}
     for name, table in paper().tables.items():
-        write_atomically(directory / f"{name}.csv", table_csv(filled.cells[name]).encode())
-        latex = table_latex(table, filled.cells[name], warning(ledger, filled))
-        write_atomically(directory / f"{name}.tex", latex.encode())
-    for block in blocks:
-        if isinstance(block, Picture):
-            write_atomically(directory / block.name, block.png)
-    write_atomically(directory / TEXT, markdown(blocks).encode())
-    write_atomically(directory / PAGE, page(blocks).encode())
-    content = report_data(ledger, filled, found)
-    write_atomically(directory / DATA, json.dumps(content, indent=1).encode() + b"\n")
+        files[f"{name}.csv"] = table_csv(filled.cells[name]).encode()
+        files[f"{name}.tex"] = table_latex(table, filled.cells[name], warning(ledger, filled)).encode()
+    files |= {block.name: block.png for block in blocks if isinstance(block, Picture)}
+    files |= {TEXT: markdown(blocks).encode(), PAGE: page(blocks).encode()}
+    files[DATA] = json.dumps(report_data(ledger, filled, found), indent=1).encode() + b"\n"
+    write_together(directory, files)
     wanted = [cell for cell in _every_cell(filled) if cell.planned]
     full = sum(bool(cell.values) for cell in wanted)
     return f"{full} of {len(wanted)} cells of ours are filled"

@@ -12,7 +12,7 @@ from keras import ops
 from kaleido.app.application import TRAIN, Application
 from kaleido.app.config import OptimizerConfig, TrainConfig
 from kaleido.app.engine import Engine, evaluate
-from kaleido.app.run_folder import claim_folder
+from kaleido.app.run_folder import claim_folder, run_locked
 from kaleido.app.step import Step
 from kaleido.app.steps import create_step
 from kaleido.records.config import PipelineConfig
@@ -129,7 +129,14 @@ class SaliencyTraining(Application):
 
         Returns:
             Metrics on held-out scenes.
+
+        Raises:
+            UserError: if another process trains in the folder, or it holds another training.
         """
+        with run_locked(self.directory):
+            return self._train()
+
+    def _train(self) -> dict[str, float]:
         config = self.config
         claim_folder(self.directory, config, _FREE_KEYS)
         train = TrainConfig(

@@ -1,18 +1,27 @@
 """The command line: `kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`."""
 
-import difflib
-import importlib
 import os
 import signal
 import sys
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C ends the imports below without a traceback.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+
+import difflib
+import errno
+import importlib
+import select
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from kaleido.commands.command import Actions, Command, run_command
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
-from kaleido.interruption import Interrupted, ignore_termination, obey_termination
+from kaleido.interruption import Interrupted, leave, obey_termination
 from kaleido.plugins import import_modules
+from kaleido.shortage import shortage
 
 GROUPS = {
     "every day": {
@@ -53,6 +62,8 @@ FORMER = {"caption": "`kaleido predict --model MODEL PHOTOS --out DIR` writes ca
 
 USER_ERROR = 2
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; returns the exit code."""
@@ -60,26 +71,83 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = next((argument for argument in argv if not argument.startswith("-")), "")
     try:
         with missing_extras_named():
-            return run(argv)
+            return _run_and_flush(argv)
     except UserError as error:
-        print(f"kaleido {name}: {error}", file=sys.stderr)
-        return USER_ERROR
+        message, code = str(error), USER_ERROR
     except Interrupted as interruption:
-        print(f"kaleido {name}: {interruption}", file=sys.stderr)
-        return 128 + interruption.signal_number
-    except BrokenPipeError:
-        # The reader of the output, such as `head`, has closed it; nothing more can be printed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        # A full disk, a missing permission or too long a name comes from the environment; a missing file is a bug.
-        if error.filename is None or isinstance(error, FileNotFoundError):
-            raise
-        print(f"kaleido {name}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return USER_ERROR
+        message, code = str(interruption), 128 + interruption.signal_number
     except KeyboardInterrupt as interruption:
-        print(f"kaleido {name}: interrupted", file=sys.stderr)
-        return 128 + (interruption.args or (signal.SIGINT,))[0]
+        message, code = "interrupted", 128 + (interruption.args or (signal.SIGINT,))[0]
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            _discard_output()
+            return 0
+        told = shortage(error) or _refusal(error)
+        if told is None:
+            raise
+        message, code = told, USER_ERROR
+    with suppress(OSError):
+        print(f"{f'kaleido {name}'.strip()}: {message}", file=sys.stderr, flush=True)
+    try:
+        _flush_output()
+    except OSError:
+        _discard_output()
+    return code
+
+
+def _run_and_flush(argv: Sequence[str]) -> int:
+    """Runs one subcommand; its output has arrived when this returns, or raises what is wrong with it."""
+    try:
+        code = run(argv)
+    except SystemExit:  # after --help
+        _flush_output()
+        raise
+    _flush_output()
+    return code
+
+
+def _refusal(error: Exception) -> str | None:
+    """Says what the environment refuses: room on a disk, a permission, a name that is too long; None for a bug."""
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError) or error.strerror is None:
+        return None
+    if error.filename is None:
+        return f"the output cannot be written: {error.strerror}" if error.errno in _FULL else None
+    return f"{error.filename}: {error.strerror}"
+
+
+def _flush_output() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _reader_is_gone() -> bool:
+    """Tells whether the reader of the output, such as `head`, has closed it, so that nothing more can be printed."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _discard_output() -> None:
+    """Keeps what cannot be printed from being tried again by the interpreter's shutdown."""
+    with suppress(AttributeError, OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard_streams() -> None:
+    """Opens standard streams that the caller has closed: else the first file that is opened would take their place."""
+    for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    # What the terminal's encoding lacks is written by its number.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -135,7 +203,15 @@ def _help() -> str:
 
 
 if __name__ == "__main__":
+    _open_standard_streams()
     obey_termination()
-    code = main()
-    ignore_termination()
-    sys.exit(code)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = main()
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 0
+    except Exception:  # a bug, or nearly anything where memory is short
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    leave(code)

@@ -7,6 +7,7 @@ a task can be registered, a configuration checked and a mistyped option answered
 import importlib
 import logging
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -17,6 +18,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from kaleido.compilations import keep_compilations
+from kaleido.errors import UserError
+from kaleido.shortage import shortage
+
+_ADDRESSES, _ADDRESSES_OF_CORE = 3 << 30, 128 << 20
+"""Bytes of addresses with which TensorFlow trains a tiny model, and those of a core's stacks and heaps."""
+
+_THREADS = 16
 
 
 class _LazyModule(ModuleType):
@@ -65,6 +73,7 @@ def import_backend() -> None:
     """
     if "keras" in sys.modules:
         return
+    _check_limits()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Networks trace once for each batch shape, of which there are several on purpose.
     logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
@@ -83,6 +92,27 @@ def import_backend() -> None:
             os.close(original)
     if keras.backend.backend() == "jax":
         keep_compilations()
+
+
+def _check_limits() -> None:
+    """Raises a UserError where the process lacks memory or threads, without which a framework may hang or crash."""
+    cores = os.cpu_count() or 1
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = _ADDRESSES + cores * _ADDRESSES_OF_CORE
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        raise UserError(
+            f"this process may use {limit / 1e9:.1f} GB of addresses, and the framework needs {needed / 1e9:.1f} GB on "
+            f"{cores} cores; raise the limit by `ulimit -v {-(-needed // 1024)}`, or more for a large model"
+        )
+    done = threading.Event()
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(_THREADS + 4 * cores)]
+    try:
+        for thread in threads:
+            thread.start()
+    except (MemoryError, RuntimeError) as error:
+        raise UserError(f"{shortage(error) or error}. Received: room for less than {len(threads)} more") from None
+    finally:
+        done.set()
 
 
 @contextmanager

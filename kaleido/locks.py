@@ -6,7 +6,6 @@ Linux makes it a lock of the server, which all hosts see. The file tells who hol
 
 import errno
 import fcntl
-import itertools
 import json
 import os
 import socket
@@ -128,7 +127,9 @@ def remove_unheld(directory: Path) -> None:
 
 def _acquire(file: Path, place: "Path | str", shared: bool, patience: float) -> int:
     begun, told = time.monotonic(), False
-    for tries in itertools.count():
+    tries = 0
+    while True:
+        tries += 1
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -46,7 +46,9 @@ def hold():
 
 def test_the_second_process_is_told_who_holds_the_lock(hold, tmp_path):
     holder = hold(tmp_path / "run")
-    with pytest.raises(Locked, match=rf"run: another process is writing it: process {holder.pid} on \S+ \(python, since"):
+    with pytest.raises(
+        Locked, match=rf"run: another process is writing it: process {holder.pid} on \S+ \(python, since"
+    ):
         folder_locked(tmp_path / "run").__enter__()
     holder.communicate()
     with folder_locked(tmp_path / "run"):

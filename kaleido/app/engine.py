@@ -15,7 +15,7 @@ from kaleido.app.config import TrainConfig
 from kaleido.app.logs import MetricsLog
 from kaleido.app.step import Step
 from kaleido.errors import UserError
-from kaleido.interruption import Interrupted
+from kaleido.interruption import Interrupted, notice_signal
 from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
 
@@ -146,7 +146,7 @@ class Engine:
             # Several workers stop together, which they can agree on only between two steps.
             alone = self.step.cluster.workers == 1
             self.step.update_model()
-            validation = evaluate(lambda: alone and bool(self._stop_signal))
+            validation = evaluate(lambda: self._asked_to_stop() and alone)
             stop = stop or validation is None
         self._open = evaluation_due and validation is None
         if validation is not None:
@@ -238,11 +238,18 @@ class Engine:
 
     def _stop_agreed(self) -> bool:
         """Tells whether to stop after this step; several workers must stop after the same one."""
+        asked = self._asked_to_stop()
         if self.step.cluster.workers == 1:
-            return bool(self._stop_signal)
+            return asked
         # The result of the previous step's vote: this step's is not ready yet.
-        previous, self._vote = self._vote, self.step.sum_over_workers(np.array(bool(self._stop_signal), np.float32))
+        previous, self._vote = self._vote, self.step.sum_over_workers(np.array(asked, np.float32))
         return previous is not None and float(np.asarray(previous)) > 0
+
+    def _asked_to_stop(self) -> bool:
+        """Tells whether a signal has come; it is noticed as such between two steps or batches, which may be stuck."""
+        if self._stop_signal:
+            notice_signal()
+        return bool(self._stop_signal)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ import yaml
 
 from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
-from kaleido.interruption import ignore_termination, obey_termination
+from kaleido.interruption import leave, obey_termination
 from kaleido.locks import Locked, locked
 
 FAILED = 1
@@ -160,5 +160,4 @@ if __name__ == "__main__":
         code = main()
     except KeyboardInterrupt as interruption:
         code = 128 + (interruption.args or (signal.SIGINT,))[0]
-    ignore_termination()
-    sys.exit(code)
+    leave(code)

@@ -15,7 +15,35 @@ import sys
 import tempfile
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import IO
+from typing import IO, Any
+
+SILENCE = 900.0
+"""Seconds without an answer after which a child counts as stuck."""
+
+
+_PATIENCE = 5
+"""Seconds that a child may take to end."""
+
+
+def answer(connection: Connection) -> Any:
+    """Receives what a child sends.
+
+    Raises:
+        TimeoutError: if nothing comes for `SILENCE`.
+        EOFError, OSError: if the child has ended.
+    """
+    if not connection.poll(SILENCE):
+        raise TimeoutError(f"no answer in {SILENCE:.0f} s")
+    return connection.recv()
+
+
+def end_child(process: subprocess.Popen[bytes]) -> None:
+    """Waits for a child whose connection was closed; one that is stuck is killed."""
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def start_children(

@@ -166,9 +166,10 @@ def test_two_threads_that_write_one_file_leave_one_of_the_two(tmp_path):
 
 
 def test_a_folder_that_another_process_is_writing_is_told(tmp_path):
-    with folder_written_atomically(tmp_path / "model"), ThreadPoolExecutor(1) as other:
-        with pytest.raises(Locked, match="model: another process is writing it"):
-            other.submit(folder_written_atomically(tmp_path / "model").__enter__).result()
+    model = tmp_path / "model"
+    told = pytest.raises(Locked, match="model: another process is writing it")
+    with folder_written_atomically(model), ThreadPoolExecutor(1) as other, told:
+        other.submit(folder_written_atomically(model).__enter__).result()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

@@ -23,6 +23,10 @@ Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
 """Function that returns validation metrics by tag, `loss/total` among them; None if its argument returned True."""
 
 
+class NotFinite(UserError):
+    """Raised when a loss is no longer a finite number."""
+
+
 class Engine:
     """Trains a step on a pipeline, from the latest checkpoint of a run's folder if there is one.
 
@@ -210,7 +214,7 @@ class Engine:
                 self._writer.wait()
                 saved = self.checkpoints.steps()
                 good = f"the last good checkpoint is step {saved[-1]}" if saved else "there is no checkpoint before it"
-                raise UserError(
+                raise NotFinite(
                     f"step {number}: {', '.join(wrong)} is not finite; {good}; lower "
                     "train_config.optimizer_config.learning_rate or check the records"
                 )

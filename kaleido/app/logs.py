@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -68,6 +69,15 @@ def read_metrics(path: Path) -> list[dict]:
     return points
 
 
+_EVENTS, _TICK = "events.out.tfevents.", 2e-6
+
+
+def _last_stamp(directory: Path) -> float:
+    """Returns the largest time in the names of a run's event files; 0 if there are none."""
+    found = (re.match(r"\d+\.\d+", path.name.removeprefix(_EVENTS)) for path in directory.glob(f"{_EVENTS}*"))
+    return max((float(stamp[0]) for stamp in found if stamp), default=0.0)
+
+
 class _Events:
     """Writes TensorBoard scalars without TensorFlow.
 
@@ -81,18 +91,21 @@ class _Events:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         self._event, self._summary = Event, Summary
-        # TensorBoard reads the files of a run in the order of their names.
-        self._path = directory / f"events.out.tfevents.{time.time():017.6f}.{socket.gethostname()}.{os.getpid()}"
+        # TensorBoard reads the files of a run in the order of their names, and takes back what came before a start that
+        # it reads later: a clock that was set back must not put this file before the others.
+        self._now = max(time.time(), _last_stamp(directory) + _TICK)
+        self._path = directory / f"{_EVENTS}{self._now:017.6f}.{socket.gethostname()}.{os.getpid()}"
         with refusals_named(self._path):
             directory.mkdir(parents=True, exist_ok=True)
             self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115  closed in close()
-        self._add(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self._add(Event(wall_time=self._now, file_version="brain.Event:2"))
         # Tells TensorBoard to discard points that an interrupted run logged beyond this step.
         self._add(Event(step=first_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step, values):
         summary = self._summary(value=[self._summary.Value(tag=t, simple_value=v) for t, v in values.items()])
-        self._add(self._event(wall_time=time.time(), step=step, summary=summary))
+        self._now = max(time.time(), self._now)
+        self._add(self._event(wall_time=self._now, step=step, summary=summary))
 
     def close(self):
         with suppress(OSError):

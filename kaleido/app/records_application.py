@@ -459,7 +459,7 @@ class RecordsApplication(Application):
         return self._step
 
     def _train(self, evaluates: bool) -> dict[str, float] | None:
-        from kaleido.app.engine import Engine
+        from kaleido.app.engine import Engine, NotFinite
         from kaleido.app.features import hold_features
         from kaleido.app.steps import create_step
 
@@ -481,7 +481,14 @@ class RecordsApplication(Application):
 
         batches = self.batches("train", training=True, cluster=step.cluster)
         hold_features(step, "train", batches)
-        metrics = engine.train(batches, evaluation if evaluates else None, self.config.evaluate_config.every)
+        try:
+            metrics = engine.train(batches, evaluation if evaluates else None, self.config.evaluate_config.every)
+        except NotFinite as error:
+            try:
+                records.verify()
+            except UserError as damage:
+                raise UserError(f"{damage}; {error}") from error
+            raise
         if step.cluster.is_chief:
             self.export_model(self.directory / "model", metrics)
         return metrics

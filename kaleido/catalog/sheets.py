@@ -15,6 +15,10 @@ from typing import Any
 
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
+from kaleido.programs import ProgramFailed, lines_of, program
+
+_SILENCE = 600.0
+"""Seconds without a row after which the process counts as stuck."""
 
 _LEAST_MEMORY, _MOST_MEMORY, _MEMORY_RATIO = 2 << 30, 6 << 30, 60
 
@@ -35,23 +39,21 @@ def sheet_rows(path: Path, name: str, sheet: str | None) -> Iterator[list[str]]:
     memory = min(max(_LEAST_MEMORY, _MEMORY_RATIO * path.stat().st_size), _MOST_MEMORY)
     command = [sys.executable, "-m", "kaleido.catalog.sheets", str(path), str(memory), sheet or ""]
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **paths}
-    ) as process:
-        try:
+    try:
+        with program(command, None, stdout=subprocess.PIPE, env={**os.environ, **paths}) as process:
             assert process.stdout
-            for line in process.stdout:
+            for line in lines_of(process.stdout, _SILENCE):
                 row = json.loads(line)
                 if isinstance(row, dict):
                     raise UserError(f"{name}: {row['error']}.")
                 yield row
-            if process.wait():
-                raise UserError(
-                    f"{name} looks like an Excel file, and its sheet cannot be read within {memory >> 20:,} MB; "
-                    "save it as CSV."
-                )
-        finally:
-            process.kill()
+            code = process.wait(_SILENCE)
+    except ProgramFailed as error:
+        raise UserError(f"{name} looks like an Excel file, and cannot be read ({error}); save it as CSV.") from None
+    if code:
+        raise UserError(
+            f"{name} looks like an Excel file, and its sheet cannot be read within {memory >> 20:,} MB; save it as CSV."
+        )
 
 
 def _text(cell: Any) -> str:

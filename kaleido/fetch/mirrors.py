@@ -165,14 +165,18 @@ class S3Mirror(Mirror):
         from botocore import exceptions
         from urllib3.exceptions import HTTPError
 
-        condition = {"Range": f"bytes={start}-", "IfMatch": version.tag} if start else {}
+        condition = {"Range": f"bytes={start}-"} if start else {}
+        if start and version.tag.startswith('"'):
+            condition["IfMatch"] = version.tag
         key = f"{self._prefix}/{name}".lstrip("/")
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key, **condition)
             with closing(answer["Body"]) as body:
                 part = answer.get("ContentRange")
-                size = int(part.rpartition("/")[2]) if part else answer["ContentLength"]
-                current = Version(size, answer["ETag"])
+                total = part.rpartition("/")[2] if part else str(answer.get("ContentLength", ""))
+                # Not every server that speaks S3 tells an ETag, or a size; what it does not tell is not compared.
+                tag = answer.get("ETag") or str(answer.get("LastModified", ""))
+                current = Version(int(total) if total.isdecimal() else version.size if part else None, tag)
                 if part and current != version:
                     raise FileChanged("another object than the one begun")
                 yield Opened(start if part else 0, current, body.read)

@@ -1,7 +1,6 @@
 """Batches made in other processes, handed over in shared memory."""
 
 import mmap
-import subprocess
 import traceback
 import weakref
 from collections import deque
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kaleido.child_process import start_children
+from kaleido.child_process import answer, end_child, start_children
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class BatchProcesses:
             ) from None
         size = sum(-(-array.nbytes // _ALIGNMENT) * _ALIGNMENT for array in first.values())
         self._slot = -(-int(size * _SLACK) // mmap.PAGESIZE) * mmap.PAGESIZE
+        # What ends a process that reads a file that has become shorter.
+        self._check_records = stream.records.check_sizes
         self._memory, started = start_children(work, count, self._slot * slots, self._slot)
         # Emptied and filled from any thread, even by the garbage collector: a deque needs no lock for that.
         self._free = deque(range(slots))
@@ -74,8 +75,13 @@ class BatchProcesses:
                 self._new.remove(connection)
                 connection.send_bytes(self._stream)
             connection.send((step, slot))
-            made, error = connection.recv()
+            made, error = answer(connection)
+        except TimeoutError as stuck:
+            for process in self._processes:
+                process.kill()
+            raise UserError(f"a process that makes batches is stuck ({stuck}); look at the records' disk") from None
         except (EOFError, OSError):
+            self._check_records()
             raise UserError(
                 "a process that makes batches was killed, perhaps for lack of memory; lower preprocess_config.workers, "
                 "or set preprocess_config.worker_kind to threads"
@@ -95,11 +101,7 @@ class BatchProcesses:
         for connection in self._idle:
             connection.close()
         for process in self._processes:
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_child(process)
 
 
 class _Placed:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from kaleido.records.layout import RecordLayout
 
 MAX_FEATURE_SIZE = 100_000
+
+_EVERY = 1.0
+"""Seconds between two looks at the sizes of the files while they are being read."""
 
 PHOTOS = "photos"
 
@@ -81,6 +86,8 @@ class SplitRecords(ABC):
         self.index = self._layout.INDEX.load(directory / index_file(split))
         self._files = files
         self._ends = np.cumsum(lengths)
+        self._sizes: list[int] = []
+        self._looked = time.monotonic()
         self._check_files()
 
     def _check_files(self) -> None:
@@ -102,6 +109,18 @@ class SplitRecords(ABC):
                     f"{path}: damaged ({size} bytes, in its index {self._layout.file_size(rows)}); prepare the "
                     "catalogue again"
                 )
+            self._sizes.append(size)
+
+    def check_sizes(self) -> None:
+        """Looks whether a file was shortened since it was opened; to read what it lacks would end the process.
+
+        Raises:
+            UserError: naming the file.
+        """
+        for path, size in zip(self._files, self._sizes):
+            with suppress(OSError):  # One that was removed can still be read where it is mapped.
+                if (now := path.stat().st_size) < size:
+                    raise UserError(f"{path}: damaged ({now} bytes, {size} before); prepare the catalogue again")
 
     @cached_property
     def _layout(self) -> "FixedLayout":
@@ -120,7 +139,14 @@ class SplitRecords(ABC):
 
     @property
     def table(self) -> np.ndarray:
-        """The files as they are, as rows of features: float16 [rows, D], read-only; row 0 is zeros."""
+        """The files as they are, as rows of features: float16 [rows, D], read-only; row 0 is zeros.
+
+        Raises:
+            UserError: if a file has become shorter, which is looked for every second.
+        """
+        if time.monotonic() > self._looked + _EVERY:
+            self._looked = time.monotonic()
+            self.check_sizes()
         return self._mapped[0].view(np.float16)
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kaleido.child_process import start_children
+from kaleido.child_process import answer, end_child, start_children
 from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.vision.cutter import Cut, Cutter, PhotoGeometry, Read, rows_of_sizes
@@ -53,7 +53,10 @@ class ProcessCutter:
     def _call(self, name: str, argument: Any) -> Any:
         try:
             self._pipe.send((name, argument))
-            result = self._pipe.recv()
+            result = answer(self._pipe)
+        except TimeoutError as error:
+            self.process.kill()
+            raise UserError(f"a process that cuts photos is stuck ({error}); look at the disk of the photos") from None
         except (EOFError, ConnectionError):
             raise UserError(
                 "a process that cuts photos was killed, perhaps for lack of memory; use fewer workers"
@@ -65,7 +68,7 @@ class ProcessCutter:
 
 def _end(pipe: Connection, process: subprocess.Popen) -> None:
     pipe.close()
-    process.wait()
+    end_child(process)
 
 
 def _views(memory: mmap.mmap, rows: dict[int, np.ndarray], photos: int) -> dict[int, np.ndarray]:

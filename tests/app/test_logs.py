@@ -29,6 +29,20 @@ def test_after_a_kill_no_step_is_missing_and_none_stands_twice(tmp_path):
     assert [point["step"] for point in read_metrics(tmp_path / "metrics.jsonl")] == events(tmp_path) == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("back", [10.0, 3600.0, 40 * 365 * 86400.0])
+def test_a_clock_that_is_set_back_loses_no_point(tmp_path, monkeypatch, back):
+    now = [1.8e9]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    for first in (0, 2, 4, 6):
+        log = MetricsLog(tmp_path, first)
+        for step in range(first + 1, first + 4):
+            log.write(step, {"loss": 0.5})
+            now[0] -= back / 10
+        log.close()
+        now[0] -= back
+    assert events(tmp_path) == [point["step"] for point in read_metrics(tmp_path / "metrics.jsonl")] == [*range(1, 10)]
+
+
 def test_a_last_line_cut_off_is_left_out_and_another_damaged_one_named(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n{"st')

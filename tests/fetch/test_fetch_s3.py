@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("moto.server")
 
 import boto3
+from mirror import Mirror, running
 from moto.server import ThreadedMotoServer
 
 from kaleido.__main__ import main
@@ -82,6 +83,17 @@ def cut(endpoint, bucket, monkeypatch):
 
 def fetch(out, *names, base="s3://shop/data"):
     return main(["fetch", *names, "--base", base, "--out", str(out), "--backoff=0.001"])
+
+
+@pytest.mark.parametrize("validators", ["nothing", "Last-Modified"])
+def test_a_server_that_tells_no_etag(bucket, tmp_path, monkeypatch, validators):
+    with running(Mirror({"shop/data/x": CONTENT}, validators, cut_after=300_000)) as mirror:
+        mirror.answered = lambda path: setattr(mirror, "cut_after", None)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", mirror.url)
+        assert fetch(tmp_path, "x") == 0
+        assert (tmp_path / "x").read_bytes() == CONTENT
+        assert [part for _, part in mirror.requests if part] == ["bytes=299999-"]
+        assert fetch(tmp_path, "x") == 0
 
 
 def test_from_a_bucket(bucket, tmp_path, capsys):

@@ -5,22 +5,28 @@ the PTB tokenizer, and METEOR is not computed. Texts in other languages are divi
 into characters where the script puts no spaces between words, and METEOR does not apply.
 """
 
+import math
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor import meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer import ptbtokenizer
+
+from kaleido.programs import Lines, ProgramFailed, output_of, program
+from kaleido.progress import tqdm
 
 PTB, PLAIN, WORDS, CHARACTERS = "PTB", "plain", "words", "characters"
 
@@ -34,6 +40,9 @@ _SCRIPTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u34
 
 _JAVA = ["java", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US"]
 """The locale is fixed, because METEOR writes numbers in the system's locale and cannot read a decimal comma."""
+
+SECONDS, SECONDS_OF_TEXT = 120.0, 0.1
+"""Time that a Java program may take, and more of it for each text; it needs a hundredth."""
 
 _WORD = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
 
@@ -107,8 +116,11 @@ def tokenize(texts: Sequence[str], language: str = ENGLISH) -> tuple[list[str], 
     if shutil.which("java"):
         try:
             return [_without_punctuation(line.split()) for line in _ptb(lines)], PTB
-        except subprocess.CalledProcessError:  # Java is installed but does not work
-            pass
+        except ProgramFailed as error:
+            tqdm.write(
+                f"warning: Java is installed and its PTB tokenizer does not work ({error}); a plain tokenizer replaces "
+                "it, and METEOR is not computed"
+            )
     return [" ".join(_WORD.findall(line.lower())) for line in lines], PLAIN
 
 
@@ -146,9 +158,15 @@ def _ptb(lines: list[str]) -> list[str]:
     jar = Path(ptbtokenizer.__file__).with_name(ptbtokenizer.STANFORD_CORENLP_3_4_1_JAR)
     command = [*_JAVA, "-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
     command += ["-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
-    # The tokenizer drops empty lines at the end of its input, so a word is appended.
-    done = subprocess.run(command, input="\n".join([*lines, "end"]).encode(), capture_output=True, check=True)
-    tokenized = done.stdout.decode().split("\n")
+    with tempfile.TemporaryFile() as given:
+        # The tokenizer drops empty lines at the end of its input, so a word is appended.
+        given.write("\n".join([*lines, "end"]).encode())
+        most = 10 * given.tell() + (1 << 20)
+        given.seek(0)
+        output = output_of(command, given, SECONDS + SECONDS_OF_TEXT * len(lines), most)
+    tokenized = output.decode(errors="replace").split("\n")
+    if tokenized[len(lines) :] not in (["end"], ["end", ""]):
+        raise ProgramFailed("other output than one line a text")
     return tokenized[: len(lines)]
 
 
@@ -157,23 +175,28 @@ def _without_punctuation(words: list[str]) -> str:
 
 
 class _Meteor(meteor.Meteor):
-    """METEOR in a fixed locale, with stderr discarded, because a full pipe would block the program."""
+    """METEOR by a program that is started and ended elsewhere."""
 
-    def __init__(self):
-        jar = Path(meteor.__file__).with_name(meteor.METEOR_JAR)
-        command = [*_JAVA, "-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
-        pipe = subprocess.PIPE
-        self.meteor_p = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    def __init__(self, process: subprocess.Popen[bytes]):
+        assert process.stdin and process.stdout
+        self.meteor_p = SimpleNamespace(stdin=process.stdin, stdout=Lines(process.stdout))
         self.lock = threading.Lock()
+
+    def __del__(self):
+        pass  # The base class would wait for the lock, which stays locked after an error.
 
 
 def _meteor(references: dict[int, list[str]], captions: dict[int, list[str]]) -> float | None:
-    program = _Meteor()
+    # The locale is fixed, and stderr is discarded, because a full pipe would block the program.
+    jar = Path(meteor.__file__).with_name(meteor.METEOR_JAR)
+    command = [*_JAVA, "-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
+    seconds = SECONDS + SECONDS_OF_TEXT * len(captions)
     try:
-        return float(program.compute_score(references, captions)[0])
-    except (OSError, ValueError):  # Java did not start or exited: too little memory, or too old a version
+        with program(command, seconds, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            score = float(_Meteor(process).compute_score(references, captions)[0])
+            if not (math.isfinite(score) and 0 <= score <= 1):
+                raise ProgramFailed(f"a score of {score}")
+            return score
+    except ProgramFailed as error:  # too little memory, or too old a version
+        tqdm.write(f"warning: Java is installed and METEOR does not work ({error}); it is not computed")
         return None
-    finally:
-        # The destructor acquires the lock: after an error it would wait forever.
-        if program.lock.locked():
-            program.lock.release()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from kaleido.errors import UserError
+from kaleido.tasks.captioning import metrics
 from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.captioning.metrics import CHARACTERS, PLAIN, PTB, WORDS, caption_scores, tokenize
 from kaleido.tasks.captioning.report import caption_table
@@ -46,9 +47,7 @@ def test_every_reference_counts(no_java):
 
 
 def test_a_java_that_does_not_run(tmp_path, monkeypatch):
-    (tmp_path / "java").write_text("#!/bin/sh\nexit 1\n")
-    (tmp_path / "java").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    _put_java(tmp_path, monkeypatch, "exit 1")
     scores = caption_scores(CAPTIONS, REFERENCES)
     assert (scores.tokenizer, scores.meteor) == (PLAIN, None)
 
@@ -112,3 +111,53 @@ def test_a_language_is_a_code():
     assert CaptionConfig(language="zh-Hant").language == "zh-Hant"
     with pytest.raises(UserError, match="auto or a code such as en"):
         CaptionConfig(language="chinese!")
+
+
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        ("exit 3", "exit code 3"),
+        ("sleep 60", "no answer in 1 s"),
+        ("trap '' TERM; (trap '' TERM; sleep 60) & sleep 60", "no answer in 1 s"),
+        ("yes", "bytes of output"),
+        ("yes | tr -d '\\n'", "bytes of output"),
+        ("cat >/dev/null; echo garbage", "other output than one line a text"),
+        ("head -c 300 /dev/urandom", "other output than one line a text"),
+        ("#", "other output than one line a text"),
+    ],
+)
+def test_a_sick_java_is_one_line(tmp_path, monkeypatch, capsys, script, reason):
+    monkeypatch.setattr(metrics, "SECONDS", 1.0)
+    monkeypatch.setattr(metrics, "SECONDS_OF_TEXT", 0.0)
+    _put_java(tmp_path, monkeypatch, script)
+    scores = caption_scores(CAPTIONS, REFERENCES)
+    assert (scores.tokenizer, scores.meteor) == (PLAIN, None)
+    captured = capsys.readouterr()
+    assert reason in captured.out and captured.out.count("\n") == 1 and captured.err == ""
+
+
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        ("exit 1", "ended too early"),
+        ("sleep 60", "no answer in 1 s"),
+        ("yes garbage", "could not convert string to float"),
+        ("yes nan", "a score of nan"),
+        ("yes | tr -d '\\n'", "a line is too long"),
+    ],
+)
+def test_a_sick_meteor_is_one_line(tmp_path, monkeypatch, capsys, script, reason):
+    monkeypatch.setattr(metrics, "SECONDS", 1.0)
+    monkeypatch.setattr(metrics, "SECONDS_OF_TEXT", 0.0)
+    # The tokenizer works: it writes what it reads.
+    _put_java(tmp_path, monkeypatch, f'case "$*" in *PTBTokenizer*) exec cat ;; *) {script} ;; esac')
+    scores = caption_scores(CAPTIONS, REFERENCES)
+    assert (scores.tokenizer, scores.meteor) == (PTB, None)
+    captured = capsys.readouterr()
+    assert reason in captured.out and captured.out.count("\n") == 1 and captured.err == ""
+
+
+def _put_java(folder, monkeypatch, script):
+    (folder / "java").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")

@@ -13,6 +13,13 @@ FIX = "uninstall kaleido, and install kaleido-bert again with --force-reinstall 
 
 def main() -> None:
     """Runs `python -m kaleido`; exits with 2 where another package has taken the name `kaleido`."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # before it could say so itself
+        sys.exit(130)
+
+
+def _run() -> None:
     if message := foreign_package():
         print(f"kaleido: {message}", file=sys.stderr)
         sys.exit(2)

@@ -1,17 +1,18 @@
 """The command line: `kaleido SUBCOMMAND`, also `python -m kaleido SUBCOMMAND`."""
 
+import _signal
 import os
-import signal
 import sys
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Ctrl-C ends the imports below without a traceback.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
+if __name__ == "__main__" and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Ctrl-C ends the imports below without a traceback, that of `signal` among them.
+    _signal.signal(_signal.SIGINT, lambda *_: os._exit(128 + _signal.SIGINT))
 
 import difflib
 import errno
 import importlib
 import select
+import signal
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from PIL import Image
@@ -143,6 +144,8 @@ def _draw_missing(progress: _Progress, products: int, seed: int, photo_size: int
     parallel = Parallel(
         n_jobs=workers, return_as="generator_unordered", backend="loky", idle_worker_timeout=IDLE_SECONDS
     )
+    # Python's helper of all these processes unblocks Ctrl-C when it starts: not in the middle of what follows.
+    resource_tracker.ensure_running()
     # Processes inherit blocked signals, so Ctrl-C reaches only this one, which then ends them.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -132,6 +134,58 @@ def test_a_loss_that_is_not_finite_stops_and_names_step_task_and_checkpoint(conf
     monkeypatch.setattr(Pipeline, "batch", poisoned)
     with pytest.raises(UserError, match=r"step 5: loss/grey, gradient_norm is not finite.*checkpoint is step 3"):
         Pretraining(config).run_train()
+
+
+def test_damage_in_the_records_is_named_with_its_file(config, records, tmp_path, change):
+    copy = tmp_path / "records"
+    shutil.copytree(records, copy)
+    (shard,) = copy.glob("*train.tfrecord*")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2 :: 997] = b"\xff" * len(data[len(data) // 2 :: 997])
+    data[len(data) // 2 : len(data) // 2 + 2000] = np.full(1000, np.nan, np.float16).tobytes()
+    shard.write_bytes(data)
+    with pytest.raises(UserError, match=rf"{shard.name}: record \d+ is damaged; .* is not finite"):
+        Pretraining(change(config, records=str(copy))).run_train()
+
+
+def test_records_that_become_shorter_are_named_with_their_file(config, records, tmp_path, change, monkeypatch):
+    copy = tmp_path / "records"
+    shutil.copytree(records, copy)
+    (shard,) = copy.glob("*train.tfrecord*")
+    monkeypatch.setattr("kaleido.records.reader._EVERY", 0.0)
+    original = StepTensorflow.train
+
+    def cut(self, batch):
+        # To its last page: what is mapped beyond the end of a file ends the process.
+        os.truncate(shard, shard.stat().st_size - 1)
+        return original(self, batch)
+
+    monkeypatch.setattr(StepTensorflow, "train", cut)
+    with pytest.raises(UserError, match=rf"{shard.name}: damaged \(\d+ bytes, \d+ before\)"):
+        Pretraining(change(config, records=str(copy))).run_train()
+
+
+def test_two_trainings_at_once_are_one_and_an_error(config, change):
+    """The second is told who trains there, and the first is as if it had been alone."""
+    original, refused = Pretraining.batches, []
+
+    def second(self, *arguments, **options):
+        if not refused:
+            refused.append("")
+            with (
+                ThreadPoolExecutor(1) as other,
+                pytest.raises(UserError, match="another process is writing it") as error,
+            ):
+                other.submit(Pretraining(config).run).result()
+            refused.append(str(error.value))
+        return original(self, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pretraining, "batches", second)
+        application = run(config)
+    assert f"process {os.getpid()} " in refused[1]
+    assert [point["step"] for point in points(application)] == [2, 4, 6, 8]
+    assert not list(application.directory.glob(".*"))
 
 
 def test_another_training_in_the_same_folder_is_refused(config, change):

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
+
+from kaleido.untrusted import open_plain, parse_json
 
 _KEY = "checksum"
 
 
-def file_sha256(path: Path) -> str:
-    """Computes the hexadecimal sha256 of a file."""
-    with open(path, "rb") as file:
+def file_sha256(path: Path, limit: int = sys.maxsize) -> str:
+    """Computes the hexadecimal sha256 of a plain file; arguments and errors as for `open_plain`."""
+    with open_plain(path, limit) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -24,9 +27,9 @@ def unseal(data: bytes) -> dict[str, Any]:
     """Decodes the result of `seal`.
 
     Raises:
-        ValueError: if any byte was altered.
+        ValueError: if any byte was altered, or it is not JSON of `parse_json`.
     """
-    content = json.loads(data)
+    content = parse_json(data)
     if not isinstance(content, dict) or content.pop(_KEY, None) is None or seal(content) != data:
         raise ValueError("the content does not match its checksum")
     return content

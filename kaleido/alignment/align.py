@@ -18,10 +18,11 @@ from kaleido.errors import UserError
 from kaleido.locks import folder_locked
 from kaleido.progress import progress_bars
 from kaleido.records.catalog_columns import catalog_beside, catalog_of
+from kaleido.records.description import PHOTOS, grid_of
 from kaleido.records.folder import Records
 from kaleido.records.pairs import Pairs
 from kaleido.records.place import ALIGNER, index_file
-from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
 
 if TYPE_CHECKING:

@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import keras
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kaleido.alignment.captioner import AlignmentCaptioner
 from kaleido.alignment.config import AlignConfig
@@ -14,12 +17,48 @@ from kaleido.alignment.rule import heat_of_words, pairs_of
 from kaleido.alignment.words import alignable, words_of
 from kaleido.compiled import compiled
 from kaleido.errors import UserError
-from kaleido.network_folder import is_network_folder, load_variables, read_network_config, write_network
+from kaleido.network_folder import (
+    WEIGHTS_FILE,
+    NetworkContent,
+    Size,
+    check_sizes,
+    is_network_folder,
+    load_variables,
+    read_network_config,
+    read_shapes,
+    write_network,
+)
 from kaleido.progress import tqdm
+from kaleido.records.description import MAX_FEATURE_SIZE
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
+from kaleido.untrusted import Count, Finite
 from kaleido.vision.patches import Grid
+
+
+class _Architecture(TypedDict):
+    vocab_size: Annotated[int, Field(ge=1, le=10_000_000)]
+    channels: Annotated[int, Field(ge=1, le=MAX_FEATURE_SIZE)]
+    begin: Count
+    end: Count
+    size: Annotated[int, Field(ge=1, le=100_000)]
+    sharpness: Finite
+    doubly_stochastic: Finite
+    grounding: Finite
+
+
+class _Content(NetworkContent):
+    architecture: _Architecture
+    config: AlignConfig
+    threshold: Finite
+
+
+_SIZES = {
+    "vocab_size": Size(("/output/bias",)),
+    "channels": Size(("/mean",)),
+    "size": Size(("/from_state/bias",)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +147,20 @@ class Aligner:
         """
         if not is_network_folder(directory):
             return None
-        content = read_network_config(directory)
+        try:
+            content = read_network_config(directory, _Content)
+        except UserError as error:
+            raise UserError(f"{error}; remove {directory} and run `kaleido align` again") from None
         if made is not None and content.get("made") != json.loads(json.dumps(dict(made))):
             return None
-        try:
-            model = AlignmentCaptioner(**content["architecture"])
-            aligner = cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{directory}: not an aligner of this version ({error}); remove it and run `kaleido align` again"
-            ) from None
+        architecture = content["architecture"]
+        check_sizes(directory / WEIGHTS_FILE, read_shapes(directory / WEIGHTS_FILE), architecture, _SIZES)
+        tokens = architecture["vocab_size"], architecture["begin"], architecture["end"]
+        if tokens != (tokenizer.vocab_size, tokenizer.cls_id, tokenizer.sep_id):
+            raise UserError(f"{directory}: not of this vocabulary; remove it and run `kaleido align` again")
+        model = AlignmentCaptioner(**architecture)
         load_variables(directory, content, model.weights)
-        return aligner
+        return cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
 
     def heats(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Heat]:
         """Computes heat-maps for the words of each text, or of the caption that the model generates.

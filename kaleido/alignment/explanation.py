@@ -18,13 +18,14 @@ from kaleido.progress import progress_bars
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.config import PipelineConfig
 from kaleido.records.corruption import Corruption
+from kaleido.records.description import PHOTOS, grid_of
 from kaleido.records.draws import Draws
 from kaleido.records.folder import Records
 from kaleido.records.masking import GuidedMasking, resolve_masking
 from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import Partners
 from kaleido.records.place import ALIGNER
-from kaleido.records.reader import PHOTOS, PhotoRecords, grid_of
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.vision.crops import cut
 from kaleido.vision.photo import decode

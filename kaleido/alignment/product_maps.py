@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from kaleido.errors import UserError
 from kaleido.processors import cores
 from kaleido.progress import tqdm
 from kaleido.records.reader import PhotoRecords, ProductView
@@ -31,9 +32,11 @@ class ProductMaps:
     BATCH = 32
 
     def __init__(self, metadata: Mapping):
-        config = metadata["config"]
+        config = metadata.get("config", {})
+        if "backbone" not in config:
+            raise UserError("the records do not say how their photos were prepared; prepare the catalogue again")
         self._backbone = create_backbone(
-            config["backbone"], config["backbone_weights"], config.get("precision", "float32")
+            config["backbone"], config.get("backbone_weights"), config.get("precision", "float32")
         )
 
     def encode(self, pictures: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,8 @@ from kaleido.alignment.aligner import Aligner, texts_of
 from kaleido.alignment.quality import AlignmentQuality, NamedPart, alignment_quality, named_parts
 from kaleido.alignment.words import words_of
 from kaleido.catalog.catalog import Catalog
-from kaleido.records.reader import PhotoRecords, grid_of
+from kaleido.records.description import grid_of
+from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
 
 

@@ -9,12 +9,21 @@ from typing import Any, Self
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from typing_extensions import TypedDict
 
 from kaleido.atomic import folder_written_atomically, remove_atomically
 from kaleido.checksums import file_sha256, seal, unseal
 from kaleido.errors import UserError
+from kaleido.untrusted import Count, Sha256, Text, checked, read_plain
 
 ARRAYS, STATE = "arrays.safetensors", "state.json"
+
+
+class _Content(TypedDict):
+    step: Count
+    best: bool
+    sha256: Sha256
+    state: dict[Text, Any]
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ class CheckpointStore:
             if file_sha256(path) != content["sha256"]:
                 raise UserError(f"{path}: the checkpoint is damaged: its content does not match its checksum")
             return Checkpoint(content["step"], load_file(path), content["state"])
-        except OSError as error:
-            raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: the checkpoint cannot be read: {error}") from None
 
     def load_latest(self) -> tuple[Checkpoint | None, list[str]]:
         """Loads the latest undamaged checkpoint, None if there is none at all, and lists what is wrong with later ones.
@@ -112,11 +121,13 @@ class CheckpointStore:
     def _state(self, step):
         path = self._path(step) / STATE
         try:
-            return unseal(path.read_bytes())
-        except OSError as error:
-            raise UserError(f"{path}: the checkpoint cannot be read: {error.strerror}") from None
+            content = unseal(read_plain(path))
         except ValueError:
             raise UserError(f"{path}: the checkpoint is damaged: its content does not match its checksum") from None
+        checked(_Content, content, path)
+        if content["step"] != step:
+            raise UserError(f"{path}: the checkpoint is damaged: it is of another step. Received: {content['step']}")
+        return content
 
     def _is_best(self, step):
         try:

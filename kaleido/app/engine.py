@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from kaleido.app.checkpoints import Checkpoint, CheckpointStore, CheckpointWriter
 from kaleido.app.config import TrainConfig
@@ -18,6 +19,15 @@ from kaleido.errors import UserError
 from kaleido.interruption import Interrupted, notice_signal
 from kaleido.progress import tqdm
 from kaleido.records.stream import BatchStream
+from kaleido.untrusted import Finite, Text, checked
+
+
+class _State(TypedDict):
+    data: Text
+    window: list[list[Finite]]
+    best: Finite | None
+    open: bool
+
 
 Evaluation = Callable[[Callable[[], bool]], dict[str, float] | None]
 """Function that returns validation metrics by tag, `loss/total` among them; None if its argument returned True."""
@@ -183,7 +193,9 @@ class Engine:
             )
 
     def _go_on_from(self, checkpoint):
-        state = checkpoint.state
+        state = checked(_State, checkpoint.state, f"{self.directory}: the state of checkpoint {checkpoint.step}")
+        if {len(point) for point in state["window"]} - {len(self.step.application.metric_tags) + 1}:
+            raise UserError(f"{self.directory}: the checkpoint does not match the model: it has other metrics")
         if state["data"] != self.data:
             raise UserError(
                 f"{self.directory}: this run was trained on other records than those that are there now; name another "

@@ -3,16 +3,36 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kaleido.app.model_card import model_card
 from kaleido.app.registry import find_task
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
-from kaleido.network_folder import CARD_FILE, load_variables, read_network_config, write_network
+from kaleido.network_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    NetworkContent,
+    Shapes,
+    check_files,
+    check_sizes,
+    copy_network,
+    is_network_folder,
+    is_weights_file,
+    load_variables,
+    read_network_config,
+    read_shapes,
+    write_network,
+)
+from kaleido.network_folder import load_weights as load_arrays
 from kaleido.records.config import PipelineConfig
 from kaleido.records.place import ALIGNER
-from kaleido.text import Tokenizer
+from kaleido.text import VOCABULARY_FILES, Tokenizer, load_tokenizer
+from kaleido.untrusted import Count, InnerName, Names, Text, checked
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +51,30 @@ _ARCHITECTURE = (
     "segment_vocab_size",
     "compatibility.raw_positions",
 )
+
+
+class _Vocabulary(TypedDict):
+    size: Count
+    sha256: Text
+
+
+class _Processor(TypedDict, total=False):
+    text_length: Annotated[int, Field(ge=2, le=10_000_000)]
+    backbone: Text | None
+    photos: dict[str, Any] | None
+    vocabulary: _Vocabulary | None
+    files: dict[Text, InnerName]
+
+
+class _Content(NetworkContent):
+    task: Text
+    architecture: dict[Text, Any]
+    heads: Names
+    labels: Names
+    task_config: dict[Text, Any]
+    processor: _Processor
+    training: dict[Text, Any]
+    records: dict[Text, Any]
 
 
 class SavedModel(NamedTuple):
@@ -93,7 +137,7 @@ def save_model(
         UserError: if the folder cannot be written.
     """
     weights = _named_weights((processor or {}).get("photos") or {})
-    if aligner and aligner.is_dir():
+    if aligner and is_network_folder(aligner):
         weights["aligner"] = ALIGNER, aligner
     content = {
         "class": type(model).__name__,
@@ -111,7 +155,7 @@ def save_model(
         if tokenizer:
             tokenizer.save(folder)
         for name, path in weights.values():
-            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, folder / name)
+            (copy_network if path.is_dir() else shutil.copyfile)(path, folder / name)
         (folder / CARD_FILE).write_text(model_card(content, metrics), encoding="utf-8")
 
     write_network(directory, content, model.weights, extra)
@@ -120,10 +164,10 @@ def save_model(
 def _named_weights(photos: Mapping[str, Any]) -> dict[str, tuple[str, Path]]:
     """Finds weights of saliency network and backbone that a preparation named by path: name in the folder, and path."""
     named = {key: Path(photos[key]) for key in ("saliency_weights", "backbone_weights") if photos.get(key)}
-    # If a file has been moved since, its path is kept, and using it is an error that names it.
-    return {
-        key: (f"{key}{path.suffix if path.is_file() else ''}", path) for key, path in named.items() if path.exists()
-    }
+    # If a file has been moved since, its path is kept, and using it is an error that names it. What is no network stays
+    # where it is: the records may be someone else's, and name any file.
+    found = {key: path for key, path in named.items() if is_network_folder(path) or is_weights_file(path)}
+    return {key: (f"{key}{path.suffix if path.is_file() else ''}", path) for key, path in found.items()}
 
 
 def read_model_config(directory: Path) -> dict[str, Any]:
@@ -138,6 +182,16 @@ def read_model_config(directory: Path) -> dict[str, Any]:
             f"{directory}: a network of class {content['class']}, which belongs to no task; name the `model` folder of "
             "a run of `pretrain` or `finetune`"
         )
+    path = Path(directory) / CONFIG_FILE
+    checked(_Content, content, path)
+    content["architecture"] = ModelConfig.from_dict(content["architecture"], path).to_dict()
+    for name, section in find_task(content["task"]).application.sections.items():
+        checked(section, content["task_config"].get(name, {}), f"{path}: task_config.{name}")
+    named = [*content["processor"].get("files", {}).values()]
+    named += [name for name in VOCABULARY_FILES if (path.parent / name).exists()]
+    for name in named:
+        if not any(file == name or file.startswith(f"{name}/") for file in content["sha256"]):
+            raise UserError(f"{path}: has no checksum of {name}; it was altered, get the model again")
     return content
 
 
@@ -161,9 +215,48 @@ def load_model(directory: Path) -> SavedModel:
     directory = Path(directory)
     content = read_model_config(directory)
     application = find_task(content["task"]).application
-    model = application.create_model(content)
-    load_variables(directory, content, model.weights)
+    weights = directory / WEIGHTS_FILE
+    check_weights(weights, content, application, read_shapes(weights))
+    check_files(directory, content)
+    _check_vocabulary(directory, content)
+    try:
+        model = application.create_model(content)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{directory / CONFIG_FILE}: does not describe a model of the task {content['task']} ({error!r:.200}); it "
+            "was altered, or saved by another version"
+        ) from error
+    load_arrays(weights, model.weights)
     return SavedModel(directory, model, content, application)
+
+
+def check_weights(
+    path: Path, content: Mapping[str, Any], application: "type[RecordsApplication]", shapes: Shapes
+) -> None:
+    """Checks the sizes of a model's `config.json` against its weights, before a model of these sizes is built.
+
+    Args:
+        path: File of the weights.
+        content: `config.json` of the model.
+        application: Application class of its task.
+        shapes: Shapes of the arrays.
+
+    Raises:
+        UserError: naming the first size that differs.
+    """
+    check_sizes(path, shapes, content["architecture"], application.weight_sizes)
+    if len(content["labels"]) > max((shape[-1] for shape in shapes.values() if shape), default=0):
+        raise UserError(
+            f"{path.parent / CONFIG_FILE}: names more labels than the weights have classes; it was altered, get the "
+            f"model again. Received: {len(content['labels']):,}"
+        )
+
+
+def _check_vocabulary(directory: Path, content: Mapping[str, Any]) -> None:
+    if any(name in content["sha256"] for name in VOCABULARY_FILES):
+        size, wanted = load_tokenizer(directory).vocab_size, content["architecture"]["vocab_size"]
+        if size != wanted:
+            raise UserError(f"{directory}: the model reads a vocabulary of {wanted} tokens. Received: {size}")
 
 
 def load_weights(model: "keras.Model", directory: Path) -> None:
@@ -173,7 +266,7 @@ def load_weights(model: "keras.Model", directory: Path) -> None:
         UserError: if the architectures differ (names the first difference) or the weights are damaged.
     """
     content = read_model_config(directory)
-    saved, wanted = ModelConfig.from_dict(content["architecture"]).to_dict(), model.config.to_dict()
+    saved, wanted = content["architecture"], model.config.to_dict()
     for config in (saved, wanted):
         # Weights that were trained on one kind of positions cannot be used with the other.
         config["compatibility.raw_positions"] = bool(config["compatibility"]["raw_positions"])

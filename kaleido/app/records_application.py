@@ -21,7 +21,8 @@ from kaleido.app.run_folder import CHECKPOINTS, RUNTIME_KEYS, claim_folder, run_
 from kaleido.app.signatures import MATCH, Signature, bert_signatures
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
-from kaleido.network_folder import is_network_folder
+from kaleido.model.config import WEIGHT_SIZES
+from kaleido.network_folder import Size, is_network_folder
 from kaleido.progress import tqdm
 from kaleido.records.config import NO_TEXT
 from kaleido.records.open import create_pipeline, open_records
@@ -62,6 +63,8 @@ class RecordsApplication(Application):
             captions; an error about one that a model lacks names the tasks that have it.
         protocol: Retrieval protocol by which a saved model is evaluated; None for the metrics of its training.
         names: Names of the classes that the model tells apart; saved with the model as its `labels`.
+        weight_sizes: Sizes of `architecture` that the weights of a saved model have, compared before it is built; those
+            of a Kaleido-BERT by default.
         saved_values: Further values, in JSON types, that `create_model` or `predict` need of the training records;
             saved with the model in its `task_config`.
     """
@@ -73,6 +76,7 @@ class RecordsApplication(Application):
     answer: ClassVar[str | None] = MATCH
     provides: ClassVar[tuple[str, ...]] = ()
     protocol: ClassVar[str | None] = None
+    weight_sizes: ClassVar[Mapping[str, Size]] = WEIGHT_SIZES
 
     names: Sequence[str] = ()
     saved_values: Mapping[str, Any] = {}
@@ -264,7 +268,8 @@ class RecordsApplication(Application):
             UserError: if the records are of another backbone or vocabulary, or an option cannot be used.
         """
         content = read_model_config(directory)
-        values = {**content["training"], "records": str(records), "out": str(directory)}
+        training = {name: value for name, value in content["training"].items() if name not in _PLACES}
+        values = {**training, "records": str(records), "out": str(directory)}
         if cls.fine_tunes:
             values["task"] = content["task"]
         kind, own = cls.config_class(), {field.name for field in fields(EvaluateConfig)}

@@ -97,7 +97,8 @@ class Step(ABC):
         """Restores the result of `arrays`, on this backend or another.
 
         Raises:
-            UserError: if arrays are missing, unknown or of another shape (names them); nothing is then changed.
+            UserError: if arrays are missing, unknown, of another shape or not finite (names them); nothing is then
+                changed.
         """
         variables = self._variables()
         problems = [f"{name} is missing" for name in sorted(set(variables) - set(arrays))]
@@ -106,6 +107,11 @@ class Step(ABC):
             f"{name} is {arrays[name].shape}, the model wants {tuple(variable.shape)}"
             for name, variable in variables.items()
             if name in arrays and tuple(variable.shape) != arrays[name].shape
+        ]
+        problems += [
+            f"{name} holds values that are not finite"
+            for name, array in arrays.items()
+            if array.dtype.kind == "f" and not np.isfinite(array).all()
         ]
         if problems:
             more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""

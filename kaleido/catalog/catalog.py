@@ -267,7 +267,7 @@ class Catalog:
 
 def _open_source(directory: Path, name: str, source: Any) -> Source:
     """Opens a source by its entry in `catalog.json`."""
-    if not isinstance(source, dict) or not isinstance(source.get("path"), str) or source.get("kind") not in [*KINDS]:
+    if source["kind"] not in [*KINDS]:
         raise UserError(
             f"{directory / HEADER}: the source {name!r} needs a path and a kind, one of {', '.join(KINDS)}."
         )

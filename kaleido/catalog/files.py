@@ -4,18 +4,36 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kaleido.atomic import file_written_atomically, write_atomically
 from kaleido.catalog import product_json
 from kaleido.catalog.product import SPLITS, Product
 from kaleido.catalog.sources import Source
 from kaleido.errors import UserError
+from kaleido.untrusted import MAX_FILE, Count, Text, advised, checked, read_json, read_plain
 
 FORMAT = 1
 HEADER, UNFINISHED_HEADER, PRODUCTS = "catalog.json", "catalog.json.unfinished", "products.jsonl"
 
-_HEADER_TYPES = {"name": str, "kind": str, "sources": dict, "importer": dict, "products": int, "photos": int}
+_AGAIN = "import again with --overwrite"
+
+
+class _Source(TypedDict):
+    kind: Text
+    path: Text
+
+
+class _Header(TypedDict):
+    name: Text
+    kind: Text
+    sources: Annotated[dict[Text, _Source], Field(max_length=10_000)]
+    importer: dict[Text, Any]
+    products: Count
+    photos: Count
 
 
 def write_catalog(
@@ -100,18 +118,12 @@ def read_header(directory: Path) -> dict[str, Any] | None:
         UserError: if it is damaged or of another format.
     """
     path = directory / HEADER
-    try:
-        header = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.exists(path):
         return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}); import again with --overwrite.") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise UserError(f"{path} is not of format {FORMAT}; import again with --overwrite.")
-    if missing := _HEADER_TYPES.keys() - header.keys():
-        raise UserError(f"{path} lacks {', '.join(sorted(missing))}; import again with --overwrite.")
-    if wrong := [key for key, kind in _HEADER_TYPES.items() if not isinstance(header[key], kind)]:
-        raise UserError(f"{path}: {wrong[0]} has the wrong type; import again with --overwrite.")
+    header = read_json(path, advice=_AGAIN)
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path} is not of format {FORMAT}; {_AGAIN}. Received: {header.get('format')!r:.100}")
+    checked(_Header, header, path, _AGAIN)
     return header
 
 
@@ -122,16 +134,9 @@ def read_products(directory: Path) -> tuple[Product, ...]:
         UserError: if the file or a product is damaged.
     """
     path = directory / PRODUCTS
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); import again with --overwrite.") from error
-    products = []
-    for row, line in enumerate(lines, start=1):
-        try:
-            products.append(product_json.decode(line))
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise UserError(f"{path}, row {row}: is not a product ({error}); import again with --overwrite.") from error
+    with advised(_AGAIN):
+        lines = read_plain(path, MAX_FILE).splitlines()
+    products = [product_json.decode(line, f"{path}, row {row}", _AGAIN) for row, line in enumerate(lines, start=1)]
     return tuple(sorted(products, key=lambda product: product.id))
 
 

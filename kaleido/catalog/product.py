@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kaleido.untrusted import NO_OTHER_KEYS, Finite
+
 SPLITS = ("train", "validation", "test")
 
-Box = tuple[float, float, float, float]
+Box = tuple[Finite, Finite, Finite, Finite]
 """Box (x1, y1, x2, y2) in pixels of the photo; x2 and y2 are exclusive."""
 
 
@@ -18,6 +20,8 @@ class Part:
         words: Words of the product's text that name it, lower case, for example `("v-neck",)`.
         box: Bounding box in the photo.
     """
+
+    __pydantic_config__ = NO_OTHER_KEYS
 
     name: str
     words: tuple[str, ...]
@@ -37,6 +41,8 @@ class Photo:
         box: True bounding box of the product; None if unknown.
         parts: Parts with known places; empty if unknown.
     """
+
+    __pydantic_config__ = NO_OTHER_KEYS
 
     id: str
     uri: str
@@ -60,6 +66,8 @@ class Product:
         split: `train`, `validation` or `test` if prescribed; empty to leave the choice to `prepare`.
         attributes: Further columns as text.
     """
+
+    __pydantic_config__ = NO_OTHER_KEYS
 
     id: str
     title: str

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from kaleido.errors import UserError
 from kaleido.fetch.mirror import HOW_TO_NAME_A_MIRROR, Mirror, MirrorUnreachable, NotServed, Opened, TransientError
 from kaleido.fetch.retry import RetryPolicy
+from kaleido.untrusted import is_inner_name
 
 MANIFEST = "SHA256SUMS"
 
@@ -23,10 +24,9 @@ def checked_name(name: str) -> str:
     Raises:
         UserError: if it leads out of its folder or is not a file name.
     """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or re.search(r"[\0-\x1f\\]", name):
+    if not is_inner_name(name):
         raise UserError(f"a file to fetch is a relative path with slashes and without '..'. Received: {name!r:.200}")
-    return str(path)
+    return str(PurePosixPath(name))
 
 
 def read_list(path: str) -> list[str]:

@@ -1,11 +1,15 @@
 """Architecture and loss weights of Kaleido-BERT."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from kaleido.errors import UserError
+from kaleido.network_folder import Size
 from kaleido.ranges import check_range
+from kaleido.untrusted import checked
 
 SIZES = {
     "tiny": {"num_layers": 2, "hidden_size": 128, "num_heads": 2, "intermediate_size": 512},
@@ -114,15 +118,31 @@ class ModelConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Makes a config of what `to_dict` returned; unknown keys raise a `UserError`."""
+    def from_dict(cls, values: Mapping[str, Any], where: str | Path = "a model's config") -> "ModelConfig":
+        """Makes a config of what `to_dict` returned; unknown keys and values that none can have raise a `UserError`.
+
+        Args:
+            values: The fields as JSON values.
+            where: File, for messages.
+        """
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise UserError(
-                f"unknown keys in a model's config: {', '.join(unknown)}; a later version may have saved this model"
-            )
-        return cls(**{**values, "compatibility": Compatibility(**values.get("compatibility", {}))})
+            raise UserError(f"{where}: unknown keys: {', '.join(unknown)}; a later version may have saved this model")
+        return checked(cls, values, where)
+
+
+WEIGHT_SIZES = {
+    "vocab_size": Size(("/token/embeddings", "/words/embeddings")),
+    "feature_size": Size(("/level1_projection/kernel",)),
+    "num_layers": Size(("/attention_norm/beta",), None),
+    "hidden_size": Size(("/pooler/bias",)),
+    "intermediate_size": Size(("/intermediate/bias",)),
+    "max_position_embeddings": Size(("/text_embedding/positions",)),
+    "token_type_vocab_size": Size(("/text_embedding/types",)),
+    "segment_vocab_size": Size(("_segments",)),
+}
+"""Where the weights of a Kaleido-BERT have the sizes of its architecture."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kaleido.atomic import file_written_atomically
 from kaleido.errors import UserError
+from kaleido.untrusted import read_npz
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class OriginalIndex:
             UserError: if the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                columns = dict(arrays)
+            columns = read_npz(path)
             if len({column.shape for column in columns.values()}) != 1 or next(iter(columns.values())).ndim != 1:
                 raise ValueError("its columns have different lengths")
             rows = columns.pop("rows")

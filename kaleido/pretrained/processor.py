@@ -11,6 +11,7 @@ import numpy as np
 
 from kaleido.constants import LEVELS, PATCHES
 from kaleido.errors import UserError
+from kaleido.network_folder import CONFIG_FILE
 from kaleido.pretrained.inputs import Group
 from kaleido.progress import tqdm
 from kaleido.records.config import PrepareConfig
@@ -18,6 +19,7 @@ from kaleido.records.corruption import clean_photos
 from kaleido.records.extractor import create_extractor
 from kaleido.records.reader import PhotoView
 from kaleido.records.stream import Batch
+from kaleido.untrusted import checked, inner_file
 from kaleido.vision.features import PhotoFailure, PhotoFeatures
 from kaleido.vision.patches import cells, positions
 
@@ -158,16 +160,15 @@ def prepare_config_of(content: Mapping[str, Any], directory: Path) -> PrepareCon
             f"{directory}: does not say how its photos were prepared; only models that were trained on records of "
             "photos can read photos"
         )
-    sizes = saved.get("crop_sizes")
-    config = PrepareConfig(**{**saved, "crop_sizes": tuple(sizes) if sizes else None})
+    config = checked(PrepareConfig, saved, f"{directory / CONFIG_FILE}: processor.photos")
     files = content["processor"].get("files", {})
-    inside: dict[str, Any] = {key: str(directory / Path(files[key]).name) for key in _WEIGHTS if key in files}
+    inside: dict[str, Any] = {key: str(inner_file(directory, files[key])) for key in _WEIGHTS if key in files}
     for key in _WEIGHTS:
         named = getattr(config, key)
-        if key not in inside and named and not Path(named).exists():
+        if key not in inside and named:
             raise UserError(
-                f"{directory}: its photos were prepared with the weights {named}, which are not there and not in the "
-                "folder either; put them back"
+                f"{directory}: its photos were prepared with the weights {named}, which are not in the folder; "
+                "put them back to where they were and save the model of its run again"
             )
     return replace(config, **inside)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from kaleido.constants import TASKS
 from kaleido.records.config import PipelineConfig
+from kaleido.records.description import kind_of, read_description
 from kaleido.records.open import create_pipeline, open_records
-from kaleido.records.reader import SplitRecords, kind_of, read_description
+from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
 from kaleido.text import load_tokenizer
 

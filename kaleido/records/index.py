@@ -7,10 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from kaleido.atomic import file_written_atomically
+from kaleido.constants import PATCHES
 from kaleido.errors import UserError
 from kaleido.records.pairs import Pairs, no_pairs
+from kaleido.untrusted import read_npz
 
 UNLABELLED = -1
+
+_LARGEST = 2**31 - 1
+_MAX_WORDS = 1_000_000
+"""Most words of a text, as many as tokens can be stored of one."""
 
 _KINDS = {"product_ids": "S", "photo_ids": "S", "pair_scores": "f"}
 """NumPy's kind of the columns that are not whole numbers."""
@@ -104,8 +110,8 @@ class Index:
             UserError: if the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                index = cls(**{f.name: arrays[f.name] for f in fields(cls)})
+            arrays = read_npz(path)
+            index = cls(**{f.name: arrays[f.name] for f in fields(cls)})
             index._check()
             return index
         except Exception as error:  # damaged archives make NumPy and zipfile raise nearly anything
@@ -119,7 +125,9 @@ class Index:
     def _check(self) -> None:
         """Raises a ValueError where columns do not fit one another."""
         for name, column in ((f.name, getattr(self, f.name)) for f in fields(self)):
-            if column.ndim != 1 or column.dtype.kind != _KINDS.get(name, "i"):
+            kind = _KINDS.get(name, "i")
+            sound = column.ndim == 1 and column.dtype.kind == kind and column.dtype.isnative
+            if not sound or (kind != "S" and not 4 <= column.dtype.itemsize <= 8):
                 raise ValueError(f"{name} is {column.dtype} {list(column.shape)}")
         columns_of = (
             (len(self.product), (self.product_ids, self.photo_ids, self.rows, self.photo_widths, self.photo_heights)),
@@ -133,6 +141,40 @@ class Index:
             ends = offsets[:1].tolist() + offsets[-1:].tolist()
             if len(offsets) != len(self) + 1 or ends != [0, len(values)] or (np.diff(offsets) < 0).any():
                 raise ValueError("its offsets do not fit its columns")
+        for ids in (self.product_ids, self.photo_ids):
+            b"\n".join(ids.tolist()).decode()
+
+    def check_ranges(self, categories: int, subcategories: int, vocabulary_size: int | None) -> None:
+        """Checks the numbers of the columns.
+
+        Args:
+            categories: Number of categories.
+            subcategories: Number of sub-categories.
+            vocabulary_size: Number of tokens; None where the records have no vocabulary.
+
+        Raises:
+            ValueError: naming the first column with a number that it cannot have.
+        """
+        ranges = {
+            "photo_widths": (1, _LARGEST),
+            "photo_heights": (1, _LARGEST),
+            "product": (0, _LARGEST),
+            "text": (0, _LARGEST),
+            "category": (UNLABELLED, categories),
+            "subcategory": (UNLABELLED, subcategories),
+            "token_ids": (0, vocabulary_size or _LARGEST),
+            "word_ids": (0, _MAX_WORDS),
+            "pair_words": (0, _MAX_WORDS),
+            "pair_patches": (0, PATCHES),
+            "pair_scores": (0, np.nextafter(1, 2)),
+        }
+        for name, (low, stop) in ranges.items():
+            column = getattr(self, name)
+            # A comparison with NaN is false.
+            if column.size and not (column.min() >= low and column.max() < stop):
+                raise ValueError(
+                    f"{name} must be at least {low} and below {stop}. Received: {column.min()} to {column.max()}"
+                )
 
     def __len__(self) -> int:
         return len(self.product)

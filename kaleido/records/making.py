@@ -13,9 +13,9 @@ from kaleido.errors import UserError
 from kaleido.locks import folder_locked
 from kaleido.progress import tqdm
 from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile
+from kaleido.records.description import read_description
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.place import index_file, partial_directory
-from kaleido.records.reader import read_description
 from kaleido.records.shard import Shard
 from kaleido.records.work_folder import WorkFolder, check_same, read_json
 from kaleido.text import Tokenizer

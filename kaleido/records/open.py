@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from kaleido.plugins import RECORDS, load_plugins
+from kaleido.records.description import kind_of, read_description
 from kaleido.records.pipeline import Pipeline
-from kaleido.records.reader import PhotoRecords, SplitRecords, kind_of, read_description
+from kaleido.records.reader import PhotoRecords, SplitRecords
 from kaleido.records.stream import BatchStream
 
 _KINDS: dict[str, tuple[type[SplitRecords], type[BatchStream]]] = {}

@@ -8,8 +8,8 @@ import numpy as np
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.records.description import grid_of
 from kaleido.records.folder import Records
-from kaleido.records.reader import grid_of
 from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
 from kaleido.vision.photo import decode
 from kaleido.vision.product import spread_mask

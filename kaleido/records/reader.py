@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -13,26 +15,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.progress import tqdm
+from kaleido.records.description import AGAIN, PHOTOS, kind_of, read_description
 from kaleido.records.mapped_rows import map_rows
-from kaleido.records.place import FORMAT, NAME, VERSION, index_file, partial_directory
+from kaleido.records.place import FORMAT, NAME, index_file
 from kaleido.records.tfrecord import HEAD, TAIL, check_file, is_intact
+from kaleido.untrusted import advised, open_plain
 from kaleido.vision.crops import FEATURES
-from kaleido.vision.patches import Grid
 
 # TFDS is needed to read records, and not to use a trained model.
 if TYPE_CHECKING:
     from kaleido.records.fixed_layout import FixedLayout
     from kaleido.records.layout import RecordLayout
 
-MAX_FEATURE_SIZE = 100_000
-
 _EVERY = 1.0
 """Seconds between two looks at the sizes of the files while they are being read."""
-
-PHOTOS = "photos"
 
 
 class PhotoView(NamedTuple):
@@ -98,10 +96,8 @@ class SplitRecords(ABC):
                 f"{self._ends[-1]}; prepare the catalogue again"
             )
         for path, rows in zip(self._files, np.split(self.index.rows, self._ends[:-1])):
-            try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise UserError(f"{path}: damaged ({error.strerror}); prepare the catalogue again") from None
+            with advised(AGAIN), open_plain(path, sys.maxsize) as file:
+                size = os.fstat(file.fileno()).st_size
             # Rows of a file's head lie before those of its first record, and between two records.
             increases = np.diff(rows, prepend=-self._layout.rows) > self._layout.rows
             if size != self._layout.file_size(rows) or not increases.all():
@@ -212,7 +208,20 @@ class SplitRecords(ABC):
 
     def example(self, index: int) -> dict:
         """Decodes all fields of one record; texts are bytes, as TFDS gives them."""
-        return self._layout.decode(self._record(index))
+        with self._damage_told(index):
+            return self._layout.decode(self._record(index))
+
+    @contextmanager
+    def _damage_told(self, index: int) -> Iterator[None]:
+        """Names the record that the body cannot decode, though its checksum is right."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:  # damaged messages and pictures make TFDS, protobuf and Pillow raise nearly anything
+            raise UserError(
+                f"{self.directory}: {self.split} record {index} is damaged ({error!r:.200}); {AGAIN}"
+            ) from None
 
     def verify(self) -> None:
         """Reads all files and compares their checksums.
@@ -268,6 +277,16 @@ class PhotoRecords(SplitRecords):
 
         return RecordLayout(metadata["feature_size"])
 
+    def __init__(self, directory: Path, split: str, metadata: Mapping, files: list[Path], lengths: list[int]):
+        super().__init__(directory, split, metadata, files, lengths)
+        vocabulary = metadata.get("vocabulary") or {}
+        try:
+            self.index.check_ranges(
+                len(metadata.get("categories", ())), len(metadata.get("subcategories", ())), vocabulary.get("size")
+            )
+        except ValueError as error:
+            raise UserError(f"{directory / index_file(split)}: damaged: {error}; {AGAIN}") from None
+
     @property
     def has_pairs(self) -> bool:
         return bool(len(self.index.pair_words))
@@ -285,7 +304,12 @@ class PhotoRecords(SplitRecords):
 
     def product(self, index: int) -> ProductView:
         """Reads the product's picture and cell mask from a record."""
-        return ProductView(*self._layout.product(self._record(index)))
+        with self._damage_told(index):
+            view = ProductView(*self._layout.product(self._record(index)))
+            x1, y1, x2, y2 = view.box.tolist()
+            if not (0 <= x1 < x2 <= self.index.photo_widths[index] and 0 <= y1 < y2 <= self.index.photo_heights[index]):
+                raise ValueError(f"its box {view.box.tolist()} is not in the photo")
+            return view
 
     def positions(self, indices: np.ndarray, raw: bool = False) -> np.ndarray:
         """Reads the grid positions of some records.
@@ -319,59 +343,3 @@ class PhotoRecords(SplitRecords):
         """Copies the vectors of some records: float16 [n, 74, D] and float32 [n, 55, 5]."""
         rows = self.first_rows[np.asarray(indices)][:, None] + np.arange(FEATURES)
         return self.table[rows], self.positions(indices)
-
-
-def kind_of(metadata: Mapping) -> str:
-    """Tells which kind of records the metadata describes."""
-    return metadata.get("kind", PHOTOS)
-
-
-def grid_of(metadata: Mapping) -> Grid:
-    """Tells by which grid the products of photo records were cut."""
-    return metadata.get("config", {}).get("grid", "kaleido")
-
-
-def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[int]]]:
-    """Reads the description of the records in a folder.
-
-    It does not use `tfds.builder_from_directory`, which imports whatever modules the files name.
-
-    Returns:
-        The metadata, and the number of records in each file of each split.
-
-    Raises:
-        UserError: if there are none, they are of another version, or a description is damaged.
-    """
-    if not (directory / "dataset_info.json").is_file():
-        if partial_directory(directory).exists():
-            raise UserError(f"{directory}: its preparation was interrupted; run the same prepare command to go on")
-        raise UserError(f"{directory}: no prepared records here; run `kaleido prepare` first")
-    info, metadata = _read_json(directory / "dataset_info.json"), _read_json(directory / "metadata.json")
-    expected = {"name": NAME, "version": VERSION}
-    found = {key: info.get(key) for key in expected}
-    if found != expected:
-        raise UserError(
-            f"{directory}: these records are of another version; prepare the catalogue again. "
-            f"Received: {' '.join(map(str, found.values()))}, expected {' '.join(expected.values())}"
-        )
-    try:
-        size = metadata["feature_size"]
-        if type(size) is not int or not 0 < size <= MAX_FEATURE_SIZE:
-            raise ValueError(f"feature_size {size!r}")
-        vocabulary = metadata.get("vocabulary")  # records made to measure with have none
-        if vocabulary and file_sha256(directory / vocabulary["file"]) != vocabulary["sha256"]:
-            raise ValueError(f"{vocabulary['file']} was altered")
-        return metadata, {entry["name"]: [int(n) for n in entry["shardLengths"]] for entry in info["splits"]}
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise UserError(f"{directory}: its description is damaged ({error!r}); prepare the catalogue again") from None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-        if isinstance(content, dict):
-            return content
-        reason = f"it holds a {type(content).__name__}"
-    except (OSError, ValueError, RecursionError) as error:
-        reason = str(error)
-    raise UserError(f"{path}: damaged ({reason}); prepare the catalogue again")

@@ -12,17 +12,36 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kaleido.atomic import write_atomically
 from kaleido.errors import UserError
 from kaleido.retrieval.candidates import CandidateLists
 from kaleido.retrieval.config import DIRECTIONS
 from kaleido.retrieval.gallery import Gallery
+from kaleido.untrusted import MAX_FILE, Text, checked, read_plain
 
 FORMAT = "kaleido candidates 1"
+
+
+class _Header(TypedDict):
+    format: Text
+    settings: NotRequired[Any]
+    gallery: NotRequired[Any]
+    notes: NotRequired[dict[Text, dict[Text, Any]]]
+    sha256: NotRequired[Text]
+
+
+class _List(TypedDict):
+    direction: Literal["i2t", "t2i"]
+    query: Text
+    candidates: list[Text]
+    labels: list[Literal[0, 1]]
+    repeat: NotRequired[Annotated[int, Field(ge=0, lt=2**31)]]
 
 
 def gallery_identity(gallery: Gallery) -> dict[str, Any]:
@@ -86,20 +105,16 @@ def read_lists(path: Path, gallery: Gallery, settings: Mapping[str, Any] | None 
         UserError: if the file is missing or damaged, was drawn with other settings or for another gallery, names an
             item that the gallery does not have, or has a query without exactly one positive.
     """
-    try:
-        first, _, body = path.read_bytes().partition(b"\n")
-        header = json.loads(first)
-        if header["format"] != FORMAT:
-            raise ValueError
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise UserError(
-            f'{path}: not a file of candidate lists; the first line must be {{"format": "{FORMAT}"}}'
-        ) from None
+    first, _, body = read_plain(path, MAX_FILE).partition(b"\n")
+    advice = f'not a file of candidate lists; the first line must be {{"format": "{FORMAT}"}}'
+    header: _Header = checked(_Header, first, path, advice)
+    if header["format"] != FORMAT:
+        raise UserError(f"{path}: {advice}. Received: {header['format']!r:.100}")
     if header.get("sha256", hashlib.sha256(body).hexdigest()) != hashlib.sha256(body).hexdigest():
         raise UserError(f"{path}: damaged: its lists do not match its checksum; remove the file to draw them again")
-    if settings is not None and (header.get("settings") != settings or header["gallery"] != gallery_identity(gallery)):
+    if settings is not None and (
+        header.get("settings") != settings or header.get("gallery") != gallery_identity(gallery)
+    ):
         raise UserError(f"{path}: drawn with other settings or for other products; name another file or remove it")
     found: dict[str, list] = {direction: [] for direction in DIRECTIONS}
     places = {direction: [_places(ids) for ids in _ids(gallery, direction)] for direction in DIRECTIONS}
@@ -125,24 +140,20 @@ def _places(ids: list[str]) -> dict[str, int]:
 
 
 def _read_line(where: str, line: bytes, places: Mapping) -> tuple[str, int, int, np.ndarray, np.ndarray]:
-    try:
-        values = json.loads(line)
-        direction, query = values["direction"], values["query"]
-        candidates, labels, repeat = values["candidates"], np.array(values["labels"]), int(values.get("repeat", 0))
-        query_places, candidate_places = places[direction]
-        if labels.shape != (len(candidates),) or not set(labels.tolist()) <= {0, 1}:
-            raise ValueError
-        items = [query_places.get(query, -1), *(candidate_places.get(candidate, -1) for candidate in candidates)]
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
-        raise UserError(
-            f"{where}: needs a direction, a query, candidates, and one label, 0 or 1, for each candidate"
-        ) from None
+    needs = f"{where}: needs a direction, a query, candidates, and one label, 0 or 1, for each candidate"
+    values: _List = checked(_List, line, needs, "correct the line")
+    direction, query, candidates = values["direction"], values["query"], values["candidates"]
+    labels = np.array(values["labels"])
+    if len(labels) != len(candidates):
+        raise UserError(f"{needs}. Received: {len(labels)} labels for {len(candidates)} candidates")
+    query_places, candidate_places = places[direction]
+    items = [query_places.get(query, -1), *(candidate_places.get(candidate, -1) for candidate in candidates)]
     if -1 in items:
         unknown = [query, *candidates][items.index(-1)]
         raise UserError(f"{where}: the records have no such product or photo. Received: {unknown}")
     if labels.sum() != 1:
         raise UserError(f"{where}: the query {query} needs exactly one positive. Received: {labels.sum()}")
-    return direction, repeat, items[0], np.array(items[1:]), labels.astype(bool)
+    return direction, values.get("repeat", 0), items[0], np.array(items[1:]), labels.astype(bool)
 
 
 def _joined(direction, lists: list, notes: Mapping[str, Any]) -> CandidateLists:

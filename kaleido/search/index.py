@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.rejects import OnError
 from kaleido.errors import UserError
+from kaleido.network_folder import is_network_folder
 from kaleido.pretrained.hub import load
 from kaleido.pretrained.inputs import Photo
 from kaleido.pretrained.model import BATCH_SIZE, Model
@@ -87,6 +89,7 @@ class Index:
         model = model if isinstance(model, Model) else load(model, progress=progress)
         index = cls(Store(os.fspath(where)))
         if index._store.exists and not overwrite:
+            index._store.check()
             index._checked(model)
         index._model = model
         products = open_products(source, reading, on_error)
@@ -117,6 +120,7 @@ class Index:
         index = cls(Store(os.fspath(where)), None, found)
         if not index._store.exists:
             raise UserError(f"{where}: no index here; make one with `kaleido index SOURCE --model MODEL --out {where}`")
+        index._store.check()
         if model is not None:
             index._model = index._checked(model if isinstance(model, Model) else load(model))
         return index
@@ -139,6 +143,9 @@ class Index:
         if self._model is None:
             place = self.about["model_place"]
             try:
+                # An index of someone else may name any address.
+                if not is_network_folder(Path(place)):
+                    raise UserError(f"{place}: no model folder")
                 found = load(place)
             except UserError as error:
                 raise UserError(

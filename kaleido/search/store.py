@@ -14,13 +14,16 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 from kaleido.locks import folder_locked, locked
+from kaleido.search.fields import PREFIX
+from kaleido.untrusted import Text, check_folder, checked
 from kaleido.user_cache import user_cache
 
 if TYPE_CHECKING:
@@ -45,6 +48,21 @@ _FRESH = timedelta(seconds=1)
 """How long a reader may not see a change."""
 
 _METADATA = b"kaleido"
+_DAMAGED = "the index was altered or is damaged; make it anew with --overwrite"
+_COLUMNS = dict.fromkeys(("id", "photo", "title", "text", "stamp", "state"), "string") | {
+    VECTOR: r"fixed_size_list<\w+: halffloat>\[[1-9]\d*\]"
+}
+"""Types of the columns of `photos` that every index has."""
+
+_NUMBERS = ("halffloat", "float", "double")
+
+
+class _About(TypedDict):
+    model: Text
+    model_place: Text
+    kind: Literal["image", "fused"]
+    task: NotRequired[Text]
+    source: NotRequired[Text]
 
 
 class Store:
@@ -64,6 +82,8 @@ class Store:
         with missing_extras_named():
             import lancedb
 
+        if "://" not in self.where and os.path.isdir(self.where):
+            check_folder(Path(self.where))
         with refusals_told(self.where):
             return lancedb.connect(self.where, read_consistency_interval=_FRESH, storage_options=_storage_options())
 
@@ -96,7 +116,7 @@ class Store:
     @property
     def about(self) -> dict[str, Any]:
         """Description of the index, as `create` got it."""
-        return json.loads((self.schema.metadata or {}).get(_METADATA, b"{}"))
+        return checked(dict[str, Any], (self.schema.metadata or {}).get(_METADATA, b"{}"), self.where, _DAMAGED)
 
     @property
     def schema(self) -> "pa.Schema":
@@ -107,6 +127,21 @@ class Store:
     def version(self) -> int:
         """Number of the newest commit."""
         return self._table(PHOTOS).version
+
+    def check(self) -> None:
+        """Checks that description and columns are those of an index.
+
+        Raises:
+            UserError: if they are another program's.
+        """
+        checked(_About, self.about, self.where, _DAMAGED)
+        for name in {PHOTOS, THUMBNAILS} & {*self._names()}:
+            found = {field.name: str(field.type) for field in self._table(name).schema}
+            wanted = {"stamp": "string", "jpeg": "binary"} if name == THUMBNAILS else _COLUMNS
+            wrong = [column for column, kind in wanted.items() if not re.fullmatch(kind, found.get(column, ""))]
+            wrong += [c for c, kind in found.items() if c.startswith(PREFIX) and kind not in ("string", "double")]
+            if wrong:
+                raise UserError(f"{self.where}: no column {wrong[0]} as an index has it; {_DAMAGED}")
 
     def count(self) -> int:
         """Counts the photos."""
@@ -137,14 +172,25 @@ class Store:
         if where:
             query = query.where(where)
         with refusals_told(self.where):
-            return query.to_arrow()
+            return self._sound(query.to_arrow())
 
     def rows(self, columns: Sequence[str], where: str | None = None, table: str = PHOTOS) -> "pa.Table":
         """Reads columns of the rows that a filter lets through."""
         with refusals_told(self.where):
             opened = self._table(table)
             query = opened.search().select(list(columns)).limit(max(1, opened.count_rows()))
-            return (query.where(where) if where else query).to_arrow()
+            return self._sound((query.where(where) if where else query).to_arrow())
+
+    def _sound(self, rows: "pa.Table") -> "pa.Table":
+        """Refuses rows of another program: texts that are missing, and numbers that are none."""
+        for name in rows.column_names:
+            column = rows[name]
+            numbers = column.combine_chunks().flatten() if name == VECTOR else column.drop_null()
+            if (column.null_count and not name.startswith(PREFIX)) or (
+                numbers.type in _NUMBERS and not np.isfinite(numbers.to_numpy(zero_copy_only=False)).all()
+            ):
+                raise ValueError(f"the column {name} holds values that no index has; {_DAMAGED}")
+        return rows
 
     def change(self, rows: "pa.Table", removed: Sequence[str]) -> None:
         """Adds rows, replaces those of the same photos, and removes the rows of other photos, in one commit.
@@ -244,7 +290,10 @@ def refusals_told(where: str) -> Iterator[None]:
     """Turns what LanceDB raises into a UserError of one line."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except BaseException as error:
+        # A panic of LanceDB's code, which is written in Rust, is no `Exception`.
+        if not isinstance(error, OSError | RuntimeError | ValueError) and type(error).__name__ != "PanicException":
+            raise
         text = " ".join(str(error).split())
         # LanceDB names places of its own source code.
         text = re.sub(r",? ?(?:at )?/?[\w./-]+\.rs:\d+(?::\d+)?", "", text)

@@ -179,7 +179,13 @@ class Update:
         for start in range(0, len(stored), _TOGETHER):
             part = {listed[row][1].id: row for row in stored[start : start + _TOGETHER]}
             rows = self.store.rows(["photo", VECTOR], one_of("photo", part))
-            vectors[[part[key] for key in rows["photo"].to_pylist()]] = vectors_of(rows[VECTOR])
+            values = vectors_of(rows[VECTOR])
+            if values.shape[1] != size:
+                raise UserError(
+                    f"{self.store.where}: holds vectors of another size than the model makes; make the index anew with "
+                    f"--overwrite. Received: {values.shape[1]} and {size}"
+                )
+            vectors[[part[key] for key in rows["photo"].to_pylist()]] = values
         return vectors
 
     def _about(self) -> dict[str, Any]:

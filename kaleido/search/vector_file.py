@@ -1,16 +1,20 @@
 """The Parquet file of vectors: a row a photo, and in its metadata which model made it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from kaleido.atomic import file_written_atomically
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
+from kaleido.untrusted import MAX_FILE, Text, checked, open_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +27,18 @@ NAMES = {"ids": "id", "photos": "photo", "stamps": "stamp", "titles": "title", "
 
 _METADATA = b"kaleido"
 _FORMAT = 1
+
+
+_TYPES = "string", r"fixed_size_list<\w+: (halffloat|float)>\[[1-9]\d*\]"
+"""Types of the columns of texts and of vectors."""
+
+
+class _Stored(TypedDict):
+    format: Literal[1]
+    model: Text
+    task: Text
+    kinds: Annotated[list[Literal["image", "text", "fused"]], Field(min_length=1, max_length=3)]
+    dtype: Dtype
 
 
 @dataclass(frozen=True)
@@ -87,20 +103,36 @@ def read_vectors(path: Path) -> tuple[Header, dict[str, Any]]:
     pa = import_pyarrow()
     from pyarrow import parquet
 
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no file of vectors here; make one with `kaleido embed`")
     try:
-        table = parquet.read_table(path)
-        content = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+        with open_plain(path, MAX_FILE) as file:
+            opened = parquet.ParquetFile(file)
+            content = (opened.schema_arrow.metadata or {}).get(_METADATA, b"null")
+            header = checked(_Stored, content, path, "not a file that `kaleido embed` has written")
+            columns = {*NAMES.values(), *header["kinds"]}
+            wrong = [
+                name
+                for name in columns
+                if not re.fullmatch(_TYPES[name in KINDS], str(_type_of(opened.schema_arrow, name)))
+            ]
+            if wrong or opened.metadata.num_rows > max(1_000_000, path.stat().st_size):
+                raise ValueError(f"column {wrong[0]}" if wrong else f"{opened.metadata.num_rows:,} rows")
+            table = opened.read([*columns])
+        found: dict[str, Any] = {name: table[column].to_pylist() for name, column in NAMES.items()}
+        for kind in KINDS:
+            found[kind] = vectors_of(table[kind]) if kind in columns else None
+        if any(text is None for name in NAMES for text in found[name]) or any(
+            np.isinf(found[kind]).any() for kind in header["kinds"]
+        ):
+            raise ValueError("texts are missing, or vectors are not finite")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{path}: not a file of vectors, or damaged ({' '.join(str(error).split())[:200]})") from None
-    if not isinstance(content, dict) or content.pop("format", None) != _FORMAT:
-        raise UserError(f"{path}: a Parquet file, but not one that `kaleido embed` has written; name another file")
-    header = Header(**{**content, "kinds": tuple(content["kinds"])})
-    found: dict[str, Any] = {name: table[column].to_pylist() for name, column in NAMES.items()}
-    for kind in KINDS:
-        found[kind] = vectors_of(table[kind]) if kind in table.column_names else None
-    return header, found
+    return Header(header["model"], header["task"], tuple(header["kinds"]), header["dtype"]), found
+
+
+def _type_of(schema: "pa.Schema", name: str) -> Any:
+    return schema.field(name).type if schema.get_field_index(name) >= 0 else None
 
 
 def vector_column(values: np.ndarray) -> "pa.FixedSizeListArray":

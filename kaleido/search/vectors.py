@@ -321,6 +321,11 @@ class _Embedding:
     def _array(self, kind: str, size: int) -> np.ndarray:
         if kind not in self.arrays:
             self.arrays[kind] = np.full((len(self.listed), size), np.nan, self.header.dtype)
+        if (there := self.arrays[kind].shape[1]) != size:
+            raise UserError(
+                f"{self.out}: the file, or what an interrupted call left in {self.partial}, holds {kind} vectors of "
+                f"another size than the model makes; remove it. Received: {there} and {size}"
+            )
         return self.arrays[kind]
 
 

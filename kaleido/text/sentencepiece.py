@@ -14,6 +14,7 @@ import sentencepiece
 
 from kaleido.errors import UserError
 from kaleido.text.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, UNK, Encoding, Tokenizer
+from kaleido.untrusted import read_plain
 
 MODEL_FILE = "sentencepiece.model"
 SPACE = "▁"
@@ -49,8 +50,9 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def load(cls, path: Path) -> "SentencePieceTokenizer":
         """Reads a `.model` file."""
+        data = read_plain(path)
         try:
-            return cls(path.read_bytes())
+            return cls(data)
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 

@@ -7,6 +7,7 @@ import tokenizers
 
 from kaleido.errors import UserError
 from kaleido.text.tokenizer import SPECIAL, UNK, Encoding, Tokenizer
+from kaleido.untrusted import read_plain
 
 VOCABULARY_FILE = "vocab.txt"
 
@@ -38,8 +39,9 @@ class WordPieceTokenizer(Tokenizer):
     @classmethod
     def load(cls, path: Path) -> "WordPieceTokenizer":
         """Reads a `vocab.txt`: UTF-8, one token a line."""
+        data = read_plain(path)
         try:
-            return cls(path.read_text(encoding="utf-8").splitlines())
+            return cls(data.decode().splitlines())
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not a WordPiece vocabulary: byte {error.start} is not UTF-8") from None
         except UserError as error:

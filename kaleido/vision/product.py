@@ -37,6 +37,8 @@ def decode_product(data: bytes) -> np.ndarray:
         OSError: if it is damaged.
     """
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        if max(image.size) > SIDE or image.mode != "RGB":
+            raise OSError(f"a picture of {image.size} and mode {image.mode}")
         return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 

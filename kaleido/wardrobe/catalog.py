@@ -20,6 +20,7 @@ from kaleido.errors import UserError
 from kaleido.locks import folder_locked
 from kaleido.processors import cores
 from kaleido.progress import tqdm
+from kaleido.untrusted import read_json, read_plain
 
 KIND = "wardrobe"
 DRAWING = 1
@@ -128,13 +129,12 @@ class _Progress:
     def products(self, products: int) -> Iterator[Product]:
         """Yields the products of all chunks."""
         for _, manifest in self.chunks(products):
-            yield from map(product_json.decode, manifest.read_text(encoding="utf-8").splitlines())
+            for row, line in enumerate(read_plain(manifest).splitlines(), start=1):
+                yield product_json.decode(line, f"{manifest}, row {row}", "draw the wardrobe again with --overwrite")
 
     def _there(self) -> dict[str, int] | None:
-        try:
-            return json.loads((self._folder / "arguments.json").read_bytes())
-        except FileNotFoundError:
-            return None
+        path = self._folder / "arguments.json"
+        return read_json(path, dict[str, int], "draw the wardrobe again with --overwrite") if path.exists() else None
 
 
 def _draw_missing(progress: _Progress, products: int, seed: int, photo_size: int, workers: int) -> None:

@@ -111,7 +111,7 @@ def test_what_leads_out_of_the_folder_is_refused(folder, tmp_path):
     mirror = served(folder)
     mirror.files["models/shop/config.json"] = seal(content)
     mirror.files["outside"] = mirror.files["models/shop/../../outside"] = b"evil"
-    with running(mirror), pytest.raises(UserError, match=r"without '\.\.'"):
+    with running(mirror), pytest.raises(UserError, match="file inside the folder"):
         kaleido.load(f"{mirror.url}/models/shop")
     assert not [path for path in tmp_path.rglob("outside")]
 

@@ -10,11 +10,12 @@ from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.rule import hottest_patches, patch_boxes
 from kaleido.constants import LEVEL_SLICES, PATCHES
 from kaleido.records.config import PipelineConfig
+from kaleido.records.description import grid_of
 from kaleido.records.open import open_records
 from kaleido.records.pairs import Pairs
 from kaleido.records.pipeline import Pipeline
 from kaleido.records.prepare import make_catalog_records
-from kaleido.records.reader import PhotoRecords, grid_of
+from kaleido.records.reader import PhotoRecords
 from kaleido.vision.patches import FIXED_COLUMNS, FIXED_ROWS, cells, places, positions
 from kaleido.vision.photo import decode
 

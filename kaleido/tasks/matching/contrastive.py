@@ -15,6 +15,7 @@ from kaleido.constants import CONTRASTIVE, LEVELS
 from kaleido.errors import UserError
 from kaleido.model.config import Compatibility, ModelConfig
 from kaleido.model.losses import item_hits, item_losses
+from kaleido.network_folder import Size
 from kaleido.tasks.matching.report import pair_result
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Contrastive(Finetuning):
     provides = (ENCODE_TEXT, ENCODE_IMAGE)
     protocol = "random100"
     metric_tags = (f"loss/{TASK}", f"accuracy/{TASK}")
+    weight_sizes = {"vocab_size": Size(("/words/embeddings",)), "feature_size": Size(("_norm/beta",))}
 
     @classmethod
     def check_config(cls, config: FinetuneConfig) -> None:
@@ -53,6 +55,8 @@ class Contrastive(Finetuning):
         from kaleido.tasks.matching.two_tower import TwoTower
 
         levels = content.get("task_config", {}).get("levels", LEVELS)
+        if not levels or not set(levels) <= set(LEVELS) or len(set(levels)) < len(levels):
+            raise ValueError(f"levels must be among {LEVELS}: {levels!r:.100}")
         return TwoTower(ModelConfig.from_dict(content["architecture"]), levels)
 
     @classmethod

@@ -23,6 +23,7 @@ from kaleido.extras import missing_extras_named
 from kaleido.interruption import Interrupted, leave, obey_termination
 from kaleido.plugins import import_modules
 from kaleido.shortage import shortage
+from kaleido.terminal import control_characters_escaped
 
 GROUPS = {
     "every day": {
@@ -68,6 +69,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one subcommand; returns the exit code."""
+    with control_characters_escaped():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     name = next((argument for argument in argv if not argument.startswith("-")), "")
     try:

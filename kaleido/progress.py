@@ -8,6 +8,8 @@ from typing import Any
 
 import tqdm as _tqdm
 
+from kaleido.terminal import drawing, escaped
+
 EVERY = 30.0
 """Seconds between two lines where stderr is no terminal."""
 
@@ -24,6 +26,8 @@ class tqdm(_tqdm.tqdm):
         self._watched = _is_watched()
         if not self._watched:
             options |= {"mininterval": EVERY, "maxinterval": EVERY, "miniters": 1, "delay": EVERY}
+        # Bars move the cursor; what they name is escaped.
+        options = {"file": drawing(sys.stderr), **options}
         super().__init__(*args, disable=disable or _HIDDEN.get(), **options)
 
     @staticmethod
@@ -64,6 +68,9 @@ class tqdm(_tqdm.tqdm):
             self.disable = True
             self._decr_instances(self)
 
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        super().set_postfix_str(escaped(s), refresh)
+
     @classmethod
     def write(cls, s: str, *args: Any, **options: Any) -> None:
         """Prints a line above the bars; where these are hidden, only warnings."""
@@ -83,7 +90,7 @@ class tqdm(_tqdm.tqdm):
 def _is_watched() -> bool:
     """Tells whether bars are drawn: in a terminal and in a notebook."""
     try:
-        return "ipykernel" in sys.modules or sys.stderr.isatty()
+        return "ipykernel" in sys.modules or drawing(sys.stderr).isatty()
     except (AttributeError, ValueError):
         return False
 

@@ -23,7 +23,6 @@ from kaleido.records.folder import Records
 from kaleido.records.pairs import Pairs
 from kaleido.records.place import ALIGNER, index_file
 from kaleido.records.reader import PhotoRecords
-from kaleido.text import load_tokenizer
 
 if TYPE_CHECKING:
     from kaleido.alignment.aligner import Aligner
@@ -107,7 +106,7 @@ def _align_alone(
 
     if records.kind != PHOTOS:
         raise UserError(f"{records.directory}: these are records of {records.kind}; align takes those of a catalogue")
-    splits = {split: records.open(split) for split in records.splits}
+    splits = {"train": records.open("train")} | {split: records.open(split) for split in records.splits}
     source = catalog_of(splits["train"], catalog) if catalog else catalog_beside(splits["train"])
     with progress_bars(progress):
         aligner, aligned = _align(records, splits, config, seed, overwrite)
@@ -126,9 +125,11 @@ def _align(
 
     directory, metadata = records.directory, records.metadata
     wanted = json.loads(json.dumps({"seed": seed, "align_config": asdict(config)}))
-    made = {"catalog": metadata["catalog"], "prepare": metadata["config"], **wanted}
+    made = {"catalog": metadata.get("catalog"), "prepare": metadata.get("config"), **wanted}
     there = metadata.get("alignment")
-    tokenizer = load_tokenizer(directory)
+    tokenizer = splits["train"].read_tokenizer()
+    for of_split in splits.values():
+        of_split.check_tokens(tokenizer)
     aligner = Aligner.load(directory / ALIGNER, tokenizer, made)
     if there == wanted and aligner:
         return aligner, 0

@@ -26,7 +26,7 @@ from kaleido.records.pairs import no_pairs
 from kaleido.records.partners import Partners
 from kaleido.records.place import ALIGNER
 from kaleido.records.reader import PhotoRecords
-from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.text import Tokenizer
 from kaleido.vision.crops import cut
 from kaleido.vision.photo import decode
 from kaleido.vision.product import spread_mask
@@ -116,7 +116,7 @@ def _explain(
     from kaleido.alignment.aligner import Aligner, texts_of
 
     settings = resolve_masking(settings, records)
-    tokenizer = load_tokenizer(records.directory)
+    tokenizer = records.read_tokenizer()
     view, photo = records.product(row), photos[row]
     text = texts_of(records, np.array([row]))[0]
     heat = caption = None
@@ -129,7 +129,7 @@ def _explain(
     return Explanation(
         name=records.photo_ids()[row],
         split=records.split,
-        text=records.example(row)["text"].decode(),
+        text=records.example(row)["text"].decode(errors="replace"),
         photo=photo,
         mask=spread_mask(view.cells, box, *photo.shape[:2]),
         box=box,

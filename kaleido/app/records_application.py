@@ -30,7 +30,7 @@ from kaleido.records.place import ALIGNER
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream, trained_records
 from kaleido.rows import csv_bytes, jsonl_bytes
-from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.text import Tokenizer
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +89,7 @@ class RecordsApplication(Application):
         records = open_records(Path(config.records), config.evaluate_config.split if saved else "train")
         self.config = config
         self.task: str = config.task
-        self.tokenizer: Tokenizer = load_tokenizer(Path(config.records))
+        self.tokenizer: Tokenizer = records.read_tokenizer()
         self._step: Step | None = None
         if self.saved:
             self.check_prepared(records, self.saved, self.model_directory)

@@ -16,6 +16,9 @@ from kaleido.errors import UserError
 MAX_CELL = 10_000_000
 """Longest cell, in characters."""
 
+MOST_BLANK = 2_000_000
+"""Blank rows of a table at most; a spreadsheet's whole sheet has half as many."""
+
 _HEAD = 1 << 20
 MOST_TITLES = 20
 """First rows among which the heading is looked for."""
@@ -119,6 +122,7 @@ class Delimited:
         least = keep[-1] + 1 if keep else 0
         dense = len(keep) == width
         suspect = not self._encoding.clean
+        blank = 0
         with self._file.open() as binary, self._text(binary) as text:
             for number, fields, last in self._records(text, rejects):
                 if number <= self._heading_line:
@@ -127,6 +131,12 @@ class Delimited:
                     fields[width - 1 :] = [self.dialect.delimiter.join(fields[width - 1 :])]
                 fields = [field.strip() for field in fields]
                 if not any(fields):
+                    blank += 1
+                    if blank > MOST_BLANK:
+                        raise UserError(
+                            f"{self._file.name}: more than {MOST_BLANK:,} blank rows, up to row {number}; export the "
+                            "table again, or remove them."
+                        )
                     continue
                 if self._has_formulas:
                     fields = [_FORMULA.sub(r"\1", field) for field in fields]

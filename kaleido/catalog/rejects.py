@@ -9,6 +9,9 @@ from kaleido.errors import UserError
 
 OnError = Literal["stop", "skip"]
 
+MOST_REJECTS = 1_000_000
+"""Rows and photos that are listed at most; what has more is no table of products."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -35,7 +38,7 @@ class Rejects:
     """Collects the rows that an import cannot use.
 
     Args:
-        on_error: `stop` raises a `UserError` at the first; `skip` collects all.
+        on_error: `stop` raises a `UserError` at the first; `skip` collects all, up to `MOST_REJECTS`.
     """
 
     def __init__(self, on_error: OnError = "stop"):
@@ -50,6 +53,12 @@ class Rejects:
             what = "photos" if photo else "rows"
             raise UserError(
                 f"{file}, row {row}: {reason}; correct the row, or leave such {what} out by --on-error skip."
+            )
+        if len(self.rows) == MOST_REJECTS:
+            first = self.rows[0]
+            raise UserError(
+                f"{file}: more than {MOST_REJECTS:,} rows and photos cannot be used; correct the table. The first, row "
+                f"{first.row}: {first.reason}"
             )
         self.rows.append(Reject(file, row, reason, photo))
 

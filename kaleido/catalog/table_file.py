@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -33,6 +34,10 @@ TABLE_SUFFIXES = (
 
 MAX_RATIO, FREE_BYTES = 100, 1 << 26
 """A packed table may expand to `MAX_RATIO` times its size, and to `FREE_BYTES` in any case."""
+
+FREE_ROWS = 1_500_000
+"""A packed table may have a line or an object for each of its bytes, and `FREE_ROWS` in any case: more than a full
+sheet of a spreadsheet, whose empty rows pack well."""
 
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError)
 
@@ -224,6 +229,7 @@ class _Limited(io.RawIOBase):
     def __init__(self, file: Any, name: str, packed: Callable[[], int]):
         self._file, self._name, self._packed = file, name, packed
         self._total = 0
+        self._marks = Counter[bytes]()
 
     def readable(self) -> bool:
         return True
@@ -238,6 +244,13 @@ class _Limited(io.RawIOBase):
         self._total += len(data)
         if self._total > FREE_BYTES and self._total > MAX_RATIO * self._packed():
             raise _too_large(self._name)
+        for mark in (b"\n", b"\r", b"}"):
+            self._marks[mark] += data.count(mark)
+        if (rows := max(self._marks.values())) > FREE_ROWS and rows > self._packed():
+            raise UserError(
+                f"{self._name} expands to more than {FREE_ROWS:,} rows, and more than it has bytes, as no table does; "
+                "unpack it yourself if it is to be trusted."
+            )
         buffer[: len(data)] = data
         return len(data)
 

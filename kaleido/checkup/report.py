@@ -62,13 +62,8 @@ def write_report(
         (one.kind, one.product, one.photo, f"{one.score:.4f}", one.reason, one.other, one.other_photo)
         for one in findings
     ]
-    table = csv_bytes([_COLUMNS, *map(_harmless, rows)])
+    table = csv_bytes([_COLUMNS, *rows])
     write_together(out, {PAGE: html.encode("utf-8", "replace"), TABLE: table})
-
-
-def _harmless(row: Sequence[str]) -> list[str]:
-    """Keeps spreadsheet programs from taking a cell for a formula."""
-    return [f"'{cell}" if cell.startswith(("=", "+", "@", "\t", "\r")) else cell for cell in row]
 
 
 def _card(

@@ -8,6 +8,7 @@ from kaleido import configuration
 from kaleido.backend import import_backend
 from kaleido.errors import UserError
 from kaleido.help_page import help_page
+from kaleido.rows import formulas_escaped
 
 
 class Command(NamedTuple):
@@ -64,7 +65,8 @@ def run_command(command: Command | Actions, prog: str, argv: Sequence[str]) -> i
     if command.backend:
         # After the arguments were checked: it takes seconds, which a mistyped option should not cost.
         import_backend()
-    return command.run(config) or 0
+    with formulas_escaped(getattr(config, "escape_formulas", True)):
+        return command.run(config) or 0
 
 
 def find_action(command: Command | Actions, prog: str, argv: Sequence[str]) -> tuple[Command | Actions, str, list[str]]:

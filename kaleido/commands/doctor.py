@@ -22,6 +22,7 @@ class Doctor:
         shown: Findings of a kind that the page shows; the CSV has all.
         seed: Seed of the samples that are learned from.
         thresholds: From which scores findings are reported.
+        escape_formulas: Put an apostrophe before texts in CSV files that a spreadsheet could run as formulas.
     """
 
     catalog: str = field(metadata=POSITIONAL)
@@ -32,6 +33,7 @@ class Doctor:
     shown: int = 200
     seed: int = 0
     thresholds: Thresholds = Thresholds()
+    escape_formulas: bool = True
 
     def __post_init__(self):
         check_range(self, "[1, 100_000]", "shown")

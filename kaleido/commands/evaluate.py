@@ -23,6 +23,7 @@ class Evaluate:
         language: Language by which the metrics of captions divide them: en, de, zh and so on; null is that of the
             training, which by default tells Chinese and Japanese by their script.
         out: Folder to write metrics and predictions to; null only prints.
+        escape_formulas: Put an apostrophe before texts in CSV files that a spreadsheet could run as formulas.
     """
 
     model: str
@@ -34,6 +35,7 @@ class Evaluate:
     batch_size: int | None = None
     language: str | None = None
     out: str | None = None
+    escape_formulas: bool = True
 
     def __post_init__(self):
         check_range(self, "[1, 1_000_000]", "batch_size")

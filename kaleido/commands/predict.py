@@ -38,6 +38,7 @@ class Predict:
         length_penalty: How a causal decoder ranks captions of different lengths; null as it was trained.
         no_repeat_ngram: Length of the token sequences that a causal decoder never repeats; null as it was trained.
         rounds: Rounds of a mask_predict decoder; null as it was trained.
+        escape_formulas: Put an apostrophe before texts in CSV files that a spreadsheet could run as formulas.
     """
 
     photos: str = field(metadata=POSITIONAL)
@@ -59,6 +60,7 @@ class Predict:
     length_penalty: float | None = None
     no_repeat_ngram: int | None = None
     rounds: int | None = None
+    escape_formulas: bool = True
 
     def __post_init__(self):
         check_range(self, "[1, 1_000_000]", "batch_size")

@@ -27,6 +27,7 @@ class Tag(SourceOptions):
         top: Largest number of labels of a photo.
         vectors: Vectors of SOURCE by `kaleido embed`, which are completed where photos are missing in them.
         out: File to write, .csv or .jsonl.
+        escape_formulas: Put an apostrophe before texts in CSV files that a spreadsheet could run as formulas.
     """
 
     source: str = field(metadata=POSITIONAL)
@@ -38,6 +39,7 @@ class Tag(SourceOptions):
     top: int = 1
     vectors: str | None = None
     out: str
+    escape_formulas: bool = True
 
     def __post_init__(self):
         super().__post_init__()

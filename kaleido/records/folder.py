@@ -11,7 +11,6 @@ from kaleido.records.description import kind_of, read_description
 from kaleido.records.open import create_pipeline, open_records
 from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream
-from kaleido.text import load_tokenizer
 
 if TYPE_CHECKING:
     from kaleido.records.making import Summary
@@ -90,9 +89,10 @@ class Records:
         Raises:
             UserError: if there is no such split, or it holds too few products for the tasks.
         """
-        tokenizer = load_tokenizer(self.directory)
+        records = self.open(split)
+        tokenizer = records.read_tokenizer()
         config = config or PipelineConfig()
-        return create_pipeline(self.open(split), config, tokenizer, batch_size, seed, training, tasks)
+        return create_pipeline(records, config, tokenizer, batch_size, seed, training, tasks)
 
     def __len__(self) -> int:
         return sum(self.splits.values())

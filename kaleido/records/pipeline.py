@@ -73,6 +73,7 @@ class Pipeline(BatchStream):
                 f"preprocess_config.patches must be {PATCHES} for the tasks {', '.join(whole)}; give them the weight 0 "
                 f"or read all patches. Received: {config.patches}"
             )
+        records.check_tokens(tokenizer)
         super().__init__(records, config, batch_size, seed, training, rank, count)
         self.on_device = False
         self._tasks = tasks

@@ -21,6 +21,7 @@ from kaleido.records.description import AGAIN, PHOTOS, kind_of, read_description
 from kaleido.records.mapped_rows import map_rows
 from kaleido.records.place import FORMAT, NAME, index_file
 from kaleido.records.tfrecord import HEAD, TAIL, check_file, is_intact
+from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.untrusted import advised, open_plain
 from kaleido.vision.crops import FEATURES
 
@@ -223,6 +224,29 @@ class SplitRecords(ABC):
                 f"{self.directory}: {self.split} record {index} is damaged ({error!r:.200}); {AGAIN}"
             ) from None
 
+    def read_tokenizer(self) -> Tokenizer:
+        """Loads the vocabulary of the records.
+
+        Raises:
+            UserError: if there is none, or it has not all tokens of the texts.
+        """
+        tokenizer = load_tokenizer(self.directory)
+        self.check_tokens(tokenizer)
+        return tokenizer
+
+    def check_tokens(self, tokenizer: Tokenizer) -> None:
+        """Raises a UserError if a text has a token that a tokenizer has not."""
+        if (largest := self.largest_token) >= tokenizer.vocab_size:
+            raise UserError(
+                f"{self.directory}: its {self.split} texts have tokens beyond the vocabulary, which has "
+                f"{tokenizer.vocab_size}; {AGAIN}. Received: {largest}"
+            )
+
+    @property
+    def largest_token(self) -> int:
+        """Largest number of a token in the texts, as far as the index has it; -1 if it has none."""
+        return -1
+
     def verify(self) -> None:
         """Reads all files and compares their checksums.
 
@@ -290,6 +314,10 @@ class PhotoRecords(SplitRecords):
     @property
     def has_pairs(self) -> bool:
         return bool(len(self.index.pair_words))
+
+    @property
+    def largest_token(self) -> int:
+        return int(self.index.token_ids.max(initial=-1))
 
     def example(self, index: int) -> dict:
         # Pairs come after preparation: `align` writes them into the index alone.

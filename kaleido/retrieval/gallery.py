@@ -12,7 +12,7 @@ from kaleido.plugins import RECORDS, load_plugins
 from kaleido.records.catalog_columns import catalog_of
 from kaleido.records.corruption import clean_photos
 from kaleido.records.reader import PhotoRecords, SplitRecords
-from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.text import Tokenizer
 
 if TYPE_CHECKING:
     from kaleido.retrieval.candidates import CandidateLists
@@ -211,7 +211,7 @@ def open_gallery(
 
 
 def _open_photos(records: PhotoRecords, text_length: int, *options: Any) -> PhotoGallery:
-    return PhotoGallery(records, load_tokenizer(records.directory), text_length, *options)
+    return PhotoGallery(records, records.read_tokenizer(), text_length, *options)
 
 
 register_gallery(PhotoRecords.KIND, _open_photos)

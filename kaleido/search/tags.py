@@ -1,7 +1,5 @@
 """Labels of photos from free text, without training: the texts of labels are compared with photos."""
 
-import csv
-import io
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.pretrained.processor import prepare_config_of
 from kaleido.progress import progress_bars
 from kaleido.records.splits import assign_splits
+from kaleido.rows import csv_bytes
 from kaleido.search.fields import fields_of
 from kaleido.search.products import Products, TableReading, open_products
 from kaleido.search.vectors import embed
@@ -97,12 +96,10 @@ class Tags:
 
     def csv(self) -> bytes:
         """Writes the rows as CSV; several labels of a photo are separated by `|`."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(["id", "photo", "labels", "scores"])
-        for row in self.rows():
-            writer.writerow([row["id"], row["photo"], "|".join(row["labels"]), "|".join(map(str, row["scores"]))])
-        return text.getvalue().encode()
+        rows = (
+            [row["id"], row["photo"], "|".join(row["labels"]), "|".join(map(str, row["scores"]))] for row in self.rows()
+        )
+        return csv_bytes([["id", "photo", "labels", "scores"], *rows])
 
 
 class Tagger:

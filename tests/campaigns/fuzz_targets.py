@@ -21,6 +21,7 @@ from fuzz_files import (
     read_tokenizer,
 )
 from fuzz_imports import Csv, FashionGen, FashionSmall, Jsonl, Target, Zip
+from fuzz_resealed import RESEALED
 from mutations import mutate, mutate_lines
 from PIL import Image
 
@@ -158,4 +159,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "backbone-weights": partial(Files, build_backbone, read_backbone, ["*.safetensors"]),
     "bert-weights": Bert,
     "saved-model": partial(Files, build_model, read_model, ["model/config.json", "model/*.safetensors"]),
+    **RESEALED,
 }

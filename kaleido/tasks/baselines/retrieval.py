@@ -17,7 +17,6 @@ from kaleido.retrieval.gallery import PhotoGallery, open_gallery
 from kaleido.retrieval.protocol import Retrieval
 from kaleido.retrieval.report import Ranking, retrieval_result
 from kaleido.tasks.baselines.config import RetrievalBaselineConfig
-from kaleido.text import load_tokenizer
 
 LEVELS = (1,)
 """Levels that the baseline reads: the whole photo only."""
@@ -57,7 +56,7 @@ def _trained(config: RetrievalBaselineConfig) -> SavedModel:
     if is_network_folder(directory) and read_network_config(directory)["training"] == made:
         return load_model(directory)
     keras.utils.set_random_seed(config.seed)
-    tokenizer = load_tokenizer(records.directory)
+    tokenizer = records.read_tokenizer()
     architecture = ModelConfig(vocab_size=tokenizer.vocab_size, feature_size=records.feature_size)
     model = TwoTower(architecture, LEVELS)
     inputs = gallery.texts(gallery.text_of_photo) | {"level1": whole_photo_features(records)[:, None]}

@@ -90,7 +90,7 @@ def _described(records: SplitRecords) -> list[dict]:
         products, rows = records.index.columns["image_product_id"].tolist(), np.arange(len(records))
     texts: dict[str, dict[str, None]] = {}
     for row in rows.tolist():
-        texts.setdefault(products[row], {})[records.example(row)["text"].decode()] = None
+        texts.setdefault(products[row], {})[records.example(row)["text"].decode(errors="replace")] = None
     return [
         {"photo_id": photo, "product_id": product, "references": list(texts[product])}
         for photo, product in zip(records.photo_ids(), products)

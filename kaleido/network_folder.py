@@ -87,7 +87,7 @@ def read_network_config(directory: Path, schema: Any = NetworkContent) -> dict[s
     path = Path(directory) / CONFIG_FILE
     if not is_network_folder(directory):
         raise UserError(f"{path}: no saved model here; name the `model` folder of a run")
-    return parse_network_config(read_plain(path), path, schema)
+    return parse_network_config(read_plain(inner_file(Path(directory), CONFIG_FILE)), path, schema)
 
 
 def parse_network_config(data: bytes, path: Path | str, schema: Any = NetworkContent) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from kaleido.records.description import MAX_FEATURE_SIZE
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
-from kaleido.untrusted import Count, Finite
+from kaleido.untrusted import Count, Finite, inner_file
 from kaleido.vision.patches import Grid
 
 
@@ -154,7 +154,8 @@ class Aligner:
         if made is not None and content.get("made") != json.loads(json.dumps(dict(made))):
             return None
         architecture = content["architecture"]
-        check_sizes(directory / WEIGHTS_FILE, read_shapes(directory / WEIGHTS_FILE), architecture, _SIZES)
+        weights = inner_file(directory, WEIGHTS_FILE)
+        check_sizes(weights, read_shapes(weights), architecture, _SIZES)
         tokens = architecture["vocab_size"], architecture["begin"], architecture["end"]
         if tokens != (tokenizer.vocab_size, tokenizer.cls_id, tokenizer.sep_id):
             raise UserError(f"{directory}: not of this vocabulary; remove it and run `kaleido align` again")

@@ -1,5 +1,6 @@
 """Saved models of tasks: network folders with vocabulary, labels and the preparation of photos and texts."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing_extensions import TypedDict
 
 from kaleido.app.model_card import model_card
 from kaleido.app.registry import find_task
+from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.network_folder import (
@@ -32,12 +34,15 @@ from kaleido.network_folder import load_weights as load_arrays
 from kaleido.records.config import PipelineConfig
 from kaleido.records.place import ALIGNER
 from kaleido.text import VOCABULARY_FILES, Tokenizer, load_tokenizer
-from kaleido.untrusted import Count, InnerName, Names, Text, checked
+from kaleido.untrusted import Count, InnerName, Names, Text, checked, inner_file, read_plain
 
 if TYPE_CHECKING:
     import keras
 
     from kaleido.app.records_application import RecordsApplication
+
+TRUSTED_VARIABLE = "KALEIDO_TRUSTED"
+"""Environment variable that names a list of trusted models: the sha256 of a `config.json` a line."""
 
 _ARCHITECTURE = (
     "vocab_size",
@@ -183,16 +188,29 @@ def read_model_config(directory: Path) -> dict[str, Any]:
             "a run of `pretrain` or `finetune`"
         )
     path = Path(directory) / CONFIG_FILE
+    _check_trusted(path)
     checked(_Content, content, path)
     content["architecture"] = ModelConfig.from_dict(content["architecture"], path).to_dict()
     for name, section in find_task(content["task"]).application.sections.items():
         checked(section, content["task_config"].get(name, {}), f"{path}: task_config.{name}")
     named = [*content["processor"].get("files", {}).values()]
-    named += [name for name in VOCABULARY_FILES if (path.parent / name).exists()]
+    named += [name for name in (*VOCABULARY_FILES, f"{ALIGNER}/{CONFIG_FILE}") if (path.parent / name).exists()]
     for name in named:
         if not any(file == name or file.startswith(f"{name}/") for file in content["sha256"]):
             raise UserError(f"{path}: has no checksum of {name}; it was altered, get the model again")
     return content
+
+
+def _check_trusted(path: Path) -> None:
+    """Raises a UserError if a list of trusted models is given and the checksum of this `config.json` is not in it."""
+    if trusted := os.environ.get(TRUSTED_VARIABLE):
+        lines = (line.split() for line in read_plain(Path(trusted)).decode(errors="replace").splitlines())
+        sha256 = file_sha256(path)
+        if sha256 not in {words[0].lower() for words in lines if words}:
+            raise UserError(
+                f"{path}: this model is not in the list of trusted models {trusted}, which {TRUSTED_VARIABLE} names; "
+                f"add the line that `sha256sum {path}` writes, if it is to be trusted. Received: {sha256}"
+            )
 
 
 def text_length(content: Mapping[str, Any]) -> int:
@@ -215,7 +233,7 @@ def load_model(directory: Path) -> SavedModel:
     directory = Path(directory)
     content = read_model_config(directory)
     application = find_task(content["task"]).application
-    weights = directory / WEIGHTS_FILE
+    weights = inner_file(directory, WEIGHTS_FILE)
     check_weights(weights, content, application, read_shapes(weights))
     check_files(directory, content)
     _check_vocabulary(directory, content)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -40,6 +41,7 @@ class Download:
         sha256: Expected checksum; None if unknown.
         retry: Policy of retries.
         report: Called with the position, and with a description of each transient error.
+        limit: Most bytes that the file may have.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Download:
         sha256: str | None,
         retry: RetryPolicy,
         report: Callable[[Position | str], None],
+        limit: int = sys.maxsize,
     ):
         self._mirror = mirror
         self._name = name
@@ -57,6 +60,7 @@ class Download:
         self._sha256 = sha256
         self._retry = retry
         self._report = report
+        self._limit = limit
         self._partial = target.with_name(f".{target.name}.partial")
         self._version = target.with_name(f".{target.name}.partial.version")
 
@@ -135,6 +139,9 @@ class Download:
             while block := opened.read(BLOCK):
                 with refusals_named(self._target):
                     _write(file, block)
+                if _size(file) > self._limit:
+                    file.truncate(0)
+                    raise UserError(f"larger than such a file can be, {self._limit:,} bytes")
                 self._report(Position(_size(file), size))
         if size not in (None, _size(file)):
             raise TransientError(f"cut off after {_size(file):,} of {size:,} bytes")

@@ -23,6 +23,7 @@ from kaleido.locks import locked
 from kaleido.network_folder import CONFIG_FILE, is_network_folder, parse_network_config
 from kaleido.pretrained.model import Model
 from kaleido.progress import progress_bars
+from kaleido.untrusted import MAX_FILE, MAX_JSON
 from kaleido.user_cache import user_cache
 
 MODELS_VARIABLE = "KALEIDO_MODELS"
@@ -168,7 +169,8 @@ def _config(source: Mirror, staging: Path, sha256: str | None) -> bytes:
     before = path.read_bytes() if path.is_file() else None
     path.unlink(missing_ok=True)
     try:
-        Download(source, CONFIG_FILE, path, sha256, RetryPolicy(tries=3, advice=_ADVICE), lambda _: None).run()
+        retry = RetryPolicy(tries=3, advice=_ADVICE)
+        Download(source, CONFIG_FILE, path, sha256, retry, lambda _: None, MAX_JSON).run()
     except NotServed as error:
         raise UserError(f"{CONFIG_FILE}: {error}; name the folder of a saved model") from error
     data = path.read_bytes()
@@ -186,7 +188,8 @@ def _fetch_all(source: Mirror, sums: dict[str, str], staging: Path) -> None:
                 bar.note(name, event) if isinstance(event, str) else bar.moved(name, event)
 
             try:
-                Download(source, name, staging / checked_name(name), sha256, RetryPolicy(advice=_ADVICE), report).run()
+                retry = RetryPolicy(advice=_ADVICE)
+                Download(source, name, staging / checked_name(name), sha256, retry, report, MAX_FILE).run()
             except UserError as error:
                 raise UserError(f"{source.address}/{name}: {error}") from None
             bar.done(name)

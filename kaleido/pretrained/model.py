@@ -1,7 +1,6 @@
 """A saved model in use from Python."""
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from kaleido.atomic import folder_written_atomically
 from kaleido.backend import precision
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
-from kaleido.network_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, is_network_folder, write_network
+from kaleido.network_folder import CARD_FILE, WEIGHTS_FILE, copy_network, inner_file, is_network_folder, write_network
 from kaleido.pretrained.inputs import Photos, Texts, examples_of, text_items
 from kaleido.pretrained.processor import PhotoProcessor, prepared_like
 from kaleido.progress import progress_bars, tqdm
@@ -425,19 +424,22 @@ class Model:
             raise UserError(f"{target}: holds other files than a model; name another folder or empty it")
         card, content = self.directory / CARD_FILE, self._saved.content
 
-        def copy(folder: Path, *written: str) -> None:
-            for name in content["sha256"].keys() - set(written):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.directory / name, folder / name)
+        def finish(folder: Path) -> None:
             text = card.read_text(encoding="utf-8") if card.is_file() else model_card(content, self.result)
             (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
+        def copy_others(folder: Path) -> None:
+            for name in content["sha256"].keys() - {WEIGHTS_FILE}:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(inner_file(self.directory, name), folder / name)
+            finish(folder)
+
         if dtype:
-            write_network(target, content, self._saved.model.weights, lambda folder: copy(folder, WEIGHTS_FILE), dtype)
+            write_network(target, content, self._saved.model.weights, copy_others, dtype)
             return
         with folder_written_atomically(target) as folder:
-            shutil.copyfile(self.directory / CONFIG_FILE, folder / CONFIG_FILE)
-            copy(folder)
+            copy_network(self.directory, folder)
+            finish(folder)
 
     def export(
         self, directory: str | os.PathLike[str], *, format: Literal["saved_model", "onnx"] = "saved_model"

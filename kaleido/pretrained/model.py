@@ -1,6 +1,7 @@
 """A saved model in use from Python."""
 
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path

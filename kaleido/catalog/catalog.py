@@ -3,17 +3,18 @@
 import hashlib
 import importlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaleido.catalog import importing, product_json
-from kaleido.catalog.files import HEADER, PRODUCTS, check_products, read_header, read_products
+from kaleido.catalog.files import HEADER, PRODUCTS, check_products, read_header
 from kaleido.catalog.importing import ImportOptions
 from kaleido.catalog.photo_cells import SEPARATORS
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.product import Product
+from kaleido.catalog.product_lines import ProductFile
 from kaleido.catalog.rejects import OnError
 from kaleido.catalog.sources import KINDS, Source, open_source
 from kaleido.catalog.table import TableOptions
@@ -32,11 +33,12 @@ class Catalog:
         directory: Folder of the catalogue.
         name: Name of the catalogue.
         kind: `folder`, `fashion-gen`, `fashion-small` or `wardrobe`.
-        products: All products, sorted by id.
+        products: All products, sorted by id. Each is read from `products.jsonl` when it is asked for, so that a loop
+            over a million of them takes no memory, and looking at one twice reads it twice.
     """
 
     def __init__(
-        self, directory: Path, name: str, kind: str, products: tuple[Product, ...], sources: Mapping[str, Source]
+        self, directory: Path, name: str, kind: str, products: Sequence[Product], sources: Mapping[str, Source]
     ):
         self.directory = directory
         self.name = name
@@ -45,11 +47,12 @@ class Catalog:
         self._sources = sources
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str]) -> "Catalog":
+    def open(cls, directory: str | os.PathLike[str], each: Callable[[Product], object] = lambda _: None) -> "Catalog":
         """Opens a finished catalogue.
 
         Args:
             directory: Folder of the catalogue.
+            each: Called with each product in turn, all of which are read to be checked.
 
         Raises:
             UserError: if there is no finished catalogue, it is damaged, or one of its sources is missing.
@@ -62,16 +65,20 @@ class Catalog:
                 "`kaleido catalog import` or `kaleido catalog generate`."
             )
         sources = {name: _open_source(directory, name, source) for name, source in header["sources"].items()}
-        products = read_products(directory)
+        products = ProductFile(directory / PRODUCTS)
         if len(products) != header["products"]:
             raise UserError(
                 f"{directory / PRODUCTS} has {len(products)} products and catalog.json says {header['products']}; "
                 "import again with --overwrite."
             )
         try:
-            check_products(products)
+            is_sorted = check_products(products, each)
         except UserError as error:
+            if str(error).startswith(str(directory)):
+                raise
             raise UserError(f"{directory / PRODUCTS}: {error} Import again with --overwrite.") from None
+        if not is_sorted:
+            products.sort()
         return cls(directory, header["name"], header["kind"], products, sources)
 
     @classmethod

@@ -3,14 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
 
 from kaleido.catalog.notes import Notes
-from kaleido.catalog.product import Product
 
-Level = Literal["category", "subcategory"]
-LEVELS: tuple[Level, ...] = ("category", "subcategory")
+LEVELS = ("category", "subcategory")
 
 DEFAULT_LEVELS = (1, 2)
 
@@ -19,19 +15,39 @@ _STEP, _STEP_OR_SLASH = re.compile(r"\s*(?:>+|»|›|→)\s*"), re.compile(r"\s*
 _PATHS = re.compile(r"(?<!\\),\s*")
 
 
-def split_paths(products: list[Product], levels: Sequence[int] | None, notes: Notes) -> None:
-    """Splits categories that are paths into category and sub-category, in place.
+Labels = tuple[str, str]
+"""Category and sub-category of a product."""
+
+
+def name_classes(
+    labels: Counter[Labels], levels: Sequence[int] | None, merge: bool, notes: Notes
+) -> dict[Labels, Labels]:
+    """Finds the levels and spellings of categories.
 
     Args:
-        products: All products of an import.
+        labels: Number of products by their labels, in the products' order.
         levels: Levels of the path, from 1, that are category and sub-category; these split at `/` as well. None splits
             into the first two, if some category is a path and no product has a sub-category.
-        notes: Says what was split.
+        merge: Whether the most frequent spelling replaces those that differ in case or space alone; of equally frequent
+            ones the first.
+        notes: Says what was split, found or merged.
+
+    Returns:
+        New labels by old ones, of those that change.
     """
-    paths = any(_STEP.search(product.category) for product in products)
+    new = {old: old for old in labels}
+    _split_paths(new, labels, levels, notes)
+    _find_spellings(new, labels, merge, notes)
+    return {old: names for old, names in new.items() if old != names}
+
+
+def _split_paths(
+    new: dict[Labels, Labels], labels: Counter[Labels], levels: Sequence[int] | None, notes: Notes
+) -> None:
+    names = {category for category, _ in labels if category}
+    paths = any(_STEP.search(name) for name in names)
     step = _STEP if levels is None else _STEP_OR_SLASH
-    if levels is None and (not paths or any(product.subcategory for product in products)):
-        names = {product.category for product in products if product.category}
+    if levels is None and (not paths or any(subcategory for _, subcategory in labels)):
         slashed = [name for name in names if "/" in name.strip("/")]
         if paths:
             notes.say("categories hold paths such as 'A > B'; --category-levels 1 2 splits them")
@@ -39,22 +55,14 @@ def split_paths(products: list[Product], levels: Sequence[int] | None, notes: No
             notes.say(f"categories are kept whole, such as {min(slashed)[:60]!r}; --category-levels 1 2 splits at '/'")
         return
     chosen = tuple(levels or DEFAULT_LEVELS)
-    parts: dict[str, tuple[str, ...]] = {}
-    in_several: set[str] = set()
     several = 0
-    for place, product in enumerate(products):
-        if product.category not in parts:
-            options = _PATHS.split(product.category) if step.search(product.category) else [product.category]
-            longest = max(options, key=lambda path: len(step.split(path)))
-            parts[product.category] = tuple(name.replace("\\,", ",").strip() for name in step.split(longest))
-            if len(options) > 1:
-                in_several.add(product.category)
-        several += product.category in in_several
-        steps = parts[product.category]
+    for old, products in labels.items():
+        options = _PATHS.split(old[0]) if step.search(old[0]) else [old[0]]
+        longest = max(options, key=lambda path: len(step.split(path)))
+        steps = [name.replace("\\,", ",").strip() for name in step.split(longest)]
         named = [steps[level - 1] if level <= len(steps) else "" for level in chosen]
-        if named != [product.category, product.subcategory]:
-            changed = dict(zip(LEVELS, named))
-            products[place] = replace(product, **changed)
+        new[old] = named[0], named[1] if len(named) > 1 else old[1]
+        several += products * (len(options) > 1)
     notes.say(
         f"category paths split: level {chosen[0]} is the category"
         + (f", level {chosen[1]} the sub-category" if len(chosen) > 1 else "")
@@ -64,16 +72,11 @@ def split_paths(products: list[Product], levels: Sequence[int] | None, notes: No
         notes.count("products in several categories, the first longest path taken", times=several)
 
 
-def find_spellings(products: list[Product], merge: bool, notes: Notes) -> None:
-    """Reports names of categories that differ in case or space alone, or makes one of them, in place.
-
-    Args:
-        products: All products of an import.
-        merge: Whether the most frequent spelling replaces the others; of equally frequent ones the first.
-        notes: Says what was found or merged.
-    """
-    for level in LEVELS:
-        tally = Counter(getattr(product, level) for product in products)
+def _find_spellings(new: dict[Labels, Labels], labels: Counter[Labels], merge: bool, notes: Notes) -> None:
+    for place, level in enumerate(LEVELS):
+        tally: Counter[str] = Counter()
+        for old, names in new.items():
+            tally[names[place]] += labels[old]
         del tally[""]
         alike: dict[str, list[str]] = {}
         for name in tally:
@@ -85,8 +88,9 @@ def find_spellings(products: list[Product], merge: bool, notes: Notes) -> None:
         if not merge:
             notes.say(f"one {level} in several spellings: {examples}; --merge-labels makes one class of each")
             continue
-        for place, product in enumerate(products):
-            name = getattr(product, level)
-            if best.get(name, name) != name:
-                products[place] = replace(product, **{level: best[name]})
+        for old, (category, subcategory) in new.items():
+            if place == 0:
+                new[old] = best.get(category, category), subcategory
+            else:
+                new[old] = category, best.get(subcategory, subcategory)
         notes.say(f"spellings of one {level} merged: {examples}")

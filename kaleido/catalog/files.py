@@ -2,24 +2,24 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from kaleido.atomic import file_written_atomically, write_atomically
-from kaleido.catalog import product_json
 from kaleido.catalog.product import SPLITS, Product
+from kaleido.catalog.product_lines import ADVICE, HeldProducts, ProductLines
 from kaleido.catalog.sources import Source
 from kaleido.errors import UserError
-from kaleido.untrusted import MAX_FILE, Count, Text, advised, checked, read_json, read_plain
+from kaleido.untrusted import Count, Text, checked, read_json
 
 FORMAT = 1
 HEADER, UNFINISHED_HEADER, PRODUCTS = "catalog.json", "catalog.json.unfinished", "products.jsonl"
-
-_AGAIN = "import again with --overwrite"
 
 
 class _Source(TypedDict):
@@ -43,6 +43,7 @@ def write_catalog(
     sources: Mapping[str, Source],
     products: Iterable[Product],
     importer: Mapping[str, Any],
+    each: Callable[[Product], object] = lambda _: None,
 ) -> None:
     """Checks the products and writes the catalogue, `catalog.json` last.
 
@@ -53,13 +54,22 @@ def write_catalog(
         sources: Sources of the photos, by the first part of their `uri`.
         products: Products in any order.
         importer: Arguments of the import as JSON values; equal arguments mean an equal catalogue.
+        each: Called with each product.
 
     Raises:
         UserError: if there are no products or one is invalid.
     """
     directory = Path(directory)
-    products = sorted(products, key=lambda product: product.id)
-    check_products(products)
+    held = products if isinstance(products, ProductLines) else HeldProducts(products)
+    photos = 0
+
+    def count(product: Product) -> None:
+        nonlocal photos
+        photos += len(product.photos)
+        each(product)
+
+    if not check_products(held, count):
+        held.sort()
     header = {
         "format": FORMAT,
         "name": name,
@@ -68,8 +78,8 @@ def write_catalog(
             key: {"kind": source.kind, "path": _relative_inside(source.path, directory)}
             for key, source in sources.items()
         },
-        "products": len(products),
-        "photos": sum(len(product.photos) for product in products),
+        "products": len(held),
+        "photos": photos,
         "importer": dict(importer),
     }
     # Until the last line the unfinished header says that products.jsonl belongs to a catalogue that is being written.
@@ -77,8 +87,8 @@ def write_catalog(
     write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
     (directory / HEADER).unlink(missing_ok=True)
     with file_written_atomically(directory / PRODUCTS) as file:
-        for product in products:
-            file.write(f"{product_json.encode(product)}\n".encode())
+        for place in range(len(held)):
+            file.write(held.line(place) + b"\n")
     unfinished.replace(directory / HEADER)
 
 
@@ -120,41 +130,69 @@ def read_header(directory: Path) -> dict[str, Any] | None:
     path = directory / HEADER
     if not os.path.exists(path):
         return None
-    header = read_json(path, advice=_AGAIN)
+    header = read_json(path, advice=ADVICE)
     if header.get("format") != FORMAT:
-        raise UserError(f"{path} is not of format {FORMAT}; {_AGAIN}. Received: {header.get('format')!r:.100}")
-    checked(_Header, header, path, _AGAIN)
+        raise UserError(f"{path} is not of format {FORMAT}; {ADVICE}. Received: {header.get('format')!r:.100}")
+    checked(_Header, header, path, ADVICE)
     return header
 
 
-def read_products(directory: Path) -> tuple[Product, ...]:
-    """Reads and checks `products.jsonl`, sorted by id.
+def check_products(products: Iterable[Product], each: Callable[[Product], object] = lambda _: None) -> bool:
+    """Checks products, which are read once, or twice where two ids may be the same.
+
+    Args:
+        products: Products, which can be read again.
+        each: Called with each product, so that whoever wants to see all of them need not read them once more.
+
+    Returns:
+        Whether they are sorted by id.
 
     Raises:
-        UserError: if the file or a product is damaged.
+        UserError: if there is no product or one is invalid or repeated.
     """
-    path = directory / PRODUCTS
-    with advised(_AGAIN):
-        lines = read_plain(path, MAX_FILE).splitlines()
-    products = [product_json.decode(line, f"{path}, row {row}", _AGAIN) for row, line in enumerate(lines, start=1)]
-    return tuple(sorted(products, key=lambda product: product.id))
-
-
-def check_products(products: Iterable[Product]) -> None:
-    """Raises a `UserError` if there is no product or one is invalid or repeated."""
-    product_ids: set[str] = set()
-    photo_ids: set[str] = set()
+    ids, photo_ids = _Ids(), _Ids()
+    is_sorted, last = True, ""
     for product in products:
-        if problem := _problem(product, product_ids, photo_ids):
+        if problem := _problem(product):
             raise UserError(f"Product {product.id!r} {problem}.")
-        product_ids.add(product.id)
-        photo_ids.update(photo.id for photo in product.photos)
-    if not product_ids:
+        ids.add(product.id)
+        for photo in product.photos:
+            photo_ids.add(photo.id)
+        is_sorted, last = is_sorted and last < product.id, product.id
+        each(product)
+    if not last:
         raise UserError("There is no product to write: the input has none, or every one was rejected.")
+    if product := ids.first_repeated((product.id, product) for product in products):
+        raise UserError(f"Product {product.id!r} needs an id of its own.")
+    if product := photo_ids.first_repeated((photo.id, product) for product in products for photo in product.photos):
+        raise UserError(f"Product {product.id!r} has a photo whose id another photo has.")
+    return is_sorted
 
 
-def _problem(product: Product, product_ids: set[str], photo_ids: set[str]) -> str:
-    if not product.id or product.id in product_ids:
+class _Ids:
+    """Finds repeated ids by their hashes, since a million ids take ten times the memory."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, id: str) -> None:
+        self._hashes.append(hash(id))
+
+    def first_repeated(self, named: Iterable[tuple[str, Product]]) -> Product | None:
+        """Returns the first product whose id was there before; the ids are read again only if hashes are equal."""
+        hashes = np.sort(self._hashes)
+        alike = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        seen: set[str] = set()
+        for id, product in named if alike else ():
+            if hash(id) in alike:
+                if id in seen:
+                    return product
+                seen.add(id)
+        return None
+
+
+def _problem(product: Product) -> str:
+    if not product.id:
         return "needs an id of its own"
     if not product.photos:
         return "has no photo"
@@ -162,9 +200,6 @@ def _problem(product: Product, product_ids: set[str], photo_ids: set[str]) -> st
         return "has neither a title nor a description"
     if product.split and product.split not in SPLITS:
         return f"has the split {product.split!r}, which is none of {', '.join(SPLITS)}"
-    own = {photo.id for photo in product.photos}
-    if len(own) < len(product.photos) or own & photo_ids:
-        return "has a photo whose id another photo has"
     return ""
 
 

@@ -1,6 +1,6 @@
 """Result of every importer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kaleido.catalog.notes import Notes
@@ -19,5 +19,5 @@ class Imported:
     """
 
     sources: Mapping[str, Source]
-    products: list[Product]
+    products: Sequence[Product]
     notes: Notes = field(default_factory=Notes)

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -11,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from kaleido.atomic import write_atomically
-from kaleido.catalog.categories import find_spellings, split_paths
+from kaleido.catalog.categories import name_classes
 from kaleido.catalog.content import changes, content_of
 from kaleido.catalog.files import is_finished, read_header, write_catalog
 from kaleido.catalog.folder import import_folder, products_of_table, table_path
 from kaleido.catalog.imported import Imported
 from kaleido.catalog.photos import PhotoOptions
+from kaleido.catalog.product_lines import HeldProducts
 from kaleido.catalog.rejects import OnError, Rejects
 from kaleido.catalog.sample import sample
 from kaleido.catalog.sources import open_source
 from kaleido.catalog.summary import REJECTS, ImportSummary, summary_of
 from kaleido.catalog.table import TableOptions, table_of_rows
+from kaleido.catalog.tally import Tally
 from kaleido.errors import UserError
 from kaleido.locks import folder_locked
 from kaleido.rows import jsonl_bytes
@@ -43,7 +46,7 @@ class ImportOptions:
         overwrite: Whether a catalogue made with other arguments, or of files that were edited since, is replaced.
         empty: Words that mean an empty cell; None for the usual ones.
         merge_labels: Whether spellings of a category that differ in case or space are made one.
-        category_levels: Levels of category paths that are category and sub-category; see `categories.split_paths`.
+        category_levels: Levels of category paths that are category and sub-category; see `categories.name_classes`.
     """
 
     name: str | None = None
@@ -245,8 +248,9 @@ def _import_alone(
         write_atomically(out / REJECTS, jsonl_bytes(map(asdict, rejects.rows)))
     else:
         (out / REJECTS).unlink(missing_ok=True)
-    write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer)
-    return summary_of(out, products, rejects.rows, imported.notes)
+    tally = Tally()
+    write_catalog(out, options.name or out.resolve().name, kind, imported.sources, products, importer, tally.add)
+    return summary_of(out, tally, rejects.rows, imported.notes)
 
 
 def _refined(imported: Imported, rejects: Rejects, options: ImportOptions, place: PathLike) -> Imported:
@@ -262,9 +266,13 @@ def _refined(imported: Imported, rejects: Rejects, options: ImportOptions, place
         raise UserError(
             f"{first.file}: none of its rows can be used, so there is no product; row {first.row}: {first.reason}."
         )
-    products = sample(imported.products, options.sample)
-    split_paths(products, options.category_levels, imported.notes)
-    find_spellings(products, options.merge_labels, imported.notes)
+    products = imported.products if isinstance(imported.products, HeldProducts) else HeldProducts(imported.products)
+    sample(products, options.sample)
+    labels = Counter((product.category, product.subcategory) for product in products)
+    changed = name_classes(labels, options.category_levels, options.merge_labels, imported.notes)
+    for place, product in enumerate(products) if changed else ():
+        if names := changed.get((product.category, product.subcategory)):
+            products[place] = replace(product, category=names[0], subcategory=names[1])
     return replace(imported, products=products)
 
 

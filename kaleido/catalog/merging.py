@@ -1,12 +1,16 @@
 """Products of rows: a product may have several rows, with a photo each, more or none."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import marshal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from kaleido.catalog.headings import plain_name
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photos import Photos, Reference
 from kaleido.catalog.product import SPLITS, Photo, Product
+from kaleido.catalog.product_lines import HeldProducts
 from kaleido.catalog.rejects import Rejects, RowError
 from kaleido.catalog.row_reader import FieldRow, RowReader
 from kaleido.catalog.table import Row, Table
@@ -25,75 +29,93 @@ _CHUNK, _CHUNK_SIZE = 1024, 1 << 22
 """Rows whose photos are found and looked at together, and characters of their cells after which no more are taken."""
 
 
+@dataclass(slots=True)
 class RowProduct:
-    """Collects the texts, labels and photos of the rows of one product; a million of them take little memory.
+    """Texts, labels and photos of the rows of one product.
 
     Attributes:
         number: Number of its first row.
+        fields: Text by field: of the first row that has any.
+        attributes: Text by column, likewise.
+        photos: Uris of photos in the order of the rows, each with the number of the first row that names it.
         without: Numbers of the rows without a photo.
     """
 
-    __slots__ = ("_attributes", "_names", "_photos", "_values", "number", "without")
-
-    def __init__(self, number: int, fields: Mapping[str, str], names: Sequence[str], attributes: dict[str, str]):
-        self.number = number
-        # Most products have one photo, and a pair takes a fraction of a dictionary's memory.
-        self._photos: tuple[str, int] | dict[str, int] | None = None
-        self.without: Sequence[int] = ()
-        self._names = names
-        self._values = tuple(map(fields.__getitem__, names))
-        self._attributes = attributes or None
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """Text by field: of the first row that has any."""
-        return dict(zip(self._names, self._values))
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """Text by column, likewise."""
-        return self._attributes or {}
-
-    @property
-    def photos(self) -> dict[str, int]:
-        """Uris of photos in the order of the rows, each with the number of the first row that names it."""
-        known = self._photos
-        return dict((known,)) if isinstance(known, tuple) else known or {}
+    number: int
+    fields: dict[str, str]
+    attributes: dict[str, str]
+    photos: dict[str, int]
+    without: list[int]
 
     def add_photo(self, uri: str, row: int) -> bool:
         """Adds a photo; returns whether the product did not have it."""
-        if self._photos is None:
-            self._photos = (uri, row)
-            return True
-        known = self.photos
-        if uri in known:
+        if uri in self.photos:
             return False
-        known[uri] = row
-        self._photos = known
+        self.photos[uri] = row
         return True
-
-    def add_row_without(self, row: int) -> None:
-        """Adds a row without a photo."""
-        if isinstance(self.without, list):
-            self.without.append(row)
-        else:
-            self.without = [row]
 
     def complete(self, fields: Mapping[str, str], attributes: Mapping[str, str] = MappingProxyType({})) -> None:
         """Fills in what is empty."""
-        self._values = tuple(value or fields.get(name, "") for name, value in zip(self._names, self._values))
+        self.fields = {name: value or fields.get(name, "") for name, value in self.fields.items()}
         if attributes:
-            self._attributes = {**attributes, **self.attributes}
+            self.attributes = {**attributes, **self.attributes}
 
     def take_attribute(self, column: str, name: str) -> None:
         """Makes the text of a column that of a field, which is empty."""
-        if self._attributes:
-            self.complete({name: self._attributes.pop(column, "")})
+        self.complete({name: self.attributes.pop(column, "")})
+
+
+class RowProducts(Sequence[RowProduct]):
+    """Products of rows. One of a single row is kept as packed bytes, in a third of the memory, and unpacked when used.
+
+    One of several rows is not packed: packing it again after each row would take time quadratic in their number.
+    """
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._products: list[bytes | RowProduct] = []
+
+    def __len__(self) -> int:
+        return len(self._products)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._unpacked(self._products[place])
+
+    def add(self, product: RowProduct) -> int:
+        """Adds a product of one row; returns its place."""
+        self._names = self._names or tuple(product.fields)
+        values = tuple(map(product.fields.__getitem__, self._names))
+        # The format of Python's compiled files: the fastest to write and read, and it never leaves this process.
+        packed = marshal.dumps((product.number, values, product.attributes, product.photos, product.without), 2)
+        self._products.append(packed)
+        return len(self._products) - 1
+
+    def open(self, place: int) -> RowProduct:
+        """Gives a product to which a further row is added."""
+        product = self._products[place] = self._unpacked(self._products[place])
+        return product
+
+    def drain(self) -> Iterator[RowProduct]:
+        """Gives the products once, and gives each up."""
+        products, self._products = self._products, []
+        products.reverse()
+        while products:
+            yield self._unpacked(products.pop())
+
+    def keep(self, wanted: Callable[[RowProduct], bool]) -> None:
+        """Keeps the products that are wanted."""
+        self._products = [one for one in self._products if wanted(self._unpacked(one))]
+
+    def _unpacked(self, product: bytes | RowProduct) -> RowProduct:
+        if isinstance(product, RowProduct):
+            return product
+        number, values, attributes, photos, without = marshal.loads(product)
+        return RowProduct(number, dict(zip(self._names, values)), attributes, photos, without)
 
 
 def merge_rows(
     table: Table, reader: RowReader, photos: Photos, rejects: Rejects, notes: Notes, listing: bool = False
-) -> list[RowProduct]:
+) -> RowProducts:
     """Merges the rows of each product; the same for imports and for lists of photos.
 
     Rows with the same id are one product. Later rows inherit what they leave empty, and fill in what was empty; a
@@ -133,7 +155,7 @@ def products_of_rows(
     rejects: Rejects,
     notes: Notes,
     others: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> list[Product]:
+) -> HeldProducts:
     """Makes products of a table's rows, as `folder.products_of_table` describes.
 
     Args:
@@ -141,18 +163,19 @@ def products_of_rows(
         others: Columns by field that are read instead, where the field's own column is empty in all rows.
     """
     merged = merge_rows(table, reader, photos, rejects, notes)
+    replaced: dict[str, str] = {}
     for name, columns in others.items():
         if name not in _REPLACED or any(one.fields[name] for one in merged):
             continue
-        other = next((column for column in columns if any(column in one.attributes for one in merged)), "")
+        free = [column for column in columns if column not in replaced.values()]
+        other = next((column for column in free if any(column in one.attributes for one in merged)), "")
         if other:
             notes.say(f"{name} from {other!r}, as the column that comes first is empty in all rows")
-            for one in merged:
-                one.take_attribute(other, name)
-    merged.reverse()
-    products = []
-    while merged:  # the rows of a large table are given up as their products are made
-        one = merged.pop()
+            replaced[name] = other
+    products = HeldProducts()
+    for one in merged.drain():
+        for name, other in replaced.items():
+            one.take_attribute(other, name)
         fields = one.fields
         if not any(fields[name] for name in _TEXTS):
             for number in dict.fromkeys(one.photos.values()):
@@ -167,7 +190,8 @@ class _Merging:
     """Finds the product of every row.
 
     Attributes:
-        last: Product of the last row; None if that could not be used, so that rows that go with it are not another's.
+        last: Place of the product of the last row; None if that could not be used, so that rows that go with it are
+            not another's.
     """
 
     def __init__(self, rejects: Rejects, notes: Notes, table: Table, place: str, listing: bool, numbered: bool):
@@ -179,74 +203,81 @@ class _Merging:
         self._numbered = numbered
         self._kinds = [column for column in table.columns if plain_name(column) in _KINDS]
         self._views = [column for column in table.columns if plain_name(column) in _VIEWS]
-        self._products: dict[object, RowProduct] = {}
-        self._names: tuple[str, ...] = ()
-        self.last: RowProduct | None = None
+        self._products = RowProducts()
+        self._places: dict[object, int] = {}
+        self.last: int | None = None
 
     def add(self, row: FieldRow, photos: Sequence[Reference]) -> None:
         """Adds a row to its product; raises `RowError` if it cannot be used."""
         above, self.last = self.last, None
-        product = self._product_of(row, bool(photos), above)
+        key, place = self._product_of(row, bool(photos), above)
+        if place is None:
+            product = RowProduct(row.number, row.fields, row.attributes, {}, [])
+        else:
+            product = self._products.open(place)
         for reference in photos:
             if reference.problem:
                 self._rejects.add(self._file, row.number, reference.problem, reference.text)
             elif not product.add_photo(reference.uri, row.number):
                 self._notes.count("repeated photos, kept once", f"row {row.number}: {reference.text}")
         if not photos:
-            product.add_row_without(row.number)
-        self.last = product
+            product.without.append(row.number)
+        if place is None:
+            place = self._places[key] = self._products.add(product)
+        self.last = place
 
-    def finished(self) -> list[RowProduct]:
+    def finished(self) -> RowProducts:
         """Returns the products with photos, and rejects the rows of the others."""
-        products = []
-        for product in self._products.values():
-            if product.photos:
-                products.append(product)
-                if product.without:
-                    self._notes.count("rows without a photo", f"row {product.without[0]}", len(product.without))
-                continue
-            for number in product.without:
-                self._rejects.add(self._file, number, f"no photo in {self._place}")
-            self._notes.count("products left out, without a usable photo", product.fields.get("id", ""))
-        return products
+        self._places.clear()
+        self._products.keep(self._has_photos)
+        return self._products
 
-    def _product_of(self, row: FieldRow, has_photos: bool, above: RowProduct | None) -> RowProduct:
-        """Finds the product of a row and completes it, or makes a new one."""
+    def _has_photos(self, product: RowProduct) -> bool:
+        if product.photos:
+            if product.without:
+                self._notes.count("rows without a photo", f"row {product.without[0]}", len(product.without))
+            return True
+        for number in product.without:
+            self._rejects.add(self._file, number, f"no photo in {self._place}")
+        self._notes.count("products left out, without a usable photo", product.fields.get("id", ""))
+        return False
+
+    def _product_of(self, row: FieldRow, has_photos: bool, above: int | None) -> tuple[object, int | None]:
+        """Finds the product of a row and completes it; returns the key and the place, None for that of a new one."""
         fields = row.fields
         if (split := fields.get("split")) and split not in SPLITS:
             raise RowError(f"the split must be one of {', '.join(SPLITS)}. Received: {split!r}")
         if self._numbered:
             fields["id"] = str(row.number)
         key: object = fields.get("id")
-        known = self._products.get(key)
+        place = self._places.get(key)
+        known = None if place is None else self._products[place]
         has_text = any(fields.get(name) for name in _TEXTS)
         if known is None and not (key and has_text and has_photos) and self._says(row, self._kinds, _PARTS):
             if above is None:
                 raise RowError("it is a variant or picture of a product whose row is missing or was left out")
             self._notes.count("rows of variants and pictures, taken to the product above", f"row {row.number}")
-            return above
+            return key, above
         if not key:
-            if not has_text and above and above.fields.get("id"):
+            if not has_text and above is not None and self._products[above].fields.get("id"):
                 self._notes.count("rows without an id, taken to the product above", f"row {row.number}")
-                return above
+                return key, above
             if not self._listing:
                 raise RowError("the id is empty (--columns id= numbers the products by their rows)")
             key = row.number
         elif known:
             if self._says(row, self._views):
                 self._notes.count("rows with a product's texts for other shops, left out", f"row {row.number}")
-                return known
+                return key, place
             if other := _difference(known.fields, fields):
                 if not self._listing:
                     raise RowError(f"product {key!r} is in an earlier row with another {other}")
                 key = (key, *(fields[name] or known.fields[name] for name in _TEXTS))
-                known = self._products.get(key)
-        if known is None:
-            self._names = self._names or tuple(fields)
-            return self._products.setdefault(key, RowProduct(row.number, fields, self._names, row.attributes))
-        self._notes.count("further rows of a product", f"row {row.number}")
-        known.complete(fields, row.attributes)
-        return known
+                place = self._places.get(key)
+        if place is not None:
+            self._notes.count("further rows of a product", f"row {row.number}")
+            self._products.open(place).complete(fields, row.attributes)
+        return key, place
 
     @staticmethod
     def _says(row: FieldRow, columns: Sequence[str], words: Sequence[str] = ()) -> bool:

@@ -2,13 +2,14 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.contact_sheet import contact_sheet, with_truth
+from kaleido.catalog.tally import Numbers, Tally
 from kaleido.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,21 +18,23 @@ if TYPE_CHECKING:
 COLUMNS = 8
 CELL = 192
 
+MOST_LISTED = 200
+"""Classes that are listed, the largest first; a column that is another for each product has as many as products."""
+
 Decode = Callable[["bytes | np.ndarray"], "np.ndarray"]
 """Turns what `Catalog.read` returns into uint8 [H, W, 3]; `kaleido.vision.photo.decode` does."""
 
 
-def describe(catalog: Catalog) -> str:
-    """Counts products, photos, words, splits and categories, one line each."""
-    products = catalog.products
+def describe(catalog: Catalog, tally: Tally) -> str:
+    """Lists counts of a catalogue's products, photos, words, splits and categories, one line each."""
     lines = {
         "catalogue": f"{catalog.name}, {catalog.kind}",
-        "products": f"{len(products):,}",
-        "photos": f"{catalog.photo_count:,}, {_spread([len(product.photos) for product in products])} a product",
-        "words": f"{_spread([len(product.text.split()) for product in products])} a product",
-        "splits": _tally(product.split for product in products),
-        "categories": _tally(product.category for product in products),
-        "sub-categories": _tally(product.subcategory for product in products),
+        "products": f"{len(catalog):,}",
+        "photos": f"{tally.photos.total:,}, {_spread(tally.photos)} a product",
+        "words": f"{_spread(tally.words)} a product",
+        "splits": _listed(tally.splits),
+        "categories": _listed(tally.categories),
+        "sub-categories": _listed(tally.subcategories),
     }
     return "\n".join(f"{name:<15} {value}" for name, value in lines.items())
 
@@ -71,10 +74,10 @@ def contact_sheet_of(
     return contact_sheet(pictures, captions, COLUMNS, CELL)
 
 
-def _spread(counts: Sequence[int]) -> str:
-    return f"{min(counts)} to {max(counts)} and {sum(counts) / len(counts):.1f} on average"
+def _spread(numbers: Numbers) -> str:
+    return f"{numbers.least} to {numbers.most} and {numbers.total / numbers.count:.1f} on average"
 
 
-def _tally(names: Iterable[str]) -> str:
-    counts = Counter(name or "(none)" for name in names).most_common()
-    return f"{len(counts)}: " + ", ".join(f"{name} {count:,}" for name, count in counts)
+def _listed(counts: Counter[str]) -> str:
+    listed = ", ".join(f"{name or '(none)'} {count:,}" for name, count in counts.most_common(MOST_LISTED))
+    return f"{len(counts):,}: {listed}" + (", ..." if len(counts) > MOST_LISTED else "")

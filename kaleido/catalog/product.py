@@ -70,8 +70,8 @@ class Product:
     __pydantic_config__ = NO_OTHER_KEYS
 
     id: str
-    title: str
-    photos: tuple[Photo, ...]
+    title: str = ""
+    photos: tuple[Photo, ...] = ()
     description: str = ""
     category: str = ""
     subcategory: str = ""

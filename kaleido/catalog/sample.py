@@ -1,9 +1,8 @@
 """Pseudo-random choices of products that depend on their ids alone, not on the rest of the catalogue."""
 
 import hashlib
-from collections.abc import Sequence
 
-from kaleido.catalog.product import Product
+from kaleido.catalog.product_lines import ProductLines
 from kaleido.errors import UserError
 
 
@@ -18,8 +17,8 @@ def place(product_id: str, key: object) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def sample(products: Sequence[Product], share: float) -> list[Product]:
-    """Keeps a share of the products in their order; a larger share contains every smaller one.
+def sample(products: ProductLines, share: float) -> None:
+    """Keeps a share of the products in their order, in place; a larger share contains every smaller one.
 
     Args:
         products: Products of an import.
@@ -30,7 +29,9 @@ def sample(products: Sequence[Product], share: float) -> list[Product]:
     """
     if not 0 < share <= 1:
         raise UserError(f"--sample must be in (0, 1]. Received: {share}")
-    kept = [product for product in products if place(product.id, "sample") < share]
+    if share == 1:
+        return
+    kept = [number for number, product in enumerate(products) if place(product.id, "sample") < share]
     if products and not kept:
         raise UserError(f"--sample leaves none of {len(products):,} products; take a larger share. Received: {share}")
-    return kept
+    products.take(kept)

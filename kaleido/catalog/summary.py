@@ -1,19 +1,18 @@
 """Summary of an import, in lines that the owner of a shop understands."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kaleido.catalog.notes import Notes
-from kaleido.catalog.product import Product
 from kaleido.catalog.rejects import Reject
+from kaleido.catalog.tally import Tally
 
 REJECTS = "rejects.jsonl"
 MAX_LINES = 15
 
-_WIDTH, _LONG = 300, 100_000
+_WIDTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +44,12 @@ class ImportSummary:
         return "\n".join([first, *self.lines[: MAX_LINES - 2], last])
 
 
-def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[Reject], notes: Notes) -> ImportSummary:
-    """Summarises the products of an import, the rows and photos left out, and what was noted."""
-    words = [_words(product.text) for product in products]
-    photos = [len(product.photos) for product in products]
+def summary_of(directory: Path, tally: Tally, rejects: Sequence[Reject], notes: Notes) -> ImportSummary:
+    """Summarises the counts of an import's products, the rows and photos left out, and what was noted."""
     lines = [
-        f"words: {sum(words):,}, {_range(words)} a product; photos: {_range(photos)} a product",
-        "; ".join(
-            _classes(name, Counter(getattr(product, field) for product in products))
-            for name, field in (("categories", "category"), ("sub-categories", "subcategory"))
-        ),
-        "splits: " + (_splits(products) or "the table has none; kaleido prepare holds out products"),
+        f"words: {tally.words.total:,}, {tally.words} a product; photos: {tally.photos} a product",
+        f"{_classes('categories', tally.categories)}; {_classes('sub-categories', tally.subcategories)}",
+        "splits: " + (_splits(tally.splits) or "the table has none; kaleido prepare holds out products"),
     ]
     left_out = []
     if rejects:
@@ -71,8 +65,8 @@ def summary_of(directory: Path, products: Sequence[Product], rejects: Sequence[R
     lines += [*said, *counted, *left_out]
     return ImportSummary(
         directory,
-        len(products),
-        sum(photos),
+        tally.photos.count,
+        tally.photos.total,
         len(rejects),
         lines=tuple(_short(line) for line in lines),
     )
@@ -88,28 +82,17 @@ def _some(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def _range(numbers: Sequence[int]) -> str:
-    least, most = min(numbers), max(numbers)
-    return f"{least:,}" + (f" to {most:,}" if most > least else "")
-
-
-def _words(text: str) -> int:
-    if len(text) > _LONG:  # a list of its words would take ten times the memory
-        return sum(1 for _ in re.finditer(r"\S+", text))
-    return len(text.split())
-
-
 def _classes(name: str, tally: Counter[str]) -> str:
-    without = tally.pop("", 0)
-    if not tally:
+    without, labels = tally[""], len(tally.keys() - {""})
+    if not labels:
         return f"{name}: none"
-    most = ", ".join(f"{label} {times:,}" for label, times in tally.most_common(3))
-    more = ", ..." if len(tally) > 3 else ""
-    return f"{name}: {len(tally):,} ({most}{more})" + (f", {_some(without, 'product')} without" if without else "")
+    common = [(label, times) for label, times in tally.most_common(4) if label]
+    most = ", ".join(f"{label} {times:,}" for label, times in common[:3])
+    more = ", ..." if labels > 3 else ""
+    return f"{name}: {labels:,} ({most}{more})" + (f", {_some(without, 'product')} without" if without else "")
 
 
-def _splits(products: Sequence[Product]) -> str:
-    tally = Counter(product.split for product in products)
+def _splits(tally: Counter[str]) -> str:
     if set(tally) == {""}:
         return ""
     return ", ".join(f"{split or 'none'} {times:,}" for split, times in sorted(tally.items()))

@@ -190,10 +190,12 @@ def show(config: Show) -> None:
     """Counts what a catalogue holds and writes a contact sheet."""
     from kaleido.catalog.catalog import Catalog
     from kaleido.catalog.overview import contact_sheet_of, describe
+    from kaleido.catalog.tally import Tally
     from kaleido.vision.photo import decode
 
-    catalog = Catalog.open(config.directory)
-    print(describe(catalog))
+    tally = Tally()
+    catalog = Catalog.open(config.directory, tally.add)
+    print(describe(catalog, tally))
     png = BytesIO()
     contact_sheet_of(catalog, decode, config.products, config.seed, config.parts).save(png, format="PNG")
     out = Path(config.out or Path(config.directory) / "contact_sheet.png")

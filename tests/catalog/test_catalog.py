@@ -118,7 +118,11 @@ def damage_format(directory):
 
 
 def damage_line(directory):
-    (directory / "products.jsonl").write_text('{"id": "a"}\n')
+    (directory / "products.jsonl").write_text('{"id": "a", "photos": 1}\n')
+
+
+def damage_photos(directory):
+    (directory / "products.jsonl").write_text('{"id": "a", "title": "A"}\n')
 
 
 def damage_length(directory):
@@ -131,7 +135,8 @@ def damage_length(directory):
         (damage_nothing_there, "no finished catalogue"),
         (damage_header, "catalog.json cannot be read"),
         (damage_format, "not of format 1"),
-        (damage_line, r"products.jsonl, row 1: is not a product"),
+        (damage_line, r"products.jsonl, row 1: photos: .*is not a product"),
+        (damage_photos, r"products.jsonl: Product 'a' has no photo. Import again"),
         (damage_length, "has 0 products and catalog.json says 1"),
     ],
 )

@@ -20,7 +20,7 @@ import numpy as np
 import pydantic
 from pydantic_core import from_json, to_json
 
-from kaleido.errors import UserError
+from kaleido.errors import TooManyFiles, UserError
 
 T = TypeVar("T")
 
@@ -112,6 +112,8 @@ def open_plain(path: Path, limit: int = MAX_JSON) -> IO[bytes]:
             raise UserError(f"{path}: larger than such a file can be, {limit:,} bytes. Received: {status.st_size:,}")
         return open(path, "rb")
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and TooManyFiles.means(error):
+            raise TooManyFiles(path) from None
         raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
@@ -176,6 +178,8 @@ def advised(advice: str) -> Iterator[None]:
     """Adds what to do to the message of a UserError."""
     try:
         yield
+    except TooManyFiles:
+        raise
     except UserError as error:
         raise UserError(f"{error}; {advice}") from None
 

@@ -15,7 +15,7 @@ from kaleido.configuration import build_section
 from kaleido.constants import LEVELS, TASKS
 from kaleido.errors import UserError
 from kaleido.progress import progress_bars
-from kaleido.records.catalog_columns import catalog_of
+from kaleido.records.catalog_columns import catalog_of, photo_uri
 from kaleido.records.config import PipelineConfig
 from kaleido.records.corruption import Corruption
 from kaleido.records.description import PHOTOS, grid_of
@@ -87,12 +87,11 @@ class _Photos:
     """Reads the photos of records from their catalogue."""
 
     def __init__(self, records: PhotoRecords, catalog: Catalog):
-        self._ids = records.photo_ids()
+        self._records = records
         self._catalog = catalog
-        self._uris = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
 
     def __getitem__(self, row: int) -> np.ndarray:
-        uri = self._uris[self._ids[row]]
+        uri = photo_uri(self._records, self._catalog, row)
         try:
             return decode(self._catalog.read(uri))
         except UserError as error:
@@ -102,12 +101,11 @@ class _Photos:
 def _find(records: Records, product: str) -> tuple[PhotoRecords, int]:
     """Finds the split and the row of a product's first photo, or of a photo."""
     for split in map(records.open, records.splits):
-        for row, ids in enumerate(zip(split.product_ids(), split.photo_ids())):
-            if product in ids:
-                return split, row
-    raise UserError(
-        f"{records.directory}: has no product of that id, for example {split.product_ids()[0]}. Received: {product}"
-    )
+        index, name = split.index, product.encode()
+        if len(found := np.flatnonzero((index.product_ids == name) | (index.photo_ids == name))):
+            return split, int(found[0])
+    known = index.product_ids[0].decode()
+    raise UserError(f"{records.directory}: has no product of that id, for example {known}. Received: {product}")
 
 
 def _explain(
@@ -127,7 +125,7 @@ def _explain(
     tokens, masked, patches, notes, changed = _draw(records, row, photos, tokenizer, settings, seed, epoch)
     box = tuple(view.box.tolist())
     return Explanation(
-        name=records.photo_ids()[row],
+        name=records.index.photo_ids[row].decode(),
         split=records.split,
         text=records.example(row)["text"].decode(errors="replace"),
         photo=photo,

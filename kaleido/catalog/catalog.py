@@ -235,7 +235,7 @@ class Catalog:
     def __repr__(self) -> str:
         return f"Catalog({str(self.directory)!r}, {len(self):,} products, {self.photo_count:,} photos)"
 
-    @property
+    @cached_property
     def photo_count(self) -> int:
         """Number of photos of all products."""
         return sum(len(product.photos) for product in self.products)

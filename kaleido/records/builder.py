@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder
 
 from kaleido.atomic import flush, refusals_named
-from kaleido.errors import UserError
+from kaleido.errors import TooManyFiles, UserError
 from kaleido.records.fixed_layout import FixedLayout
 from kaleido.records.place import FORMAT, VERSION, index_file, partial_directory
 from kaleido.records.tfrecord import HEAD, TAIL, check_file, frame
@@ -147,6 +147,8 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
         """Tells whether a file is in the work folder, complete and with its index and rejects."""
         try:
             self.read_part(file)
+        except TooManyFiles:
+            raise
         except UserError:
             return False
         return True
@@ -163,6 +165,8 @@ class KaleidoRecords(dataset_builder.FileReaderBuilder, skip_registration=True):
             rejects = part.with_suffix(".jsonl").read_text(encoding="utf-8")
             size = path.stat().st_size
         except (OSError, ValueError, BadZipFile) as error:
+            if isinstance(error, OSError) and TooManyFiles.means(error):
+                raise TooManyFiles(path) from None
             raise UserError(f"{path}: not there as a whole ({error}); run the same prepare command again") from error
         portion = self._portions[file.split][file.number]
         made = len(index) + rejects.count("\n")

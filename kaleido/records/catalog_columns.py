@@ -46,6 +46,12 @@ def catalog_of(records: SplitRecords, catalog: str | Path | Catalog | None = Non
     return found
 
 
+def photo_uri(records: PhotoRecords, catalog: Catalog, row: int) -> str:
+    """Finds the uri of a record's photo in the catalogue that the records were made of."""
+    photo_id = records.index.photo_ids[row].decode()
+    return next(photo.uri for photo in catalog.products[records.index.product[row]].photos if photo.id == photo_id)
+
+
 def column_labels(
     records: SplitRecords, column: str, catalog: str | Path | Catalog | None = None
 ) -> tuple[list[str], np.ndarray]:

@@ -10,6 +10,14 @@ from kaleido.pictures import LARGEST_LIMIT, MAX_MEGAPIXELS
 from kaleido.ranges import check_range
 from kaleido.vision.patches import Grid
 
+SHARD_PHOTOS, MOST_FILES = 512, 2000
+"""Photos in a file of records where the configuration names no number; and where there would be as many files, more."""
+
+
+def shard_photos_of(photos: int) -> int:
+    """Chooses how many photos a file holds, so that there are fewer than 2,000 files of the three splits."""
+    return max(SHARD_PHOTOS, -(-photos // (MOST_FILES - 4)))
+
 
 @dataclass(frozen=True)
 class PrepareConfig:
@@ -31,7 +39,8 @@ class PrepareConfig:
             it is at least one of two or three products, and two of more.
         test_fraction: Share of the products held out for testing where the catalogue prescribes no splits.
         seed: Seed of the choice of held-out products.
-        shard_photos: Photos in a file; an interrupted preparation has to do at most one file again.
+        shard_photos: Photos in a file; an interrupted preparation has to do at most one file again. None is 512, or for
+            more than a million photos as many as make fewer than 2,000 files.
         workers: Threads that decode and crop, on a host with an accelerator or many processors each with a process of
             its own; -1 for as many as there are processors.
         batch_size: Crops of the largest size that the backbone encodes at once (16 times as many on an accelerator),
@@ -57,7 +66,7 @@ class PrepareConfig:
     validation_fraction: float = 0.05
     test_fraction: float = 0.1
     seed: int = 0
-    shard_photos: int = 512
+    shard_photos: int | None = None
     workers: int = -1
     batch_size: int = 32
     precision: Literal["auto", "float32", "float16"] = "auto"

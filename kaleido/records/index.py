@@ -8,7 +8,7 @@ import numpy as np
 
 from kaleido.atomic import file_written_atomically
 from kaleido.constants import PATCHES
-from kaleido.errors import UserError
+from kaleido.errors import TooManyFiles, UserError
 from kaleido.records.pairs import Pairs, no_pairs
 from kaleido.untrusted import read_npz
 
@@ -114,6 +114,8 @@ class Index:
             index = cls(**{f.name: arrays[f.name] for f in fields(cls)})
             index._check()
             return index
+        except TooManyFiles:
+            raise
         except Exception as error:  # damaged archives make NumPy and zipfile raise nearly anything
             raise UserError(f"{path}: not an index of records ({error}); prepare the catalogue again") from None
 

@@ -8,6 +8,7 @@ import numpy as np
 from kaleido.atomic import write_atomically
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.records.catalog_columns import photo_uri
 from kaleido.records.description import grid_of
 from kaleido.records.folder import Records
 from kaleido.vision.kaleido_sheet import kaleido_sheet, kaleido_sheets
@@ -34,13 +35,11 @@ def write_patch_sheet(catalog: Catalog, records: Records) -> Path | None:
     if path.exists():
         return path
     train = records.open("train")
-    ids = train.photo_ids()
     _, first = np.unique(train.index.product, return_index=True)
     sheets = []
     for row in first[:: max(1, len(first) // PRODUCTS)][:PRODUCTS].tolist():
-        product = catalog.products[train.index.product[row]]
         try:
-            photo = decode(catalog.read(next(photo.uri for photo in product.photos if photo.id == ids[row])))
+            photo = decode(catalog.read(photo_uri(train, catalog, row)))
         except UserError:
             continue
         view = train.product(row)

@@ -14,7 +14,7 @@ from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
 from kaleido.progress import progress_bars, tqdm
 from kaleido.records.builder import KaleidoRecords, Portion
-from kaleido.records.config import RUNTIME_KEYS, PrepareConfig, PrepareRun
+from kaleido.records.config import RUNTIME_KEYS, PrepareConfig, PrepareRun, shard_photos_of
 from kaleido.records.extractor import create_extractor
 from kaleido.records.folder import Records
 from kaleido.records.layout import RecordLayout
@@ -127,7 +127,8 @@ class CatalogSource(Source):
 
     def __init__(self, catalog: Catalog, config: PrepareConfig):
         self._catalog = catalog
-        self._config = config
+        # What is chosen is part of the plan, and 512 as in records that were made before there was a choice.
+        self._config = replace(config, shard_photos=config.shard_photos or shard_photos_of(catalog.photo_count))
 
     @cached_property
     def plan(self) -> dict[str, Any]:
@@ -152,7 +153,7 @@ class CatalogSource(Source):
         self._extractor = create_extractor(config)
 
     def create_tokenizer(self) -> Tokenizer:
-        texts = [product.text for product, split in zip(self._catalog.products, self._splits) if split == "train"]
+        texts = (product.text for product, split in zip(self._catalog.products, self._splits) if split == "train")
         return create_tokenizer(self._config.vocabulary, texts, self._config.vocabulary_size)
 
     def portions(

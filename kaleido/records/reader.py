@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from kaleido.errors import UserError
+from kaleido.errors import TooManyFiles, UserError
 from kaleido.progress import tqdm
 from kaleido.records.description import AGAIN, PHOTOS, kind_of, read_description
 from kaleido.records.mapped_rows import map_rows
@@ -259,6 +259,8 @@ class SplitRecords(ABC):
                     for _ in check_file(path):
                         progress.update()
                 except (OSError, ValueError) as error:
+                    if isinstance(error, OSError) and TooManyFiles.means(error):
+                        raise TooManyFiles(path) from None
                     raise UserError(f"{path}: {error}; prepare the catalogue again") from None
 
     def _record(self, index: int) -> bytes:

@@ -27,13 +27,16 @@ def assign_splits(
     """
     prescribed = {product.split for product in products}
     hold_out_of_train = "train" in prescribed and "validation" not in prescribed
+    free = 0
 
     def may_choose(product: Product) -> bool:
         return not product.split or (product.split == "train" and hold_out_of_train)
 
     def choose(product: Product) -> str:
+        nonlocal free
         if not may_choose(product):
             return product.split
+        free += 1
         drawn = place(product.id, seed)
         if drawn < validation_fraction:
             return "validation"
@@ -42,12 +45,12 @@ def assign_splits(
         return "train"
 
     splits = [choose(product) for product in products]
-    if validation_fraction and prescribed <= {"", "train", "test"}:
-        free = sorted((place(one.id, seed), number) for number, one in enumerate(products) if may_choose(one))
-        least = min(len(free) // 2, 2)
+    least = min(free // 2, 2)
+    if validation_fraction and prescribed <= {"", "train", "test"} and splits.count("validation") < least:
+        drawn = sorted((place(one.id, seed), number) for number, one in enumerate(products) if may_choose(one))
         # Products for testing go first where there is but one to train on.
         for source, kept in (("train", 1), ("test", 0)):
-            movable = [number for _, number in free if splits[number] == source]
+            movable = [number for _, number in drawn if splits[number] == source]
             wanted = min(least - splits.count("validation"), splits.count(source) - kept)
             for number in movable[: max(wanted, 0)]:
                 splits[number] = "validation"

@@ -23,7 +23,14 @@ MEASUREMENTS = (
     "loop",
     "retrieval",
     "captioning",
+    "scaling",
 )
+
+STAGES = ("table", "import", "open", "plan", "prepare", "records", "index", "batch", "rank", "search")
+"""Stages of `scaling`."""
+
+ONLY_IF_NAMED = ("scaling",)
+"""Measurements that are left out where none is named."""
 
 PRESETS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType(
     {
@@ -59,7 +66,7 @@ class BenchConfig:
 
     Args:
         what: Measurements to run: importing, reading, original, saliency, preparing, embedding, searching, training,
-            twin (the training step in PyTorch), loop, retrieval, captioning; all if none is given.
+            twin (the training step in PyTorch), loop, retrieval, captioning, all if none is given; or scaling.
         preset: Named set of measurements with settings of their own. `gpu`: training and its twin with the base and the
             small model, the loop with the small one, preparing, reading, and retrieval (with embedding and
             classification) and captioning with the base model, in mixed_bfloat16 and batches of 256 (without an
@@ -68,7 +75,10 @@ class BenchConfig:
         seconds: Time for each measurement but `loop`, start-up and compilation left out; null is 10, with a preset 5.
         steps: Steps of `loop`, as many as of the bare step beside it.
         records: Folder of photo records that `loop` trains on; null for random ones.
-        rows: Rows of the table of `importing`, and products of the index of `searching`.
+        rows: Rows of the table of `importing`, products of the index of `searching`, and products of `scaling`.
+        stages: Stages of `scaling`, each measured with its time, peak of memory and disk: table (writing a CSV),
+            import, open, plan (of a preparation), prepare, records (writing random ones), index, batch, rank (all texts
+            for all photos, quadratic), search (making an index); all if none is given.
         limit: Time for all measurements together, in seconds; what is not done by then is left out. Null is no limit,
             with a preset 240 on an accelerator and 900 on a processor.
         workers: Number of threads; one per CPU core if null.
@@ -89,6 +99,7 @@ class BenchConfig:
     steps: int = 100
     records: str | None = None
     rows: int = 100_000
+    stages: tuple[str, ...] = ()
     limit: float | None = None
     workers: int | None = None
     batch_size: int = 64
@@ -108,6 +119,10 @@ class BenchConfig:
         check_range(self, "[0, 100]", "tolerance")
         if unknown := sorted(set(self.what) - set(MEASUREMENTS)):
             raise UserError(f"bench measures {', '.join(MEASUREMENTS)}. Received: {', '.join(unknown)}")
+        if unknown := sorted(set(self.stages) - set(STAGES)):
+            raise UserError(f"stages of scaling are {', '.join(STAGES)}. Received: {', '.join(unknown)}")
+        if self.stages and "scaling" not in self.what:
+            raise UserError(f"stages are those of scaling; write `kaleido bench scaling`. Received: {list(self.what)}")
         if self.compare and len(self.compare) != 2:
             raise UserError(f"compare takes two files, BEFORE and AFTER. Received: {len(self.compare)}")
         if self.preset and (changed := self._changed({"preset", "seconds", "limit", "workers", "out"})):

@@ -29,7 +29,8 @@ def benchmark_importing(rows: int = 100_000) -> dict[str, float]:
         return {name: _rate(Path(folder) / name, size) for name, size in sizes.items()}
 
 
-def _rate(folder: Path, rows: int) -> float:
+def write_table(folder: Path, rows: int) -> None:
+    """Writes `products.csv` and the photo that all its products share."""
     folder.mkdir()
     Image.new("RGB", (60, 80), "red").save(folder / "photo.jpg")
     rng = random.Random(0)
@@ -41,6 +42,10 @@ def _rate(folder: Path, rows: int) -> float:
                 f"P{number:07d},{' '.join(words[:5])},<p>{' '.join(words[5:])} &amp; more</p>,{words[0]},{words[1]},"
                 f"Brand {number % 97},{number % 200}.99,photo.jpg\n"
             )
+
+
+def _rate(folder: Path, rows: int) -> float:
+    write_table(folder, rows)
     started = time.perf_counter()
     import_table(folder, "products.csv", folder / "catalog")
     return rows / (time.perf_counter() - started)

@@ -19,6 +19,7 @@ from kaleido.bench.config import (
     CPU_LIMIT,
     CPU_SETTINGS,
     MEASUREMENTS,
+    ONLY_IF_NAMED,
     PRESET_LIMIT,
     PRESET_SETTINGS,
     PRESETS,
@@ -45,7 +46,7 @@ CAPTION_TOKENS = 20
 Measured = tuple[dict[str, Any], dict[str, Any]]
 """Settings and values of one measurement."""
 
-_WITHOUT_BACKEND = ("importing", "reading", "original", "twin")
+_WITHOUT_BACKEND = ("importing", "reading", "original", "twin", "scaling")
 """Measurements that do not compute with Keras."""
 
 
@@ -60,7 +61,8 @@ def measure(config: BenchConfig) -> Iterator[tuple[str, dict | str | Exception]]
         UserError: if the system killed one, without a preset.
     """
     begun, limit, limits = time.monotonic(), config.limit, {}
-    parts = {name: (name, config) for name in MEASUREMENTS if not config.what or name in config.what}
+    wanted = config.what or [name for name in MEASUREMENTS if name not in ONLY_IF_NAMED]
+    parts = {name: (name, config) for name in MEASUREMENTS if name in wanted}
     if config.preset:
         limits = _in_its_own_process(_limits, seconds=limit)
         limit = limit or (PRESET_LIMIT if limits["accelerators"] else CPU_LIMIT)
@@ -291,6 +293,14 @@ def _inference(config: BenchConfig, benchmark: Callable[..., dict[str, float]], 
     }, values
 
 
+def _scaling(config: BenchConfig) -> Measured:
+    from kaleido.bench.scaling import benchmark_scaling
+
+    return {"rows": config.rows, "stages": " ".join(config.stages) or "all"}, benchmark_scaling(
+        config.rows, config.stages
+    )
+
+
 _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "importing": _importing,
     "reading": _reading,
@@ -304,4 +314,5 @@ _MEASUREMENTS: dict[str, Callable[[BenchConfig], Measured]] = {
     "twin": _twin,
     "retrieval": _retrieval,
     "captioning": _captioning,
+    "scaling": _scaling,
 }

@@ -27,7 +27,7 @@ from kaleido.retrieval.everything import rank_all
 from kaleido.retrieval.gallery import PhotoGallery
 
 FEATURE_SIZE, VECTOR_SIZE, SHORTLIST = 16, 128, 100
-"""Length of the features of random records and of the vectors of a shortlist; candidates that it keeps of each query."""
+"""Length of the features of random records and of the vectors of a shortlist; candidates kept of each query."""
 
 _TOKENIZER = SimpleNamespace(
     vocab_size=1000, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=(0, 1, 2, 3, 4)

@@ -24,7 +24,7 @@ def decode(line: bytes, where: str, advice: str) -> Product:
     Raises:
         UserError: if the line is not what `encode` returns.
     """
-    return checked(Product, line, where, f"is not a product; {advice}")
+    return checked(Product, line, f"{where}: is not a product", advice)
 
 
 def _filled_fields(instance: Any) -> dict[str, Any]:

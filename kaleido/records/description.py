@@ -98,5 +98,5 @@ def read_description(directory: Path) -> tuple[dict[str, Any], dict[str, list[in
     if vocabulary := metadata.get("vocabulary"):  # records made to measure with have none
         path = inner_file(directory, vocabulary["file"])
         if file_sha256(path, MAX_FILE) != vocabulary["sha256"]:
-            raise UserError(f"{path}: was altered, its checksum is another one; {AGAIN}")
+            raise UserError(f"{path} was altered: its checksum is another one; {AGAIN}")
     return metadata, {entry["name"]: [int(n) for n in entry["shardLengths"]] for entry in info["splits"]}

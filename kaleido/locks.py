@@ -34,8 +34,8 @@ _TRIES = 100
 
 _NOTE = {"process", "host", "command", "since"}
 
-_mine: dict[str, int] = {}
-"""Thread of this process that holds the lock, by the path of its file."""
+_mine: set[tuple[str, int]] = set()
+"""Locks that threads of this process hold: path of the file, and the thread."""
 
 
 PATIENCE = 30.0
@@ -91,16 +91,16 @@ def locked(file: Path, place: "Path | str", *, shared: bool = False, patience: f
         place: What is written, for messages.
         shared, patience: As for `folder_locked`.
     """
-    key = os.path.abspath(file)
-    if _mine.get(key) == threading.get_ident():
+    key = os.path.abspath(file), threading.get_ident()
+    if key in _mine:
         yield
         return
     descriptor = _acquire(file, place, shared, patience)
-    _mine[key] = threading.get_ident()
+    _mine.add(key)
     try:
         yield
     finally:
-        del _mine[key]
+        _mine.discard(key)
         # The file goes before the lock is given back, unless others share it; in a folder that has become read-only it
         # stays.
         with suppress(OSError):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -81,6 +82,16 @@ def test_a_shared_lock_keeps_out_those_who_want_it_alone(hold, tmp_path):
         pass
     with pytest.raises(Locked):
         folder_locked(tmp_path).__enter__()
+
+
+def test_threads_share_a_shared_lock(tmp_path):
+    def work(_):
+        with folder_locked(tmp_path, shared=True), folder_locked(tmp_path, shared=True):
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(64)))
+    assert not list(tmp_path.iterdir())
 
 
 def test_many_processes_never_write_at_once(tmp_path):

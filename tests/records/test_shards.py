@@ -64,7 +64,10 @@ def test_every_file_belongs_to_one_shard(count, file):
     assert shards[0].holds(0)
 
 
-def test_shards_then_one_command_give_the_bytes_of_an_unsplit_preparation(tmp_path, damaged, config, unsplit, capfd):
+def test_shards_then_one_command_give_the_bytes_of_an_unsplit_preparation(
+    tmp_path, damaged, config, unsplit, capfd, monkeypatch
+):
+    monkeypatch.setattr("kaleido.progress._is_watched", lambda: True)
     directory = tmp_path / "records"
     left, made = 9, 0
     for number in (2, 3, 1):

@@ -39,7 +39,8 @@ def model_card(content: Mapping[str, Any], metrics: Mapping[str, Any] | None = N
     length = processor.get("text_length")
     lengths = {None: "not stated", NO_TEXT: "none, photos alone"}
     catalog = (content["records"].get("catalog") or {}).get("name")
-    example = next((line for name, line in _EXAMPLES.items() if name in task.application.provides), None)
+    provided = [name for name in task.application.provides if name != "match" or "itm" in content["heads"]]
+    example = next((line for name, line in _EXAMPLES.items() if name in provided), None)
     rows = [f"| {name} | {_shown(value)} |" for name, value in (metrics or {}).items()]
     values = {
         "name": f"{content['class']} ({content['task']})",

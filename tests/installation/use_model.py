@@ -39,5 +39,6 @@ classifier = model_of("category", Classifier(config, "category", 2), labels=["sh
 assert classifier.classify([photo], ["red shirt"], top=1)[0][0][0] in ("shirts", "hats")
 captioner = model_of("caption", Captioner(config, "causal"), task_config={"caption_config": vars(CaptionConfig())})
 assert isinstance(captioner.caption([photo])[0], str)
+assert kaleido.load("fashion-tiny").encode_image([photo]).shape == (1, 256)  # so is this model
 assert create_backbone("efficientnet_lite0").feature_size == 1280  # its weights are part of the package
 print("a trained model embeds, matches, classifies and captions")

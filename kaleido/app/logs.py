@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kaleido.atomic import refusals_named, write_atomically
 from kaleido.errors import UserError
+from kaleido.untrusted import MAX_FILE, read_plain
 
 
 class MetricsLog:
@@ -60,11 +61,13 @@ def read_metrics(path: Path) -> list[dict]:
     if not Path(path).exists():
         return []
     points = []
-    *whole, _ = Path(path).read_bytes().split(b"\n")
+    *whole, _ = read_plain(Path(path), MAX_FILE).split(b"\n")
     for number, line in enumerate(whole, start=1):
         try:
             points.append(json.loads(line))
-        except ValueError:
+            if not isinstance(points[-1], dict) or type(points[-1].get("step")) is not int:
+                raise ValueError
+        except (ValueError, RecursionError):
             raise UserError(f"{path}, line {number}: damaged; repair it, or remove the run's folder") from None
     return points
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from kaleido import configuration
 from kaleido.app.application import Application
@@ -31,6 +32,7 @@ from kaleido.records.reader import SplitRecords
 from kaleido.records.stream import BatchStream, trained_records
 from kaleido.rows import csv_bytes, jsonl_bytes
 from kaleido.text import Tokenizer
+from kaleido.untrusted import Finite, Text, read_json
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +42,13 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.json"
 _PLACES = ("records", "catalog", "model", "out", "mode")
+
+
+class _Metrics(TypedDict):
+    records: Text
+    split: Text
+    step: int | None
+    metrics: dict[Text, Finite]
 
 
 class RecordsApplication(Application):
@@ -313,8 +322,8 @@ class RecordsApplication(Application):
         if not saved or not is_network_folder(self.directory / "model"):
             return None
         try:
-            content = json.loads(self.metrics_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            content = read_json(self.metrics_path, _Metrics)
+        except UserError:
             return None
         same = content["records"] == config.records and content["split"] == config.evaluate_config.split
         return content["metrics"] if same and content["step"] == total_steps else None

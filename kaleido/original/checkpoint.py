@@ -1,6 +1,5 @@
 """Reads and writes the original release's TensorFlow 1 checkpoints."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import TypedDict
 
 from kaleido.app.model_folder import load_model, save_model
 from kaleido.constants import TASKS
@@ -19,6 +19,7 @@ from kaleido.errors import UserError
 from kaleido.model.config import Compatibility, ModelConfig
 from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.text import load_tokenizer
+from kaleido.untrusted import Count, Finite, read_json
 
 PREFIX = "kaleido_bert_pre_trained_model/"
 
@@ -372,17 +373,16 @@ def _norm(name: str, layer: keras.layers.LayerNormalization) -> dict[str, Target
     return {f"{name}/gamma": Target(layer.gamma), f"{name}/beta": Target(layer.beta)}
 
 
+class _Stated(TypedDict, total=False):
+    num_attention_heads: Count
+    hidden_dropout_prob: Finite
+    attention_probs_dropout_prob: Finite
+    initializer_range: Finite
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     """Reads the original's `config.json`; returns an empty dict if there is none."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not a readable JSON file: {error}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: must be a JSON object")
-    return content
+    return read_json(path, _Stated) if path.exists() else {}
 
 
 @contextmanager

@@ -1,15 +1,25 @@
 """Reads records of the original release's data in any order."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
 
+from kaleido.errors import UserError
 from kaleido.original.batches import Examples
 from kaleido.original.layout import OriginalLayout
 from kaleido.original.schema import Content, Schema
 from kaleido.records.reader import SplitRecords
+from kaleido.untrusted import Text, checked
 
 ORIGINAL = "original"
+
+
+class _Config(TypedDict):
+    schema: Text
+    photo_size: Annotated[int, Field(ge=1, le=100_000)]
 
 
 class OriginalRecords(SplitRecords):
@@ -27,12 +37,18 @@ class OriginalRecords(SplitRecords):
 
     def __init__(self, directory, split, metadata, files, lengths):
         super().__init__(directory, split, metadata, files, lengths)
+        if missing := {*self._layout.indexed} - {*self.index.columns}:
+            raise UserError(f"{directory}: the index of {split} lacks {min(missing)}; prepare the records again")
         self.content: Content = self._layout.content
         self.photo_size: int = metadata["config"]["photo_size"]
 
     @staticmethod
     def _layout_of(metadata: Mapping) -> OriginalLayout:
-        return OriginalLayout(Schema.parse(metadata["config"]["schema"]))
+        config = checked(_Config, metadata.get("config", {}), "metadata.json: config", "prepare the records again")
+        schema = Schema.parse(config["schema"])
+        if schema.feature_size != metadata["feature_size"]:
+            raise UserError(f"metadata.json: feature_size is not that of the schema, {schema.feature_size}")
+        return OriginalLayout(schema)
 
     def photo_ids(self) -> list[str]:
         return self.index.columns["photo_id"].tolist() if "photo_id" in self.index.columns else [""] * len(self)

@@ -19,11 +19,12 @@ from kaleido.atomic import folder_written_atomically
 from kaleido.backend import precision
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
-from kaleido.network_folder import CARD_FILE, WEIGHTS_FILE, copy_network, inner_file, is_network_folder, write_network
+from kaleido.network_folder import CARD_FILE, WEIGHTS_FILE, copy_network, is_network_folder, write_network
 from kaleido.pretrained.inputs import Photos, Texts, examples_of, text_items
 from kaleido.pretrained.processor import PhotoProcessor, prepared_like
 from kaleido.progress import progress_bars, tqdm
 from kaleido.records.config import PrepareConfig
+from kaleido.untrusted import inner_file, read_plain
 
 if TYPE_CHECKING:
     from kaleido.records.folder import Records
@@ -426,7 +427,9 @@ class Model:
         card, content = self.directory / CARD_FILE, self._saved.content
 
         def finish(folder: Path) -> None:
-            text = card.read_text(encoding="utf-8") if card.is_file() else model_card(content, self.result)
+            text = model_card(content, self.result)
+            if card.is_file():
+                text = read_plain(inner_file(self.directory, CARD_FILE)).decode(errors="replace")
             (folder / CARD_FILE).write_text(text, encoding="utf-8")
 
         def copy_others(folder: Path) -> None:

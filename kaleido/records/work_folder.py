@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NotRequired
 
+from typing_extensions import TypedDict
+
+from kaleido import untrusted
 from kaleido.atomic import flush, refusals_named
 from kaleido.checksums import file_sha256
 from kaleido.errors import UserError
 from kaleido.records.builder import make_work_folder
 from kaleido.records.place import FORMAT
 from kaleido.text import Tokenizer, load_tokenizer
+from kaleido.untrusted import Count, InnerName, Sha256
 
 _BEGUN_FILE = "begun.json"
 
@@ -107,23 +111,29 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: if it is damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: damaged ({error}); delete {path.parent} and prepare again") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: damaged (no JSON object); delete {path.parent} and prepare again")
-    return content
+    return untrusted.read_json(path, _Description, f"delete {path.parent} and prepare again")
 
 
 def _is_begun(path: Path, found: Mapping[str, Any], plan: Mapping[str, Any]) -> bool:
     """Tells whether a work folder is of this plan and has its vocabulary, which an incomplete copy can lack."""
+    if "vocabulary" not in found:
+        return False
     vocabulary = path / "records" / found["vocabulary"]["file"]
     return (
         not differences(found, plan)
         and vocabulary.is_file()
         and file_sha256(vocabulary) == found["vocabulary"]["sha256"]
     )
+
+
+class _Vocabulary(TypedDict):
+    file: InnerName
+    size: Count
+    sha256: Sha256
+
+
+class _Description(TypedDict):
+    vocabulary: NotRequired[_Vocabulary]
 
 
 def _flat(sections: Mapping[str, Any]) -> dict[str, Any]:

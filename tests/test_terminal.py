@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from kaleido import progress
 from kaleido.__main__ import main
 from kaleido.progress import tqdm
 from kaleido.terminal import control_characters_escaped, drawing, escaped
@@ -33,7 +34,8 @@ def test_streams_are_escaped_inside_and_as_before_outside(name, capsys):
     assert getattr(capsys.readouterr(), name[3:]) == f"{escaped(HOSTILE)}\n\x1b\n"
 
 
-def test_bars_still_move_the_cursor_and_what_they_name_is_escaped(capsys):
+def test_bars_still_move_the_cursor_and_what_they_name_is_escaped(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_is_watched", lambda: True)
     with control_characters_escaped():
         with tqdm(total=2, mininterval=0) as bar:
             bar.set_postfix_str("\x1b[2Jx")

@@ -135,7 +135,7 @@ def damage_length(directory):
         (damage_nothing_there, "no finished catalogue"),
         (damage_header, "catalog.json cannot be read"),
         (damage_format, "not of format 1"),
-        (damage_line, r"products.jsonl, row 1: photos: .*is not a product"),
+        (damage_line, r"products.jsonl, row 1: is not a product: photos: "),
         (damage_photos, r"products.jsonl: Product 'a' has no photo. Import again"),
         (damage_length, "has 0 products and catalog.json says 1"),
     ],

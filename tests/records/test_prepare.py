@@ -217,7 +217,7 @@ def test_records_of_another_kind_are_refused(tmp_path, prepared, monkeypatch):
         PhotoRecords.open(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match="only train, validation, test"):
         PhotoRecords.open(prepared, "holdout")
-    monkeypatch.setattr("kaleido.records.reader.VERSION", "9.0.0")
+    monkeypatch.setattr("kaleido.records.description.VERSION", "9.0.0")
     with pytest.raises(UserError, match=r"3\.0\.0, expected .*9\.0\.0"):
         PhotoRecords.open(prepared, "train")
 

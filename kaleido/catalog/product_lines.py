@@ -5,7 +5,7 @@ from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from pydantic import TypeAdapter
 
@@ -109,6 +109,13 @@ class ProductFile(ProductLines):
             self._starts.append(start)
             self._sizes.append(len(line.rstrip(b"\r\n")))
             start += len(line)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_file"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._file = open_plain(Path(self._path), MAX_FILE)  # another process opens it itself
 
     def __len__(self) -> int:
         return len(self._starts)

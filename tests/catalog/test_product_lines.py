@@ -1,6 +1,7 @@
 """Products that are read one at a time, and the memory that catalogues and imports take."""
 
 import json
+import pickle
 import tracemalloc
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def test_a_catalogue_that_is_replaced_keeps_its_products(tmp_path):
     before = Catalog.open(shop(tmp_path, 20))
     shop(tmp_path, 3)
     assert len(list(before.products)) == 20 and before.products[19].id == "P000019"
+
+
+def test_a_catalogue_can_be_given_to_another_process(tmp_path):
+    catalog = Catalog.open(shop(tmp_path, 20))
+    assert pickle.loads(pickle.dumps(catalog)).products == list(catalog.products)
 
 
 def test_a_damaged_line_is_named_with_its_row(tmp_path):

@@ -12,7 +12,7 @@ DISTRIBUTION = "kaleido-bert"
 _NAMES = {"pil": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 """Names of distributions by the names of their modules, where they differ."""
 
-_SHOWN = ("train", "catalog", "search", "doctor", "s3", "heif", "serve", "jax", "gpu", "export", "twin")
+_SHOWN = ("train", "catalog", "search", "doctor", "s3", "cluster", "heif", "serve", "jax", "gpu", "export", "twin")
 """Extras that users install, the smallest first."""
 
 

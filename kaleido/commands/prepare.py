@@ -20,7 +20,8 @@ def prepare(run: PrepareRun) -> None:
     if run.shard:
         print(preparation.prepare_shard(run.catalog, run.out, run.shard, **options))
     else:
-        print(preparation.prepare(run.catalog, run.out, **options).summary)
+        cluster = {"cluster": run.cluster, "cluster_config": run.cluster_config}
+        print(preparation.prepare(run.catalog, run.out, **options, **cluster).summary)
 
 
 COMMAND = Command(prepare, PrepareRun)

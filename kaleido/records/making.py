@@ -1,17 +1,20 @@
 """Making records of any kind, file by file, so that an interruption costs one file at most."""
 
+import pickle
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from kaleido.atomic import remove_atomically
 from kaleido.catalog.product import SPLITS
+from kaleido.cluster import Cluster
 from kaleido.errors import UserError
 from kaleido.locks import folder_locked
-from kaleido.progress import tqdm
+from kaleido.progress import progress_bars, tqdm
 from kaleido.records.builder import REJECTS_FILE, KaleidoRecords, Portion, RecordFile
 from kaleido.records.description import read_description
 from kaleido.records.fixed_layout import FixedLayout
@@ -19,6 +22,9 @@ from kaleido.records.place import index_file, partial_directory
 from kaleido.records.shard import Shard
 from kaleido.records.work_folder import WorkFolder, check_same, read_json
 from kaleido.text import Tokenizer
+
+_SEEN_WITHIN = 90.0
+"""Seconds after which a file that another host made must be seen; NFS remembers for 60 that one was not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,13 @@ class Source(Protocol):
         """Gives the layout of the records, their metadata beside plan and vocabulary, and the files of each split."""
 
 
-def make_records(source: Source, directory: Path, overwrite: bool = False, shard: Shard | None = None) -> Summary:
+def make_records(
+    source: Source,
+    directory: Path,
+    overwrite: bool = False,
+    shard: Shard | None = None,
+    cluster: Cluster | None = None,
+) -> Summary:
     """Makes records, or continues an interrupted run, or finds them made.
 
     Args:
@@ -110,6 +122,8 @@ def make_records(source: Source, directory: Path, overwrite: bool = False, shard
         shard: Makes only the files of this shard and leaves them in `partial_directory(directory)`, where other
             processes may be at work at the same time; a call without it then makes what is missing and moves everything
             into place.
+        cluster: Cluster that makes the files, in folders that all its nodes see under the same paths; the source must
+            be picklable.
 
     Returns:
         A summary of the records, or of what was made of the shard.
@@ -124,12 +138,19 @@ def make_records(source: Source, directory: Path, overwrite: bool = False, shard
             f"--overwrite true would remove what the other shards make; delete {directory} and "
             f"{partial_directory(directory)} before the first shard instead"
         )
+    if overwrite and cluster:
+        raise UserError(
+            f"--overwrite true does not go with --cluster, whose nodes share the work; delete {directory} and "
+            f"{partial_directory(directory)} instead"
+        )
     # Processes share the work, unless one begins by removing what others make.
     with folder_locked(partial_directory(directory), directory, shared=not overwrite):
-        return _make_locked(source, directory, overwrite, shard)
+        return _make_locked(source, directory, overwrite, shard, cluster)
 
 
-def _make_locked(source: Source, directory: Path, overwrite: bool, shard: Shard | None) -> Summary:
+def _make_locked(
+    source: Source, directory: Path, overwrite: bool, shard: Shard | None, cluster: Cluster | None
+) -> Summary:
     started = time.monotonic()
     if overwrite and _holds_records(directory):
         with folder_locked(directory):
@@ -140,7 +161,7 @@ def _make_locked(source: Source, directory: Path, overwrite: bool, shard: Shard 
         return _summary(directory, 0.0, 0)
     made = 0
     try:
-        builder, files, made = _make(source, directory, overwrite, shard)
+        builder, files, made = _make(source, directory, overwrite, shard, cluster)
         if shard:
             return _shard_summary(builder, files, directory, time.monotonic() - started, made, shard)
         builder.publish()
@@ -152,7 +173,7 @@ def _make_locked(source: Source, directory: Path, overwrite: bool, shard: Shard 
 
 
 def _make(
-    source: Source, directory: Path, overwrite: bool, shard: Shard | None
+    source: Source, directory: Path, overwrite: bool, shard: Shard | None, cluster: Cluster | None
 ) -> tuple[KaleidoRecords, list[RecordFile], int]:
     """Makes the files of a shard, or all, that are not there.
 
@@ -162,15 +183,18 @@ def _make(
     source.open()
     work = WorkFolder.begin(partial_directory(directory), source.plan, source.create_tokenizer, overwrite)
     with tqdm(desc="prepare", **source.progress) as progress:
-        layout, metadata, portions = source.portions(work, progress)
-        metadata = {**source.plan, **metadata, "vocabulary": work.vocabulary}
-        builder = KaleidoRecords(directory, layout, metadata, portions, work.path)
+        builder = _create_builder(source, directory, work, progress)
         files = [file for number, file in enumerate(builder.files) if shard is None or shard.holds(number)]
         missing = [file for file in files if not builder.is_finished(file)]
         progress.reset(total=sum(map(builder.size, files)))
         progress.initial = progress.n = progress.total - sum(map(builder.size, missing))
         progress.set_postfix_str(f"{len(files) - len(missing)} of {len(files)} files found")
         made = 0
+        if cluster:
+            for file in _make_on_cluster(cluster, source, directory, work.path, builder, missing):
+                progress.update(builder.size(file))
+                made += sum(_count(builder, file))
+            return builder, files, made
         for file in missing:
             if builder.is_finished(file):
                 # By another process, since this one looked.
@@ -179,6 +203,61 @@ def _make(
                 builder.make(file)
                 made += sum(_count(builder, file))
     return builder, files, made
+
+
+def _create_builder(source: Source, directory: Path, work: WorkFolder, progress: tqdm) -> KaleidoRecords:
+    """Creates the builder of the records of an open source."""
+    layout, metadata, portions = source.portions(work, progress)
+    metadata = {**source.plan, **metadata, "vocabulary": work.vocabulary}
+    return KaleidoRecords(directory, layout, metadata, portions, work.path)
+
+
+def _make_on_cluster(
+    cluster: Cluster, source: Source, directory: Path, work: Path, builder: KaleidoRecords, files: list[RecordFile]
+) -> Iterator[RecordFile]:
+    """Makes files on the nodes of a cluster; yields each once it is seen here."""
+    numbers = {file: number for number, file in enumerate(builder.files)}
+    job = (pickle.dumps(source), directory.absolute(), work.absolute())
+    for number in cluster.map(_make_here, job, map(numbers.__getitem__, files)):
+        file, since = builder.files[number], time.monotonic()
+        while not builder.is_finished(file):
+            # A network folder may show a file late that another host has made.
+            if time.monotonic() > since + _SEEN_WITHIN:
+                raise UserError(
+                    f"{work}: a node has made {file}, and it is not to be seen here; the folder must be on a disk that "
+                    "this machine and all nodes share under the same path"
+                )
+            time.sleep(0.1)
+        yield file
+
+
+def _make_here(job: tuple[bytes, Path, Path], number: int) -> int:
+    """Makes a file on the node that this is called on, unless it is there; returns its number."""
+    _, directory, work = job
+    if not work.is_dir():
+        raise UserError(
+            f"{work}: not there; the folder of the records must be on a disk that all nodes share under the same path"
+        )
+    with progress_bars(False), folder_locked(partial_directory(directory), directory, shared=True):
+        builder = _open_builder(*job)
+        if not builder.is_finished(builder.files[number]):
+            builder.make(builder.files[number])
+    return number
+
+
+@lru_cache(1)
+def _open_builder(pickled: bytes, directory: Path, work: Path) -> KaleidoRecords:
+    """Opens the source of a cluster's job, once in a process, and the work folder that the caller has begun.
+
+    Raises:
+        UserError: if this node would make other records than the caller.
+    """
+    source = pickle.loads(pickled)
+    source.open()
+    found = WorkFolder.begin(partial_directory(directory), source.plan, source.create_tokenizer, False)
+    if found.path != work:
+        raise UserError(f"{work}: this node would make other records, in {found.path}")
+    return _create_builder(source, directory, found, tqdm(disable=True))
 
 
 def _count(builder: KaleidoRecords, file: RecordFile) -> tuple[int, int]:

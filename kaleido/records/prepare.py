@@ -9,6 +9,7 @@ from typing import Any
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.product import SPLITS
+from kaleido.cluster import Cluster, ClusterConfig, connected
 from kaleido.configuration import build_section
 from kaleido.errors import UserError
 from kaleido.pictures import MAX_MEGAPIXELS
@@ -34,6 +35,8 @@ def prepare(
     config: PrepareConfig | str | Path | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    cluster: str | None = None,
+    cluster_config: ClusterConfig = ClusterConfig(),
     **options: Any,
 ) -> Records:
     """Turns a catalogue into records: product boxes, kaleido patches, their features, and token ids.
@@ -48,6 +51,8 @@ def prepare(
         config: How records are made, or a YAML file that says so; the defaults if not given.
         overwrite: Whether records of another catalogue or configuration are replaced.
         progress: Whether progress bars are shown.
+        cluster: Cluster that makes the files: `local`, `auto` or `ray://HOST:PORT`; None for this process.
+        cluster_config: What a task takes there.
         **options: Fields of `PrepareConfig`, which win over `config`.
 
     Returns:
@@ -59,7 +64,8 @@ def prepare(
     """
     catalog, config = _arguments(catalog, out, config, options)
     with progress_bars(progress):
-        summary = make_catalog_records(catalog, Path(out), config, overwrite)
+        with connected(cluster, cluster_config) as nodes:
+            summary = make_catalog_records(catalog, Path(out), config, overwrite, cluster=nodes)
         records = Records(out)
         records.summary = replace(
             summary,
@@ -109,10 +115,15 @@ def _arguments(catalog, out, config, options) -> tuple[Catalog, PrepareConfig]:
 
 
 def make_catalog_records(
-    catalog: Catalog, directory: Path, config: PrepareConfig, overwrite: bool = False, shard: Shard | None = None
+    catalog: Catalog,
+    directory: Path,
+    config: PrepareConfig,
+    overwrite: bool = False,
+    shard: Shard | None = None,
+    cluster: Cluster | None = None,
 ) -> Summary:
     """Makes the records of a catalogue, or those of one shard, as `make_records` does."""
-    return make_records(CatalogSource(catalog, config), directory, overwrite, shard)
+    return make_records(CatalogSource(catalog, config), directory, overwrite, shard, cluster)
 
 
 class CatalogSource(Source):
@@ -129,6 +140,10 @@ class CatalogSource(Source):
         self._catalog = catalog
         # What is chosen is part of the plan, and 512 as in records that were made before there was a choice.
         self._config = replace(config, shard_photos=config.shard_photos or shard_photos_of(catalog.photo_count))
+
+    def __reduce__(self):
+        # By its place: a process on another host opens the catalogue itself.
+        return _open_source, (self._catalog.directory.absolute(), self._config)
 
     @cached_property
     def plan(self) -> dict[str, Any]:
@@ -173,3 +188,7 @@ class CatalogSource(Source):
             for split, chunks in photos.chunks().items()
         }
         return RecordLayout(feature_size), metadata, portions
+
+
+def _open_source(catalog: Path, config: PrepareConfig) -> CatalogSource:
+    return CatalogSource(Catalog.open(catalog), config)

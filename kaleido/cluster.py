@@ -1,0 +1,218 @@
+"""Runs the same function for many items on a cluster, by the engine Ray."""
+
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from kaleido import __version__
+from kaleido.backend import keras
+from kaleido.errors import UserError
+from kaleido.extras import missing_extras_named
+from kaleido.progress import tqdm
+from kaleido.ranges import check_range
+
+PATIENCE = 20.0
+"""Seconds to wait for the port of a cluster."""
+
+WINDOW = 1000
+"""Tasks that the engine knows at a time; it need not hold those of a whole catalogue."""
+
+_OBJECT_STORE = 100 << 20
+"""Bytes of shared memory on a cluster of this machine alone: tasks write files, and pass numbers only."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """What a task takes on a cluster.
+
+    Attributes:
+        cpus: Processors of a node that one task takes; null for all that the smallest node has, divided among its GPUs
+            where tasks take GPUs.
+        gpus: GPUs that one task takes; a share such as 0.5 for two tasks a GPU. Tasks that take none compute on
+            processors.
+        retries: Times that a task is given to another process or node after the one that ran it was lost.
+    """
+
+    cpus: int | None = None
+    gpus: float = 0.0
+    retries: int = 3
+
+    def __post_init__(self):
+        if self.cpus is not None:
+            check_range(self, "[1, 100000]", "cpus", section="cluster_config")
+        check_range(self, "[0, 64]", "gpus", section="cluster_config")
+        check_range(self, "[0, 1000]", "retries", section="cluster_config")
+        if self.gpus > 1 and self.gpus % 1:
+            raise UserError(f"cluster_config.gpus must be at most 1 or a whole number. Received: {self.gpus}")
+
+
+class Cluster:
+    """A connection to a cluster, made by `connected`."""
+
+    def __init__(self, ray: Any, cpus: int, config: ClusterConfig):
+        self._ray = ray
+        self._options = {
+            "num_cpus": cpus,
+            "num_gpus": config.gpus,
+            "max_retries": config.retries,
+            # A process that took GPUs goes on to the next task, as others do: it has loaded the networks.
+            "max_calls": 0,
+            "scheduling_strategy": "SPREAD",
+        }
+
+    def map(self, function: Callable[[Any, Any], Any], common: Any, items: Iterable[Any]) -> Iterator[Any]:
+        """Calls `function(common, item)` for every item on the nodes; yields the results as they come.
+
+        A call may be made twice where a node was lost, so the function must allow it. A UserError is not retried, and
+        ends the others.
+
+        Args:
+            function: Function of a module of this package.
+            common: First argument of every call; sent to each node once.
+            items: Second arguments.
+
+        Raises:
+            UserError: if a call raises it, tasks cannot run, or the cluster is lost.
+        """
+        ray, items = self._ray, iter(items)
+        remote = ray.remote(_run).options(**self._options)
+        setting = (__version__, keras.backend.backend(), os.getcwd())
+        try:
+            common = ray.put(common)
+            pending: list[Any] = []
+            while True:
+                pending += [
+                    remote.remote(function, setting, common, item) for item in islice(items, WINDOW - len(pending))
+                ]
+                if not pending:
+                    return
+                done, pending = ray.wait(pending)
+                for result, error in ray.get(done):
+                    if error:
+                        raise UserError(error)
+                    yield result
+        except ray.exceptions.RayTaskError as error:
+            if "ModuleNotFoundError" not in str(error):
+                raise
+            missing = str(error).strip().splitlines()[-1]
+            raise UserError(
+                f"a node of the cluster lacks a package; install the same on every node: {missing}"
+            ) from None
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise UserError(
+                f"the cluster did not end a task ({_first_line(error)}); what is finished is kept, and the same "
+                "command goes on"
+            ) from None
+
+
+def _run(function: Callable[[Any, Any], Any], setting: tuple[str, str, str], common: Any, item: Any) -> Any:
+    """Runs on a node; returns a result and None, or None and the message of a UserError."""
+    wanted, backend, directory = setting
+    node = f"(node {socket.gethostname()})"
+    if __version__ != wanted:
+        return None, f"every node must have the same version of kaleido, {wanted}. Received: {__version__} {node}"
+    os.environ["KERAS_BACKEND"] = backend
+    # Relative paths mean what they mean to the caller; nodes without its folder can have absolute ones.
+    with suppress(OSError):
+        os.chdir(directory)
+    try:
+        return function(common, item), None
+    except UserError as error:
+        return None, f"{error} {node}"
+
+
+@contextmanager
+def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | None]:
+    """Connects to a cluster while the `with` block runs; what still runs there at its end is stopped.
+
+    Args:
+        address: `local` for this machine alone, `auto` for a cluster that this machine belongs to, or
+            `ray://HOST:PORT`; None for no cluster, which gives None.
+        config: What a task takes.
+
+    Raises:
+        UserError: if there is no Ray, nothing answers at the address, or no node has what a task takes.
+    """
+    if address is None:
+        yield None
+        return
+    host = check_address(address)
+    if host:
+        _check_answer(host, address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    with missing_extras_named():
+        import ray
+    try:
+        _connect(ray, address)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        cpus = choose_cpus(nodes, config)
+        tqdm.write(
+            f"cluster: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
+            f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs; a task takes {cpus} CPUs and {config.gpus:g} GPUs"
+        )
+        yield Cluster(ray, cpus, config)
+    finally:
+        ray.shutdown()
+
+
+def check_address(address: str) -> tuple[str, int] | None:
+    """Checks the form of a cluster's address; returns host and port if it has them.
+
+    Raises:
+        UserError: if it has another form.
+    """
+    found = re.fullmatch(r"ray://([^:/\s]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})", address)
+    if address not in ("local", "auto") and not found:
+        raise UserError(f"cluster must be local, auto or ray://HOST:PORT (port 10001 by default). Received: {address}")
+    return (found[1].strip("[]"), int(found[2])) if found else None
+
+
+def _check_answer(host: tuple[str, int], address: str) -> None:
+    try:
+        socket.create_connection(host, PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"no cluster answers at {address}: {error}; is `ray start --head` running there?") from None
+
+
+def _connect(ray: Any, address: str) -> None:
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if address == "local":
+        options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address, **options)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+        raise UserError(f"cluster {address}: {_first_line(error)}") from None
+    finally:
+        # Ray's own would end the process in the middle of what it does.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def choose_cpus(nodes: list[dict[str, float]], config: ClusterConfig) -> int:
+    """Chooses the processors that a task takes, from the resources of the nodes.
+
+    Raises:
+        UserError: if no node has what a task takes.
+    """
+    able = [node for node in nodes if node.get("CPU", 0) >= (config.cpus or 1) and node.get("GPU", 0) >= config.gpus]
+    if not able:
+        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes[:5])
+        raise UserError(
+            f"no node of the cluster has the {config.cpus or 1} CPUs and {config.gpus:g} GPUs that a task takes "
+            f"(cluster_config.cpus and gpus). Received: {len(nodes)} nodes, {there}"
+        )
+    if config.cpus:
+        return config.cpus
+    return max(1, min(int(node["CPU"] / (node["GPU"] // config.gpus if config.gpus else 1)) for node in able))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -1,0 +1,164 @@
+"""Preparation by the tasks of a cluster gives the bytes of one process."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kaleido.__main__ import main
+from kaleido.catalog.catalog import Catalog
+from kaleido.cluster import ClusterConfig, check_address, choose_cpus, connected
+from kaleido.errors import UserError
+from kaleido.records.place import partial_directory
+from kaleido.records.prepare import make_catalog_records
+
+NODES = {"CPU": 2.0}
+
+
+class Sequential:
+    """A cluster that makes every call here, after it was sent; twice, as an engine may that lost a node."""
+
+    def map(self, function, common, items):
+        for item in list(items)[::-1]:
+            function(common, item)
+            yield function(common, item)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def wardrobe(tmp_path_factory) -> Catalog:
+    return Catalog.wardrobe(tmp_path_factory.mktemp("wardrobe") / "catalog", 30, workers=1, photo_size=64)
+
+
+def test_tasks_that_are_made_twice_and_in_any_order_give_the_bytes_of_one_process(tmp_path, wardrobe, prepare_config):
+    make_catalog_records(wardrobe, tmp_path / "one", prepare_config)
+    summary = make_catalog_records(wardrobe, tmp_path / "records", prepare_config, cluster=Sequential())
+    assert contents(tmp_path / "records") == contents(tmp_path / "one")
+    assert summary.made == wardrobe.photo_count
+    assert not partial_directory(tmp_path / "records").exists()
+
+
+def test_a_node_that_does_not_see_the_folder_is_told(tmp_path, wardrobe, prepare_config, monkeypatch):
+    class Elsewhere:
+        def map(self, function, common, items):
+            pickled, directory, work = common
+            return (function((pickled, directory, work / "elsewhere"), item) for item in items)
+
+    with pytest.raises(UserError, match="not there; the folder of the records must be on a disk that all nodes share"):
+        make_catalog_records(wardrobe, tmp_path / "records", prepare_config, cluster=Elsewhere())
+
+
+def test_a_file_that_is_never_seen_here_is_told(tmp_path, wardrobe, prepare_config, monkeypatch):
+    class Unseen:
+        def map(self, function, common, items):
+            return iter(items)
+
+    monkeypatch.setattr("kaleido.records.making._SEEN_WITHIN", 0.0)
+    with pytest.raises(UserError, match="train-00000, and it is not to be seen here; the folder must be on a disk"):
+        make_catalog_records(wardrobe, tmp_path / "records", prepare_config, cluster=Unseen())
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "ray", "ray://", "ray://host", "ray://host:port", "ray://a b:1", "host:10001", "http://host:1", "LOCAL"],
+)
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(UserError, match=r"local, auto or ray://HOST:PORT.*Received: ") as error:
+        check_address(address)
+    assert "\n" not in str(error.value)
+
+
+def test_an_address_where_nobody_answers_is_told_at_once():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(UserError, match=f"no cluster answers at ray://127.0.0.1:{port}: .*refused"):
+        with connected(f"ray://127.0.0.1:{port}", ClusterConfig()):
+            pass
+
+
+@pytest.mark.parametrize("option", [["--shard", "1/2"], ["--overwrite", "true"]])
+def test_options_that_do_not_go_with_a_cluster_are_refused(tmp_path, option, capsys):
+    arguments = ["prepare", "--catalog", str(tmp_path), "--out", str(tmp_path / "out"), "--cluster", "local", *option]
+    assert main(arguments) == 2
+    assert f"{option[0]} does not go with --cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("nodes", "config", "cpus"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 2.0}], {}, 2),
+        ([{"CPU": 4.0}, {"CPU": 2.0}], {"cpus": 1}, 1),
+        ([{"CPU": 32.0, "GPU": 4.0}, {"CPU": 2.0}], {"gpus": 1}, 8),
+        ([{"CPU": 32.0, "GPU": 1.0}], {"gpus": 0.5}, 16),
+        ([{"CPU": 2.0, "GPU": 8.0}], {"gpus": 1}, 1),
+    ],
+)
+def test_a_task_takes_a_share_of_the_smallest_node_that_can_run_it(nodes, config, cpus):
+    assert choose_cpus(nodes, ClusterConfig(**config)) == cpus
+
+
+@pytest.mark.parametrize("config", [{"gpus": 1}, {"cpus": 64}])
+def test_what_no_node_has_is_told(config):
+    with pytest.raises(UserError, match="no node of the cluster has the .*Received: 1 nodes, 2 CPUs and 0 GPUs"):
+        choose_cpus([NODES], ClusterConfig(**config))
+
+
+@pytest.mark.parametrize("config", [{"cpus": 0}, {"gpus": -1}, {"gpus": 1.5}, {"retries": -1}])
+def test_what_a_task_cannot_take_is_refused(config):
+    with pytest.raises(UserError, match=f"cluster_config.{next(iter(config))} must be"):
+        ClusterConfig(**config)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster of three nodes on this machine, and the address of its port for clients."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster as Nodes
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    store = {"object_store_memory": 100 << 20, "num_cpus": 1}
+    nodes = Nodes(
+        initialize_head=True,
+        head_node_args={**store, "include_dashboard": False, "ray_client_server_port": port},
+    )
+    for _ in range(2):
+        nodes.add_node(**store)
+    nodes.address_of_clients = f"ray://127.0.0.1:{port}"
+    nodes.store = store
+    yield nodes
+    nodes.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_and_one_that_is_added_change_no_byte(tmp_path, wardrobe, prepare_config, cluster):
+    """Takes a minute: the processes of five nodes are started, and each loads the framework."""
+    make_catalog_records(wardrobe, tmp_path / "one", prepare_config)
+    records = tmp_path / "records"
+
+    def disturb():
+        while not list(partial_directory(records).glob("*/records/*tfrecord*")):
+            time.sleep(0.05)
+        lost = next(node for node in cluster.worker_nodes)
+        cluster.remove_node(lost, allow_graceful=False)
+        cluster.add_node(**cluster.store)
+        disturbed.append(len(list(partial_directory(records).glob("*/records/*tfrecord*"))))
+
+    disturbed = []
+    disturbing = threading.Thread(target=disturb, daemon=True)
+    disturbing.start()
+    with connected(cluster.address_of_clients, ClusterConfig()) as engine:
+        summary = make_catalog_records(wardrobe, records, prepare_config, cluster=engine)
+        disturbing.join(60)
+    assert disturbed
+    assert summary.made == wardrobe.photo_count
+    assert contents(records) == contents(tmp_path / "one")

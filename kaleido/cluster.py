@@ -82,7 +82,7 @@ class Cluster:
             UserError: if a call raises it, tasks cannot run, or the cluster is lost.
         """
         ray, items = self._ray, iter(items)
-        remote = ray.remote(_run).options(**self._options)
+        remote = ray.remote(**self._options)(_run)
         setting = (__version__, keras.backend.backend(), os.getcwd())
         try:
             common = ray.put(common)
@@ -107,7 +107,7 @@ class Cluster:
             ) from None
         except (ray.exceptions.RayError, ConnectionError) as error:
             raise UserError(
-                f"the cluster did not end a task ({_first_line(error)}); what is finished is kept, and the same "
+                f"the cluster did not end a task ({_brief(error)}); what is finished is kept, and the same "
                 "command goes on"
             ) from None
 
@@ -189,7 +189,7 @@ def _connect(ray: Any, address: str) -> None:
     try:
         ray.init(address, **options)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        raise UserError(f"cluster {address}: {_first_line(error)}") from None
+        raise UserError(f"cluster {address}: {_brief(error)}") from None
     finally:
         # Ray's own would end the process in the middle of what it does.
         if threading.current_thread() is threading.main_thread():
@@ -214,5 +214,7 @@ def choose_cpus(nodes: list[dict[str, float]], config: ClusterConfig) -> int:
     return max(1, min(int(node["CPU"] / (node["GPU"] // config.gpus if config.gpus else 1)) for node in able))
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
+def _brief(error: BaseException) -> str:
+    """Shortens a message with a traceback of another process to its first and last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(dict.fromkeys((lines[0], lines[-1]))).rstrip(".")

@@ -4,6 +4,7 @@ The names of `__all__` are the public API. They are imported when they are first
 milliseconds and needs no deep-learning framework.
 """
 
+import functools
 import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -73,12 +74,18 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if message := name_clash():
-        warnings.warn(message, stacklevel=2)
+    _warn_of_clash()
     module = importlib.import_module(_MODULES[name])
     found = importlib.import_module(f"{module.__name__}.{name}") if name == "model_zoo" else getattr(module, name)
     globals()[name] = found
     return found
+
+
+@functools.cache
+def _warn_of_clash() -> None:
+    """Warns once that Plotly's package of this name lies here too; libraries may reset what was warned of."""
+    if message := name_clash():
+        warnings.warn(message, stacklevel=3)
 
 
 def __dir__() -> list[str]:

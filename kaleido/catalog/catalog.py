@@ -47,7 +47,7 @@ class Catalog:
         self._sources = sources
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str], each: Callable[[Product], object] = lambda _: None) -> "Catalog":
+    def open(cls, directory: str | os.PathLike[str], each: Callable[[Product], object] | None = None) -> "Catalog":
         """Opens a finished catalogue.
 
         Args:
@@ -72,7 +72,7 @@ class Catalog:
                 "import again with --overwrite."
             )
         try:
-            is_sorted = check_products(products, each)
+            is_sorted = check_products(products, each or (lambda _: None))
         except UserError as error:
             if str(error).startswith(str(directory)):
                 raise

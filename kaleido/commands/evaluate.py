@@ -31,7 +31,7 @@ class Evaluate:
     split: Literal["validation", "test", "train"] | None = None
     protocol: Literal["random100", "fixed", "full", "kagl"] | None = None
     queries: str | None = None
-    distractors: Literal["train", "validation", "test"] | None = None
+    distractors: Literal["validation", "test", "train"] | None = None
     batch_size: int | None = None
     language: str | None = None
     out: str | None = None

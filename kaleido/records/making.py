@@ -1,11 +1,9 @@
 """Making records of any kind, file by file, so that an interruption costs one file at most."""
 
-import pickle
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -217,7 +215,7 @@ def _make_on_cluster(
 ) -> Iterator[RecordFile]:
     """Makes files on the nodes of a cluster; yields each once it is seen here."""
     numbers = {file: number for number, file in enumerate(builder.files)}
-    job = (pickle.dumps(source), directory.absolute(), work.absolute())
+    job = (source, directory.absolute(), work.absolute())
     for number in cluster.map(_make_here, job, map(numbers.__getitem__, files)):
         file, since = builder.files[number], time.monotonic()
         while not builder.is_finished(file):
@@ -231,28 +229,33 @@ def _make_on_cluster(
         yield file
 
 
-def _make_here(job: tuple[bytes, Path, Path], number: int) -> int:
+def _make_here(job: tuple[Source, Path, Path], number: int) -> int:
     """Makes a file on the node that this is called on, unless it is there; returns its number."""
-    _, directory, work = job
+    source, directory, work = job
     if not work.is_dir():
         raise UserError(
             f"{work}: not there; the folder of the records must be on a disk that all nodes share under the same path"
         )
     with progress_bars(False), folder_locked(partial_directory(directory), directory, shared=True):
-        builder = _open_builder(*job)
+        builder = _opened.get(work)
+        if builder is None:
+            _opened.clear()
+            builder = _opened[work] = _open_builder(source, directory, work)
         if not builder.is_finished(builder.files[number]):
             builder.make(builder.files[number])
     return number
 
 
-@lru_cache(1)
-def _open_builder(pickled: bytes, directory: Path, work: Path) -> KaleidoRecords:
-    """Opens the source of a cluster's job, once in a process, and the work folder that the caller has begun.
+_opened: dict[Path, KaleidoRecords] = {}
+"""The builder of the last job that this process had of a cluster, by its work folder, so that networks load once."""
+
+
+def _open_builder(source: Source, directory: Path, work: Path) -> KaleidoRecords:
+    """Opens the source of a cluster's job and the work folder that the caller has begun.
 
     Raises:
         UserError: if this node would make other records than the caller.
     """
-    source = pickle.loads(pickled)
     source.open()
     found = WorkFolder.begin(partial_directory(directory), source.plan, source.create_tokenizer, False)
     if found.path != work:

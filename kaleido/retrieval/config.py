@@ -78,7 +78,7 @@ class ProtocolConfig:
     protocol: Literal["random100", "fixed", "full"] = "random100"
     direction: Literal["both", "i2t", "t2i"] = "both"
     split: Literal["test", "validation", "train"] = "test"
-    distractors: Literal["train", "validation", "test"] | None = None
+    distractors: Literal["validation", "test", "train"] | None = None
     lists: str | None = None
     text: TextField = "both"
     twins: Twins = "leave_out"

@@ -151,7 +151,8 @@ def test_a_folder_of_photos_is_read_with_empty_texts(workplace, table, tmp_path,
     assert all(abs(one["probability"] - other["probability"]) > 1e-3 for one, other in zip(of_folder, with_texts))
 
 
-def test_pairs_are_scored(workplace, table, tmp_path, capsys):
+def test_pairs_are_scored(workplace, table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("kaleido.progress._is_watched", lambda: True)
     one, two, *_ = read(table)
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"photo": row["image"], "text": text} for row in (one, two) for text in ("red shirt", "blue jeans", "hat")]

@@ -27,7 +27,7 @@ DISTRIBUTIONS = {
 
 def test_each_imported_package_is_required_by_the_base_or_by_an_extra_of_the_users():
     required = names(PROJECT["dependencies"])
-    for extra in ("train", "catalog", "search", "doctor", "serve", "export", "s3", "heif", "jax", "twin"):
+    for extra in ("train", "catalog", "search", "doctor", "serve", "export", "s3", "heif", "jax", "twin", "cluster"):
         required |= names(PROJECT["optional-dependencies"][extra])
     for module, path in imported_modules():
         assert DISTRIBUTIONS.get(module, module.replace("_", "-")) in required, f"{path} imports {module}"

@@ -274,7 +274,8 @@ def test_a_generator_is_read_a_few_photos_ahead(models, photo_files):
     assert [example.place for example in examples] == [0, 1] and len(taken) < 200
 
 
-def test_a_progress_bar_that_can_be_hidden(models, photo_files, capsys):
+def test_a_progress_bar_that_can_be_hidden(models, photo_files, capsys, monkeypatch):
+    monkeypatch.setattr("kaleido.progress._is_watched", lambda: True)
     models["pretraining"].embed(photo_files)
     assert "4/4" in capsys.readouterr().err
     models["pretraining"].embed(photo_files, progress=False)
@@ -330,7 +331,7 @@ def test_weights_that_the_preparation_named_lie_in_the_folder(model_folders, pho
     with pytest.raises(UserError, match=r"saliency_weights/model.safetensors: damaged"):
         kaleido.load(tmp_path / "copy")
     save_model(tmp_path / "lost", saved.model, "pretraining", tokenizer, processor={"photos": photos})
-    with pytest.raises(UserError, match=r"with the weights .*mine, which are not there"):
+    with pytest.raises(UserError, match=r"with the weights .*mine, which are not in the folder; put them back"):
         kaleido.load(tmp_path / "lost").embed(photo_files[:1])
 
 

@@ -47,8 +47,8 @@ def test_tasks_that_are_made_twice_and_in_any_order_give_the_bytes_of_one_proces
 def test_a_node_that_does_not_see_the_folder_is_told(tmp_path, wardrobe, prepare_config, monkeypatch):
     class Elsewhere:
         def map(self, function, common, items):
-            pickled, directory, work = common
-            return (function((pickled, directory, work / "elsewhere"), item) for item in items)
+            source, directory, work = common
+            return (function((source, directory, work / "elsewhere"), item) for item in items)
 
     with pytest.raises(UserError, match="not there; the folder of the records must be on a disk that all nodes share"):
         make_catalog_records(wardrobe, tmp_path / "records", prepare_config, cluster=Elsewhere())

@@ -141,12 +141,14 @@ from kaleido.records.reader import PhotoRecords
 
 if __name__ != "__main__":
     raise SystemExit("the main module was run again")
-tokenizer = SimpleNamespace(vocab_size=200, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=range(5))
+tokenizer = SimpleNamespace(vocab_size=1000, pad_id=0, unk_id=1, cls_id=2, sep_id=3, mask_id=4, special_ids=range(5))
 config = PipelineConfig(workers=2, worker_kind="processes")
 batches = Pipeline(PhotoRecords.open(sys.argv[1], "train"), config, tokenizer, 8).iterate()
 for _ in range(4):
     next(batches)
-print(*open(f"/proc/self/task/{os.getpid()}/children").read().split(), flush=True)
+# Any thread may have started them.
+tasks = [f"/proc/self/task/{task}/children" for task in os.listdir("/proc/self/task")]
+print(*" ".join(open(task).read() for task in tasks).split(), flush=True)
 # Not one long sleep: a signal that comes just before a sleep does not cut it short.
 for _ in range(600):
     time.sleep(0.1)

@@ -149,13 +149,15 @@ def other_catalogue(config, catalog, **_):
 
 def other_vocabulary(config, monkeypatch, **_):
     create = prepare_module.create_tokenizer
-    monkeypatch.setattr(prepare_module, "create_tokenizer", lambda kind, texts, size: create(kind, texts[:9], size))
+    monkeypatch.setattr(
+        prepare_module, "create_tokenizer", lambda kind, texts, size: create(kind, list(texts)[:9], size)
+    )
     return config
 
 
 def other_version(config, monkeypatch, **_):
     monkeypatch.setattr(KaleidoRecords, "VERSION", tfds.core.Version("9.0.0"))
-    monkeypatch.setattr("kaleido.records.reader.VERSION", "9.0.0")
+    monkeypatch.setattr("kaleido.records.description.VERSION", "9.0.0")
     return config
 
 

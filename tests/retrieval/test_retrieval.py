@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -217,7 +218,8 @@ def test_the_cost_of_everything_is_told_and_an_absurd_one_refused(catalogue, mod
     monkeypatch.setattr(run, "LONG", -1.0)
     retrieve(config)
     shown = capsys.readouterr().out
-    assert "full: 1,152 pairs of 24 texts and 48 photos; about 0 seconds here in batches of 64, and 0." in shown
+    told = r"full: 1,152 pairs of 24 texts and 48 photos; about \d+ seconds here in batches of 64, and 0\."
+    assert re.search(told, shown)
     assert "warning: this takes about" in shown and "--shortlist 100" in shown
     monkeypatch.setattr(run.os, "sysconf", lambda name: 1)
     with pytest.raises(UserError, match="more than this machine's memory"):

@@ -1,7 +1,6 @@
 """Explanations of a hit, against scores that are computed one hidden word or patch at a time."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from model_fixtures import model_folders, photo_files  # noqa: F401
 
 import kaleido
+from kaleido.app.model_folder import load_model, save_model
 from kaleido.constants import LEVEL_SLICES
 from kaleido.errors import UserError
 from kaleido.pretrained.inputs import examples_of
@@ -85,10 +85,18 @@ def test_pairs_come_from_the_aligner_of_the_folder(model_folders, photo_files, t
     from kaleido.alignment.captioner import AlignmentCaptioner
     from kaleido.alignment.config import AlignConfig
 
-    shutil.copytree(model_folders["contrastive"], tmp_path / "model")
-    tokenizer = load_tokenizer(tmp_path / "model")
+    saved, tokenizer = load_model(model_folders["contrastive"]), load_tokenizer(model_folders["contrastive"])
     captioner = AlignmentCaptioner(tokenizer.vocab_size, 3, tokenizer.cls_id, tokenizer.sep_id, 8, 8.0, 0.1, 1.0)
-    Aligner(captioner, tokenizer, AlignConfig(min_cover=0.1)).save(tmp_path / "model" / "aligner", {})
+    Aligner(captioner, tokenizer, AlignConfig(min_cover=0.1)).save(tmp_path / "aligner", {})
+    save_model(
+        tmp_path / "model",
+        saved.model,
+        "contrastive",
+        tokenizer,
+        task_config=saved.content["task_config"],
+        processor=saved.content["processor"],
+        aligner=tmp_path / "aligner",
+    )
     found = explain(kaleido.load(tmp_path / "model"), photo_files[0], TEXT)
     for number, word in enumerate(found["words"]):
         weights = sorted((abs(pair["weight"]) for pair in found["pairs"] if pair["word"] == number), reverse=True)

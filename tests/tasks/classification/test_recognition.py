@@ -18,6 +18,7 @@ from kaleido.app.predictor import SignatureRunner
 from kaleido.app.signatures import CLASSIFY
 from kaleido.catalog.catalog import Catalog
 from kaleido.errors import UserError
+from kaleido.records.index import Index
 from kaleido.tasks.classification.application import Recognition, class_weights
 from kaleido.tasks.pretraining.application import Pretraining
 
@@ -218,5 +219,8 @@ def test_a_catalogue_without_labels(finetuning, tmp_path):
     shutil.copytree(finetuning.records, records)
     metadata = json.loads((records / "metadata.json").read_text())
     (records / "metadata.json").write_text(json.dumps(metadata | {"categories": []}))
+    for path in records.glob("index-*.npz"):
+        index = Index.load(path)
+        replace(index, category=np.full(len(index), -1, np.int32)).save(path)
     with pytest.raises(UserError, match="needs at least two classes"):
         Recognition(replace(finetuning, records=str(records)))

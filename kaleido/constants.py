@@ -25,11 +25,10 @@ LEVEL_SLICES = tuple(
 def patch_counts(patches: int) -> tuple[int, ...]:
     """Divides a number of patches, 5 to 55, among the levels in proportion to their own numbers, at least one each."""
     counts = [max(1, count * patches // PATCHES) for count in PATCH_COUNTS]
-    level = len(counts) - 1
-    while (missing := patches - sum(counts)) != 0:
-        room = PATCH_COUNTS[level] - counts[level] if missing > 0 else 1 - counts[level]
-        counts[level] += min(missing, room) if missing > 0 else max(missing, room)
-        level -= 1
+    # What rounding left over goes to the levels with most patches, and what is too much comes from them.
+    for level in reversed(range(len(counts))):
+        missing = patches - sum(counts)
+        counts[level] = min(max(counts[level] + missing, 1), PATCH_COUNTS[level])
     return tuple(counts)
 
 

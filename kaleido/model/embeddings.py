@@ -95,7 +95,8 @@ class PatchEmbedding(keras.layers.Layer):
         levels, first = [], 0
         for index, level in enumerate(LEVELS):
             # A training may leave patches out.
-            patches = slice(first, first := first + features[index].shape[1])
+            patches = slice(first, first + features[index].shape[1])
+            first = patches.stop
             dropped = self.feature_dropout(features[index], training=training)
             embedded = self.projections[index](dropped) + located[:, patches]
             if level < self.config.segment_vocab_size:

@@ -65,7 +65,7 @@ SHEETS: Mapping[str, Callable[[Index, Sequence[Hit], str], bytes]] = {
     ".html": hits_html,
     ".jsonl": lambda index, hits, title: hits_jsonl(hits),
 }
-"""What a file of results is written by, by its suffix."""
+"""Functions that write a file of results, by its suffix."""
 
 
 def check_sheet(path: Path) -> None:

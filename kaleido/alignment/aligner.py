@@ -33,11 +33,13 @@ from kaleido.records.description import MAX_FEATURE_SIZE
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
-from kaleido.untrusted import Count, Finite, inner_file
+from kaleido.untrusted import NO_OTHER_KEYS, Count, Finite, inner_file
 from kaleido.vision.patches import Grid
 
 
 class _Architecture(TypedDict):
+    __pydantic_config__ = NO_OTHER_KEYS  # type: ignore[misc]
+
     vocab_size: Annotated[int, Field(ge=1, le=10_000_000)]
     channels: Annotated[int, Field(ge=1, le=MAX_FEATURE_SIZE)]
     begin: Count

@@ -7,6 +7,7 @@ from typing import Literal
 from kaleido.configuration import POSITIONAL
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
+from kaleido.untrusted import NO_OTHER_KEYS
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class AlignConfig:
         grounding: Weight of the contrastive loss between words and cells; 0 trains Show, Attend and Tell alone.
         hard_share: Share of the batches that are of one category or sub-category.
     """
+
+    __pydantic_config__ = NO_OTHER_KEYS
 
     words: Literal["text", "caption"] = "text"
     heat: Literal["grounding", "attention"] = "grounding"

@@ -127,8 +127,11 @@ def build_models(folder: Path) -> None:
 def read_models(folder: Path, changed: str) -> None:
     import warnings
 
+    import tensorflow as tf
+
     import kaleido
 
+    tf.config.run_functions_eagerly(True)  # a model is asked once, and tracing takes ten times as long
     directory = folder / Path(changed).parts[0]
     model = kaleido.load(directory)
     repr(model)
@@ -158,10 +161,13 @@ def build_networks(folder: Path) -> None:
 
 
 def read_networks(folder: Path, changed: str) -> None:
+    import tensorflow as tf
+
     from kaleido.alignment.aligner import Aligner
     from kaleido.text import WordPieceTokenizer
     from kaleido.vision.saliency.unet_saliency import UnetSaliency
 
+    tf.config.run_functions_eagerly(True)
     if changed.startswith("aligner"):
         aligner = Aligner.load(folder / "aligner", WordPieceTokenizer(TOKENS))
         if aligner is not None:

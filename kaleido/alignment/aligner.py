@@ -8,7 +8,7 @@ from typing import Annotated
 
 import keras
 import numpy as np
-from pydantic import Field
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from kaleido.alignment.captioner import AlignmentCaptioner
@@ -21,9 +21,10 @@ from kaleido.network_folder import (
     WEIGHTS_FILE,
     NetworkContent,
     Size,
+    check_files,
     check_sizes,
     is_network_folder,
-    load_variables,
+    load_weights,
     read_network_config,
     read_shapes,
     write_network,
@@ -33,13 +34,12 @@ from kaleido.records.description import MAX_FEATURE_SIZE
 from kaleido.records.pairs import Pairs
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import Tokenizer
-from kaleido.untrusted import NO_OTHER_KEYS, Count, Finite, inner_file
+from kaleido.untrusted import NO_OTHER_KEYS, Count, Finite, checked
 from kaleido.vision.patches import Grid
 
 
+@with_config(NO_OTHER_KEYS)
 class _Architecture(TypedDict):
-    __pydantic_config__ = NO_OTHER_KEYS  # type: ignore[misc]
-
     vocab_size: Annotated[int, Field(ge=1, le=10_000_000)]
     channels: Annotated[int, Field(ge=1, le=MAX_FEATURE_SIZE)]
     begin: Count
@@ -156,14 +156,15 @@ class Aligner:
         if made is not None and content.get("made") != json.loads(json.dumps(dict(made))):
             return None
         architecture = content["architecture"]
-        weights = inner_file(directory, WEIGHTS_FILE)
+        check_files(directory, content)
+        weights = directory / WEIGHTS_FILE
         check_sizes(weights, read_shapes(weights), architecture, _SIZES)
         tokens = architecture["vocab_size"], architecture["begin"], architecture["end"]
         if tokens != (tokenizer.vocab_size, tokenizer.cls_id, tokenizer.sep_id):
             raise UserError(f"{directory}: not of this vocabulary; remove it and run `kaleido align` again")
         model = AlignmentCaptioner(**architecture)
-        load_variables(directory, content, model.weights)
-        return cls(model, tokenizer, AlignConfig(**content["config"]), content["threshold"])
+        load_weights(weights, model.weights)
+        return cls(model, tokenizer, checked(AlignConfig, content["config"], directory), content["threshold"])
 
     def heats(self, texts: list[tuple[np.ndarray, np.ndarray]], maps: np.ndarray, product: np.ndarray) -> list[Heat]:
         """Computes heat-maps for the words of each text, or of the caption that the model generates.

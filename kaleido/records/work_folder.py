@@ -20,6 +20,8 @@ from kaleido.text import Tokenizer, load_tokenizer
 from kaleido.untrusted import Count, InnerName, Sha256
 
 _BEGUN_FILE = "begun.json"
+_NAME = 16
+"""Letters of a work folder's name, which set it apart from the temporary folders of other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class WorkFolder:
         Raises:
             UserError: if there are files that were made otherwise, or the disk refuses.
         """
-        begun = {file.parent: read_json(file) for file in sorted(partial.glob(f"*/{_BEGUN_FILE}"))}
+        begun = {file.parent: read_json(file) for file in sorted(partial.glob(f"{'?' * _NAME}/{_BEGUN_FILE}"))}
         with_files = [path for path in begun if any((path / "records").glob(f"*.{FORMAT}*"))]
         ours = [path for path in (*with_files, *begun) if _is_begun(path, begun[path], plan)][:1]
         wanted = begun[ours[0]] if ours else plan
@@ -77,7 +79,7 @@ class WorkFolder:
             vocabulary = {"file": file.name, "size": tokenizer.vocab_size, "sha256": file_sha256(file)}
             begun = Path(temporary, _BEGUN_FILE)
             begun.write_text(json.dumps({**plan, "vocabulary": vocabulary}), encoding="utf-8")
-            path = partial / file_sha256(begun)[:16]
+            path = partial / file_sha256(begun)[:_NAME]
             make_work_folder(path)
             # Last the file without which the others do not count.
             for source, target in ((file, path / "records"), (begun, path)):

@@ -43,7 +43,7 @@ def lines_of(path):
     if path.suffix in (".sh", ".yaml"):
         text = re.sub(r"^#+ ?", "", text, flags=re.MULTILINE)
     for name, options in re.findall(r'^\s*(\w+)="(--.*)"$', text, re.MULTILINE):
-        text = text.replace(f"${name} ", f"{options} ")
+        text = re.sub(rf"\${name}\b", options, text)
     lines = []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
         before = lines[-1] if lines and path.suffix == ".md" else ""

@@ -1,17 +1,18 @@
 """Runs the same function for many items on a cluster, by the engine Ray."""
 
 import os
+import pickle
 import re
 import signal
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Any
 
-from kaleido import __version__
+from kaleido import __version__, plugins
 from kaleido.backend import keras
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
@@ -53,6 +54,34 @@ class ClusterConfig:
             raise UserError(f"cluster_config.gpus must be at most 1 or a whole number. Received: {self.gpus}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Options of the commands whose work can be divided among the nodes of a cluster.
+
+    Args:
+        cluster: Cluster that does the work, by the engine Ray: `local`, this machine; `auto`, the cluster that it
+            belongs to; or ray://HOST:PORT. All nodes must see the files that are named under the same paths.
+        cluster_config: What a task takes on the cluster.
+    """
+
+    cluster: str | None = None
+    cluster_config: ClusterConfig = field(default_factory=ClusterConfig)
+
+    def __post_init__(self):
+        if self.cluster is not None:
+            check_address(self.cluster)
+
+    def refuse_with_cluster(self, *names: str) -> None:
+        """Refuses options that share the work in another way.
+
+        Raises:
+            UserError: if one of them is given beside a cluster.
+        """
+        for name in names if self.cluster is not None else ():
+            if given := getattr(self, name):
+                raise UserError(f"--{name} does not go with --cluster, whose nodes share the work. Received: {given}")
+
+
 class Cluster:
     """A connection to a cluster, made by `connected`."""
 
@@ -75,24 +104,22 @@ class Cluster:
 
         Args:
             function: Function of a module of this package.
-            common: First argument of every call; sent to each node once.
-            items: Second arguments.
+            common: First argument of every call; sent to each node once, where the calls in one process share it, so
+                that it may keep what it has loaded.
+            items: Second arguments. The caller may add to a deque while it takes results.
 
         Raises:
             UserError: if a call raises it, tasks cannot run, or the cluster is lost.
         """
-        ray, items = self._ray, iter(items)
+        ray, queue = self._ray, items if isinstance(items, deque) else deque(items)
         remote = ray.remote(**self._options)(_run)
-        setting = (__version__, keras.backend.backend(), os.getcwd())
+        setting = (__version__, keras.backend.backend(), os.getcwd(), tuple(plugins.imported))
         try:
-            common = ray.put(common)
+            common = ray.put(pickle.dumps(common))
             pending: list[Any] = []
-            while True:
-                pending += [
-                    remote.remote(function, setting, common, item) for item in islice(items, WINDOW - len(pending))
-                ]
-                if not pending:
-                    return
+            while queue or pending:
+                while queue and len(pending) < WINDOW:
+                    pending.append(remote.remote(function, setting, common, queue.popleft()))
                 done, pending = ray.wait(pending)
                 for result, error in ray.get(done):
                     if error:
@@ -112,9 +139,16 @@ class Cluster:
             ) from None
 
 
-def _run(function: Callable[[Any, Any], Any], setting: tuple[str, str, str], common: Any, item: Any) -> Any:
+_common: tuple[bytes, Any] = b"", None
+"""What the calls of the last job in this process share, as it came and as an object."""
+
+
+def _run(
+    function: Callable[[Any, Any], Any], setting: tuple[str, str, str, tuple[str, ...]], common: bytes, item: Any
+) -> Any:
     """Runs on a node; returns a result and None, or None and the message of a UserError."""
-    wanted, backend, directory = setting
+    global _common
+    wanted, backend, directory, modules = setting
     node = f"(node {socket.gethostname()})"
     if __version__ != wanted:
         return None, f"every node must have the same version of kaleido, {wanted}. Received: {__version__} {node}"
@@ -123,7 +157,11 @@ def _run(function: Callable[[Any, Any], Any], setting: tuple[str, str, str], com
     with suppress(OSError):
         os.chdir(directory)
     try:
-        return function(common, item), None
+        plugins.import_modules(name for name in modules if name not in plugins.imported)
+        if _common[0] != common:
+            _common = b"", None  # Networks of another job leave the memory first.
+            _common = common, pickle.loads(common)
+        return function(_common[1], item), None
     except UserError as error:
         return None, f"{error} {node}"
 

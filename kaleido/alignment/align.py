@@ -1,9 +1,9 @@
 """Alignment of a catalogue's records: the Attention-based Alignment Generator (AAG, paper section 3.2) at large."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from itertools import chain
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from kaleido.alignment.config import AlignConfig, AlignRun
 from kaleido.atomic import write_atomically
 from kaleido.backend import import_backend
 from kaleido.catalog.catalog import Catalog
+from kaleido.cluster import Cluster, ClusterConfig, connected
 from kaleido.configuration import build_section
 from kaleido.errors import UserError
 from kaleido.locks import folder_locked
-from kaleido.progress import progress_bars
+from kaleido.progress import progress_bars, tqdm
 from kaleido.records.catalog_columns import catalog_beside, catalog_of
 from kaleido.records.description import PHOTOS, grid_of
 from kaleido.records.folder import Records
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from kaleido.alignment.product_maps import ProductMaps
 
 REPORT_FILE = "alignment.json"
+
+TASK_BATCHES = 16
+"""Batches of photos that one task of a cluster aligns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,8 @@ def align(
     overwrite: bool = False,
     seed: int = 0,
     progress: bool = True,
+    cluster: str | None = None,
+    cluster_config: ClusterConfig = ClusterConfig(),
     **options: Any,
 ) -> Alignment:
     """Finds pairs of words and patches that show the same thing, and writes them into records for guided masking.
@@ -79,6 +85,9 @@ def align(
         overwrite: Whether pairs that were made otherwise are replaced.
         seed: Seed of the captioner's weights and batches.
         progress: Whether progress bars are shown.
+        cluster: Cluster that aligns the photos which the captioner does not learn from: `local`, `auto` or
+            `ray://HOST:PORT`; None for this process. The pairs are the same.
+        cluster_config: What a task takes there.
         **options: Fields of `AlignConfig`, which win over `config`.
 
     Raises:
@@ -89,35 +98,44 @@ def align(
     config = build_section(AlignRun, "align_config", config, options, required)
     import_backend()
     records = Records.of(records)
-    with folder_locked(records.directory):
+    with (
+        folder_locked(records.directory),
+        progress_bars(progress),
+        connected(cluster, cluster_config) as nodes,
+    ):
         # Opened again, as another process may have written pairs since.
-        return _align_alone(Records(records.directory), catalog, config, overwrite, seed, progress)
+        return align_records(Records(records.directory), catalog, config, overwrite, seed, nodes)
 
 
-def _align_alone(
+def align_records(
     records: Records,
     catalog: str | Path | Catalog | None,
     config: AlignConfig,
-    overwrite: bool,
-    seed: int,
-    progress: bool,
+    overwrite: bool = False,
+    seed: int = 0,
+    cluster: Cluster | None = None,
 ) -> Alignment:
+    """Aligns records that this process has locked, as `align` does."""
     from kaleido.alignment.report import alignment_report
 
     if records.kind != PHOTOS:
         raise UserError(f"{records.directory}: these are records of {records.kind}; align takes those of a catalogue")
     splits = {"train": records.open("train")} | {split: records.open(split) for split in records.splits}
     source = catalog_of(splits["train"], catalog) if catalog else catalog_beside(splits["train"])
-    with progress_bars(progress):
-        aligner, aligned = _align(records, splits, config, seed, overwrite)
-        splits = {split: Records(records.directory).open(split) for split in splits} if aligned else splits
-        metrics, table = alignment_report(splits, aligner, source)
+    aligner, aligned = _align(records, splits, config, seed, overwrite, cluster)
+    splits = {split: Records(records.directory).open(split) for split in splits} if aligned else splits
+    metrics, table = alignment_report(splits, aligner, source)
     write_atomically(records.directory / REPORT_FILE, json.dumps(metrics, indent=1).encode() + b"\n")
     return Alignment(splits, aligner, aligned, metrics, table)
 
 
 def _align(
-    records: Records, splits: Mapping[str, PhotoRecords], config: AlignConfig, seed: int, overwrite: bool
+    records: Records,
+    splits: Mapping[str, PhotoRecords],
+    config: AlignConfig,
+    seed: int,
+    overwrite: bool,
+    cluster: Cluster | None,
 ) -> tuple["Aligner", int]:
     """Writes the pairs where they are missing; gives the aligner and the number of photos that were aligned."""
     from kaleido.alignment.aligner import Aligner
@@ -142,10 +160,21 @@ def _align(
         learned["train"] = _sample(maps, train, config.photos, seed)
         aligner = Aligner.train(tokenizer, train, learned["train"], config, seed)
         aligner.save(directory / ALIGNER, made)
-    indices = {
-        split: of_split.index.with_pairs(_pairs(aligner, maps, of_split, learned.get(split)))
-        for split, of_split in splits.items()
-    }
+    indices = {}
+    for split, of_split in splits.items():
+        given, rest = learned.get(split), np.arange(len(of_split))
+        pairs: dict[int, Pairs] = {}
+        if given:
+            # The maps of those that the captioner learned from are not computed again.
+            rest = np.setdiff1d(rest, given["rows"])
+            starts = range(0, len(given["rows"]), maps.BATCH)
+            parts = (tuple(given[n][i : i + maps.BATCH] for n in ("rows", "maps", "product")) for i in starts)
+            pairs |= _pairs(aligner, of_split, parts)
+        if cluster:
+            pairs |= _pairs_on_cluster(cluster, directory, made, split, rest)
+        elif len(rest):
+            pairs |= _pairs(aligner, of_split, maps.of_records(of_split, rest, f"align {split}"))
+        indices[split] = of_split.index.with_pairs([pairs[row] for row in range(len(of_split))])
     for split, index in indices.items():
         index.save(directory / index_file(split))
     content = json.dumps({**metadata, "alignment": wanted}, indent=1).encode()
@@ -168,20 +197,74 @@ def _sample(maps: "ProductMaps", records: PhotoRecords, photos: int, seed: int) 
 
 
 def _pairs(
-    aligner: "Aligner", maps: "ProductMaps", records: PhotoRecords, learned: Mapping[str, np.ndarray] | None
-) -> list[Pairs]:
-    """Aligns records; the maps of those that the captioner learned from are not computed again."""
+    aligner: "Aligner", records: PhotoRecords, parts: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> dict[int, Pairs]:
+    """Aligns records by portions of their rows, maps and product cells; gives the pairs of each row."""
     from kaleido.alignment.aligner import texts_of
 
     pairs: dict[int, Pairs] = {}
-    rows, portions = np.arange(len(records)), []
-    if learned:
-        rows = np.setdiff1d(rows, learned["rows"])
-        starts = range(0, len(learned["rows"]), maps.BATCH)
-        portions.append(tuple(learned[n][i : i + maps.BATCH] for n in ("rows", "maps", "product")) for i in starts)
-    if len(rows):
-        portions.append(maps.of_records(records, rows, f"align {records.split}"))
-    for portion, features, product in chain(*portions):
-        found = aligner.align(texts_of(records, portion), features, product, grid_of(records.metadata))
-        pairs |= zip(portion.tolist(), found, strict=True)
-    return [pairs[row] for row in range(len(records))]
+    for rows, features, product in parts:
+        found = aligner.align(texts_of(records, rows), features, product, grid_of(records.metadata))
+        pairs |= zip(rows.tolist(), found, strict=True)
+    return pairs
+
+
+@dataclass
+class Job:
+    """A split that the nodes of a cluster align; what they open of it is opened once in a process.
+
+    Attributes:
+        directory: Folder of the records, in which the caller has saved the aligner.
+        made: What the aligner was made from.
+        split: The split.
+    """
+
+    directory: Path
+    made: Mapping[str, Any]
+    split: str
+
+    @cached_property
+    def records(self) -> PhotoRecords:
+        records = Records(self.directory).open(self.split)
+        assert isinstance(records, PhotoRecords)  # as the caller has found
+        return records
+
+    @cached_property
+    def maps(self) -> "ProductMaps":
+        from kaleido.alignment.product_maps import ProductMaps
+
+        return ProductMaps(self.records.metadata)
+
+    @cached_property
+    def aligner(self) -> "Aligner":
+        from kaleido.alignment.aligner import Aligner
+
+        aligner = Aligner.load(self.directory / ALIGNER, self.records.read_tokenizer(), self.made)
+        if aligner is None:
+            raise UserError(
+                f"{self.directory / ALIGNER}: not the aligner that the command has saved; the records must be on a "
+                "disk that all nodes share under the same path"
+            )
+        return aligner
+
+
+def _pairs_on_cluster(
+    cluster: Cluster, directory: Path, made: Mapping[str, Any], split: str, rows: np.ndarray
+) -> dict[int, Pairs]:
+    """Aligns rows of a split on the nodes of a cluster, in the batches that one process makes of them."""
+    from kaleido.alignment.product_maps import ProductMaps
+
+    size = TASK_BATCHES * ProductMaps.BATCH
+    parts = (rows[start : start + size] for start in range(0, len(rows), size))
+    pairs: dict[int, Pairs] = {}
+    with tqdm(total=len(rows), desc=f"align {split}", unit="photo") as progress:
+        for found in cluster.map(_align_here, Job(directory.absolute(), made, split), parts):
+            pairs |= found
+            progress.update(len(found))
+    return pairs
+
+
+def _align_here(job: Job, rows: np.ndarray) -> dict[int, Pairs]:
+    """Aligns rows on the node that this is called on."""
+    with progress_bars(False):
+        return _pairs(job.aligner, job.records, job.maps.of_records(job.records, rows, ""))

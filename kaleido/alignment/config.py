@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from kaleido.cluster import ClusterOptions
 from kaleido.configuration import POSITIONAL
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
@@ -72,7 +73,7 @@ class AlignConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignRun:
+class AlignRun(ClusterOptions):
     """Alignment of the words and patches of prepared records (AAG, paper section 3.2).
 
     Args:
@@ -91,6 +92,7 @@ class AlignRun:
     align_config: AlignConfig = field(default_factory=AlignConfig)
 
     def __post_init__(self):
+        super().__post_init__()
         check_range(self, "[0, inf)", "seed")
 
 

@@ -111,7 +111,8 @@ class ProductFile(ProductLines):
             start += len(line)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_file"}
+        kept = {name: value for name, value in vars(self).items() if name != "_file"}
+        return kept | {"_path": os.path.abspath(self._path)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)

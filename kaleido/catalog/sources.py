@@ -45,6 +45,9 @@ class Source(ABC):
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
 
+    def __reduce__(self):
+        return type(self), (self.path.absolute(),)  # another process opens it itself
+
     @abstractmethod
     def problem(self, path: str) -> str:
         """Says why the file, member or row `path` cannot be read, without reading it; empty if it can."""

@@ -8,11 +8,9 @@ def align(run: AlignRun) -> None:
     """Trains a captioner on a catalogue's own texts, and writes aligned words and patches into its records."""
     from kaleido.alignment import align as alignment
 
-    print(
-        alignment.align(
-            run.records, catalog=run.catalog, config=run.align_config, overwrite=run.overwrite, seed=run.seed
-        )
-    )
+    options = {"config": run.align_config, "overwrite": run.overwrite, "seed": run.seed}
+    cluster = {"cluster": run.cluster, "cluster_config": run.cluster_config}
+    print(alignment.align(run.records, catalog=run.catalog, **options, **cluster))
 
 
 COMMAND = Command(align, AlignRun)

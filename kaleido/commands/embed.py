@@ -4,13 +4,14 @@ import sys
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kaleido.cluster import ClusterOptions
 from kaleido.commands.command import Command
 from kaleido.commands.sources import SourceOptions
 from kaleido.configuration import POSITIONAL
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embed(SourceOptions):
+class Embed(SourceOptions, ClusterOptions):
     """Photos to encode, and the model.
 
     Args:
@@ -33,6 +34,10 @@ class Embed(SourceOptions):
     records: str | None = None
     overwrite: bool = False
 
+    def __post_init__(self):
+        SourceOptions.__post_init__(self)
+        ClusterOptions.__post_init__(self)
+
 
 def embed(config: Embed) -> None:
     """Writes vectors of the photos and texts of a catalogue, a folder or a table: of images, of texts, and of both."""
@@ -49,6 +54,8 @@ def embed(config: Embed) -> None:
         batch_size=config.batch_size,
         on_error=config.on_error,
         overwrite=config.overwrite,
+        cluster=config.cluster,
+        cluster_config=config.cluster_config,
     )
     for line in found.notes:
         print(f"kaleido embed: {line}", file=sys.stderr)

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from kaleido.cluster import ClusterOptions
 from kaleido.configuration import POSITIONAL
 from kaleido.ranges import check_range
 
 
 @dataclass(frozen=True)
-class ExperimentsConfig:
+class ExperimentsConfig(ClusterOptions):
     """Configuration of the experiments to run.
 
     Args:
@@ -29,4 +30,6 @@ class ExperimentsConfig:
     experiments: str | None = None
 
     def __post_init__(self):
+        super().__post_init__()
+        self.refuse_with_cluster("shard")
         check_range(self, "[1, inf)", "seeds")

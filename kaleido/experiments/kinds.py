@@ -1,23 +1,26 @@
 """Kinds of stages, and the sections of configuration files that set them up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from kaleido.alignment.config import AlignRun
 from kaleido.app.config import PretrainConfig
 from kaleido.app.registry import find_task, finetuning_tasks
 from kaleido.app.run_folder import RUNTIME_KEYS
+from kaleido.cluster import ClusterConfig
 from kaleido.records.config import PrepareRun
 from kaleido.retrieval.config import RetrieveConfig
 
 MATCHING = "retrieval"
 """Task whose fine-tuned model, if there is one, is evaluated by the stage `retrieve`."""
 
-PLACES = frozenset(("catalog", "records", "out", "model", "lists", "shortlist_model", "overwrite", "shard"))
+PLACES = frozenset(("catalog", "records", "out", "model", "lists", "shortlist_model", "overwrite", "shard", "cluster"))
 """Keys that are paths; their content is an input of the stage instead."""
 
-RUNTIME = frozenset(("prepare_config.workers", *RUNTIME_KEYS))
+RUNTIME = frozenset(
+    ("prepare_config.workers", *(f"cluster_config.{field.name}" for field in fields(ClusterConfig)), *RUNTIME_KEYS)
+)
 """Keys that change no result."""
 
 FILES = (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaleido.cluster import connected
 from kaleido.errors import UserError
 from kaleido.experiments.config import ExperimentsConfig
 from kaleido.experiments.estimate import estimate_table
@@ -65,7 +66,8 @@ def run_experiments(config: ExperimentsConfig) -> Outcome:
     if missing:
         raise UserError(f"{preset.path}: {next(iter(missing))}")
     write_plan(planner.runs, preset, planned)
-    failed = Runner(preset, planner.runs).run(stages)
+    with connected(config.cluster, config.cluster_config) as cluster:
+        failed = Runner(preset, planner.runs, cluster).run(stages)
     if failed:
         first = next((stage for stage in failed if (stage.folder / FAILED_FILE).is_file()), failed[0])
         log = first.folder / LOG_FILE

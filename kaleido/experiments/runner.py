@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kaleido import configuration, plugins
+from kaleido.cluster import Cluster
 from kaleido.experiments import kinds
 from kaleido.experiments.estimate import duration
 from kaleido.experiments.ledger import FAILED_FILE, LOG_FILE, is_done
@@ -77,11 +79,13 @@ class Runner:
     Args:
         preset: Preset of the runs.
         runs: Folder of the runs.
+        cluster: Cluster whose nodes run the stages, several at a time; None for a process on this machine.
     """
 
-    def __init__(self, preset: Preset, runs: Path):
+    def __init__(self, preset: Preset, runs: Path, cluster: Cluster | None = None):
         self._preset = preset
         self._runs = runs
+        self._cluster = cluster
         self._worker: Worker | None = None
 
     def run(self, stages: list[Stage]) -> list[Stage]:
@@ -98,6 +102,9 @@ class Runner:
         if there:
             print(f"{there} of {len(stages)} stages are done", flush=True)
         failed: dict[str, Stage] = {}
+        if self._cluster:
+            self._run_on_cluster(self._cluster, waiting, failed, len(stages))
+            return list(failed.values())
         try:
             while waiting:
                 waiting = self._pass(waiting, failed, len(stages))
@@ -129,23 +136,67 @@ class Runner:
             elif answer["code"]:
                 failed[stage.key] = stage
         if left and len(left) == len(waiting):
-            if not self._is_repeated(locked):
-                print(f"waiting: {locked}", flush=True)
-            time.sleep(PAUSE)
+            self._tell_waiting(locked)
         return left
+
+    def _run_on_cluster(self, cluster: Cluster, waiting: list[Stage], failed: dict[str, Stage], count: int) -> None:
+        """Gives each stage to the cluster once its inputs are done."""
+        requests: deque[tuple[str, Mapping[str, Any]]] = deque()
+        running: dict[str, Stage] = {}
+        done = {given.key for stage in waiting for given in stage.inputs} - {stage.key for stage in waiting}
+        left = list(waiting)
+
+        def give() -> None:
+            for stage in list(left):
+                if any(given.key in failed for given in stage.inputs):
+                    failed[stage.key] = stage
+                elif any(given.key not in done for given in stage.inputs):
+                    continue
+                else:
+                    running[stage.key] = stage
+                    requests.append((stage.key, self._request(stage)))
+                left.remove(stage)
+
+        give()
+        for key, answer in cluster.map(_make_here, None, requests):
+            stage = running[key]
+            if holder := answer.get("locked"):
+                self._tell_waiting(f"{stage.name} is being made by {holder}")
+                requests.append((key, self._request(stage)))
+                continue
+            number = f"[{count - len(left) - len(running) + 1}/{count}]"
+            del running[key]
+            self._tell(stage, number, answer)
+            if answer["code"]:
+                failed[key] = stage
+            else:
+                done.add(key)
+            give()
 
     _last_notice = ""
 
-    def _is_repeated(self, notice: str) -> bool:
-        repeated, self._last_notice = self._last_notice == notice, notice
-        return repeated
+    def _tell_waiting(self, notice: str) -> None:
+        """Says once what is waited for, and waits a moment."""
+        if notice != self._last_notice:
+            print(f"waiting: {notice}", flush=True)
+        self._last_notice = notice
+        time.sleep(PAUSE)
+
+    def _request(self, stage: Stage) -> dict[str, Any]:
+        return request_of(stage, self._runs, self._preset.keep_finetuned)
 
     def _make(self, stage: Stage, number: str) -> dict[str, Any]:
         if not self._worker or not self._worker.alive:
             self._worker = Worker()
-        answer = self._worker.make(request_of(stage, self._runs, self._preset.keep_finetuned))
-        if "locked" in answer:
-            return answer
+        answer = self._worker.make(self._request(stage))
+        if "locked" not in answer:
+            self._tell(stage, number, answer)
+            if not self._preset.share_process:
+                self._worker.close()
+        return answer
+
+    def _tell(self, stage: Stage, number: str, answer: Mapping[str, Any]) -> None:
+        """Tells how a stage ended."""
         head = f"{number} {stage.kind} {stage.key}, {stage.label}"
         if answer["code"] > 128 and not answer.get("died"):
             # Only a signal from outside does this; the runner stops as well.
@@ -158,9 +209,16 @@ class Runner:
             print(f"{head}: FAILED with {answer['code']}: {last_line(stage.folder / LOG_FILE)}", flush=True)
         else:
             print(f"{head}: {duration(answer['seconds'])}", flush=True)
-        if not self._preset.share_process:
-            self._worker.close()
-        return answer
+
+
+def _make_here(_: None, request: tuple[str, Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """Makes a stage on the node that this is called on; returns its key and the answer of a worker."""
+    key, content = request
+    worker = Worker()
+    try:
+        return key, worker.make(content)
+    finally:
+        worker.close()
 
 
 def stages_of(runs: Iterable[Run]) -> list[Stage]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from kaleido.cluster import ClusterConfig, check_address
+from kaleido.cluster import ClusterOptions
 from kaleido.constants import LEVELS, PATCHES
 from kaleido.errors import UserError
 from kaleido.pictures import LARGEST_LIMIT, MAX_MEGAPIXELS
@@ -94,7 +94,7 @@ class PrepareConfig:
 
 
 @dataclass(frozen=True)
-class PrepareRun:
+class PrepareRun(ClusterOptions):
     """Preparation of one catalogue.
 
     Args:
@@ -105,9 +105,6 @@ class PrepareRun:
             fine-tuned on the records.
         shard: Make only part i of n, written i/n and counted from 1, and leave it in OUT.partial; the command
             without it then makes what is missing and completes the records.
-        cluster: Cluster that makes the files by the engine Ray: `local`, this machine; `auto`, the cluster that it
-            belongs to; or ray://HOST:PORT. All nodes must see the catalogue and OUT under the same paths.
-        cluster_config: What a task takes on the cluster.
         prepare_config: How records are made.
     """
 
@@ -116,18 +113,11 @@ class PrepareRun:
     overwrite: bool = False
     model: str | None = None
     shard: str | None = None
-    cluster: str | None = None
-    cluster_config: ClusterConfig = field(default_factory=ClusterConfig)
     prepare_config: PrepareConfig = field(default_factory=PrepareConfig)
 
     def __post_init__(self):
-        if self.cluster is not None:
-            check_address(self.cluster)
-            for name, given in (("shard", self.shard), ("overwrite", self.overwrite)):
-                if given:
-                    raise UserError(
-                        f"--{name} does not go with --cluster, whose nodes share the work. Received: {given}"
-                    )
+        super().__post_init__()
+        self.refuse_with_cluster("shard", "overwrite")
 
 
 RUNTIME_KEYS = ("workers", "on_error")

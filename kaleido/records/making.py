@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -215,7 +216,7 @@ def _make_on_cluster(
 ) -> Iterator[RecordFile]:
     """Makes files on the nodes of a cluster; yields each once it is seen here."""
     numbers = {file: number for number, file in enumerate(builder.files)}
-    job = (source, directory.absolute(), work.absolute())
+    job = _Job(source, directory.absolute(), work.absolute())
     for number in cluster.map(_make_here, job, map(numbers.__getitem__, files)):
         file, since = builder.files[number], time.monotonic()
         while not builder.is_finished(file):
@@ -229,38 +230,46 @@ def _make_on_cluster(
         yield file
 
 
-def _make_here(job: tuple[Source, Path, Path], number: int) -> int:
-    """Makes a file on the node that this is called on, unless it is there; returns its number."""
-    source, directory, work = job
-    if not work.is_dir():
-        raise UserError(
-            f"{work}: not there; the folder of the records must be on a disk that all nodes share under the same path"
-        )
-    with progress_bars(False), folder_locked(partial_directory(directory), directory, shared=True):
-        builder = _opened.get(work)
-        if builder is None:
-            _opened.clear()
-            builder = _opened[work] = _open_builder(source, directory, work)
-        if not builder.is_finished(builder.files[number]):
-            builder.make(builder.files[number])
-    return number
+@dataclass
+class _Job:
+    """What the nodes of a cluster make files of.
 
-
-_opened: dict[Path, KaleidoRecords] = {}
-"""The builder of the last job that this process had of a cluster, by its work folder, so that networks load once."""
-
-
-def _open_builder(source: Source, directory: Path, work: Path) -> KaleidoRecords:
-    """Opens the source of a cluster's job and the work folder that the caller has begun.
-
-    Raises:
-        UserError: if this node would make other records than the caller.
+    Attributes:
+        source: Source of the records.
+        directory: Folder of the records.
+        work: Folder of the files, which the caller has begun.
     """
-    source.open()
-    found = WorkFolder.begin(partial_directory(directory), source.plan, source.create_tokenizer, False)
-    if found.path != work:
-        raise UserError(f"{work}: this node would make other records, in {found.path}")
-    return _create_builder(source, directory, found, tqdm(disable=True))
+
+    source: Source
+    directory: Path
+    work: Path
+
+    @cached_property
+    def builder(self) -> KaleidoRecords:
+        """Builder on this node, whose networks load once.
+
+        Raises:
+            UserError: if this node would make other records than the caller.
+        """
+        self.source.open()
+        partial = partial_directory(self.directory)
+        found = WorkFolder.begin(partial, self.source.plan, self.source.create_tokenizer, False)
+        if found.path != self.work:
+            raise UserError(f"{self.work}: this node would make other records, in {found.path}")
+        return _create_builder(self.source, self.directory, found, tqdm(disable=True))
+
+
+def _make_here(job: _Job, number: int) -> int:
+    """Makes a file on the node that this is called on, unless it is there; returns its number."""
+    if not job.work.is_dir():
+        raise UserError(
+            f"{job.work}: not there; the folder of the records must be on a disk that all nodes share under the same "
+            "path"
+        )
+    with progress_bars(False), folder_locked(partial_directory(job.directory), job.directory, shared=True):
+        if not job.builder.is_finished(job.builder.files[number]):
+            job.builder.make(job.builder.files[number])
+    return number
 
 
 def _count(builder: KaleidoRecords, file: RecordFile) -> tuple[int, int]:

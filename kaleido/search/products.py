@@ -1,10 +1,12 @@
 """Products with their photos, from a catalogue, a folder of photos or a table."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.files import HEADER
@@ -17,9 +19,6 @@ from kaleido.catalog.sources import Source
 from kaleido.catalog.table import TableOptions
 from kaleido.catalog.table_file import TABLE_SUFFIXES, is_table_name
 from kaleido.errors import UserError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Products:
     notes: Sequence[str] = ()
     skipped: Sequence[str] = ()
 
-    def read(self, uri: str) -> "bytes | np.ndarray":
+    def read(self, uri: str) -> bytes | np.ndarray:
         """Reads a photo as `Catalog.read` does."""
         if isinstance(self.sources, Catalog):
             return self.sources.read(uri)
@@ -122,3 +121,13 @@ def open_products(
     photos = photos_of_folder(path)
     products = [Product(one.path, "", (Photo(one.path, f"{PHOTOS}/{one.path}"),)) for one in photos.photos]
     return Products(str(path), products, {PHOTOS: photos.source})
+
+
+def stamp_of(photo: bytes | np.ndarray) -> str:
+    """Computes the checksum of a photo's content, 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    if isinstance(photo, np.ndarray):
+        digest.update(repr(photo.shape).encode())
+        photo = photo.tobytes()
+    digest.update(photo)
+    return digest.hexdigest()

@@ -14,11 +14,10 @@ from kaleido.errors import UserError
 from kaleido.processors import cores
 from kaleido.progress import tqdm
 from kaleido.search.fields import FieldKind, fields_of, number_of, stored_name
-from kaleido.search.products import Products
+from kaleido.search.products import Products, stamp_of
 from kaleido.search.store import VECTOR
 from kaleido.search.thumbnails import thumbnail
 from kaleido.search.vector_file import import_pyarrow, vector_column
-from kaleido.search.vectors import stamp_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

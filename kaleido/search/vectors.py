@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -15,6 +15,7 @@ import numpy as np
 
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.rejects import OnError
+from kaleido.cluster import Cluster, ClusterConfig, connected
 from kaleido.errors import UserError
 from kaleido.locks import folder_locked
 from kaleido.pretrained.hub import load
@@ -23,11 +24,17 @@ from kaleido.pretrained.model import BATCH_SIZE, Model
 from kaleido.progress import progress_bars, tqdm
 from kaleido.search.encoder import Encoder, kinds_of, model_checksum
 from kaleido.search.prepared import PreparedPhotos
-from kaleido.search.products import Products, TableReading, open_products
+from kaleido.search.products import Products, TableReading, open_products, stamp_of
 from kaleido.search.vector_file import KINDS, Dtype, Header, read_vectors, write_vectors
 
 PART_PHOTOS, PART_SECONDS = 2048, 60.0
 """Photos and seconds after which what was encoded is written, so that a killed process loses no more."""
+
+Encoded = tuple[list[int], Mapping[str, np.ndarray]]
+"""Rows of a batch, and their vectors by kind."""
+
+TASK_PHOTOS = 512
+"""Photos that one task of a cluster encodes, about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +108,8 @@ def embed(
     on_error: OnError = "stop",
     overwrite: bool = False,
     progress: bool = True,
+    cluster: str | None = None,
+    cluster_config: ClusterConfig = ClusterConfig(),
 ) -> Vectors:
     """Encodes the photos and texts of a catalogue into a file, a row a photo.
 
@@ -121,6 +130,8 @@ def embed(
         on_error: What an unusable photo or row does: `stop`, or `skip`.
         overwrite: Whether vectors of another model or of other options are replaced.
         progress: Whether progress bars are drawn.
+        cluster: Cluster that encodes the photos: `local`, `auto` or `ray://HOST:PORT`; None for this process.
+        cluster_config: What a task takes there.
 
     Raises:
         UserError: if the model has none of the kinds, the file holds vectors of another model, a photo cannot be read
@@ -147,18 +158,21 @@ def embed(
         )
     products = open_products(source, reading, on_error)
     with progress_bars(progress):
-        prepared = PreparedPhotos(Path(records), products, model) if records is not None else None
-        return _Embedding(products, model, out, header, batch_size, on_error == "skip", prepared).run(former)
+        prepared = Path(records) if records is not None else None
+        embedding = Embedding(products, model, out, header, batch_size, on_error == "skip", prepared)
+        with connected(cluster, cluster_config) as nodes:
+            return embedding.run(former, nodes)
 
 
-class _Embedding:
-    """One call of `embed`.
+class Embedding:
+    """One call of `embed`, or a node's share of it.
 
     Attributes:
         listed: Product and photo of each row.
         stamps: Checksum of each photo's content; empty until it was read.
         done: Whether the vectors of a row are there.
         arrays: [n, d] by kind; rows of NaN are missing.
+        cut: Number of texts that nodes of a cluster had to cut.
     """
 
     def __init__(
@@ -169,14 +183,16 @@ class _Embedding:
         header: Header,
         batch_size: int,
         skip: bool,
-        prepared: PreparedPhotos | None = None,
+        records: Path | None = None,
     ):
         self.products = products
-        self.prepared = prepared
+        self.records = records
+        self.prepared = PreparedPhotos(records, products, model) if records is not None else None
         self.model = model
         self.out = out
         self.header = header
         self.encoder = Encoder(model, header.kinds, batch_size)
+        self.cut = 0
         self.listed = [(product, photo) for product in products.products for photo in product.photos]
         self.texts = [product.text for product, _ in self.listed]
         self.stamps = [""] * len(self.listed)
@@ -186,16 +202,22 @@ class _Embedding:
         digest = hashlib.sha256(repr(header).encode()).hexdigest()[:16]
         self.partial = out.with_name(f"{out.name}.partial") / digest
 
-    def run(self, former: Vectors | None) -> Vectors:
+    def __reduce__(self):
+        # By places: a node of a cluster opens them itself.
+        records = self.records and self.records.absolute()
+        options = self.header, self.encoder.batch_size, self.unreadable is not None, records
+        return _reopened, (self.products, self.model.directory.absolute(), self.out, *options)
+
+    def run(self, former: Vectors | None, cluster: Cluster | None = None) -> Vectors:
         """Makes the vectors, from those that are there and from photos, and writes them."""
         # Vectors of all kinds and models go into the same file, and whoever is done removes all parts.
         with folder_locked(self.partial.parent, self.out):
-            return self._run(former)
+            return self._run(former, cluster)
 
-    def _run(self, former: Vectors | None) -> Vectors:
+    def _run(self, former: Vectors | None, cluster: Cluster | None) -> Vectors:
         photos, texts = self._restore(former)
         cut = self.encoder.cut
-        self._encode_photos(photos)
+        self._encode_photos(photos, cluster)
         if texts:
             values = self.encoder.texts([self.texts[place] for place in texts])
             self._array("text", values.shape[1])[texts] = values
@@ -207,7 +229,7 @@ class _Embedding:
         write_vectors(self.out, self.header, columns, vectors)
         shutil.rmtree(self.partial.parent, ignore_errors=True)
         notes = list(self.products.notes)
-        if cut := self.encoder.cut - cut:
+        if cut := self.encoder.cut - cut + self.cut:
             notes.append(
                 f"texts cut to the {self.model.text_length} positions that the model was trained with: {cut:,}"
             )
@@ -260,26 +282,15 @@ class _Embedding:
                 break
         return sorted(photos), texts
 
-    def _encode_photos(self, places: Sequence[int]) -> None:
+    def _encode_photos(self, places: Sequence[int], cluster: Cluster | None) -> None:
         """Encodes the photos of some rows, and keeps what is done as parts."""
         waiting: list[int] = []
         written = time.monotonic()
-        there = {place: photo for place in places if (photo := self.listed[place][1].id) in (self.prepared or ())}
-        batches = self.model._processor.batches(
-            self._groups([place for place in places if place not in there]),
-            self.encoder.batch_size,
-            None,
-            self.unreadable,
-            "--on-error skip",
-        )
-        if self.prepared:
-            batches = chain(self.prepared.batches(there, self.encoder.batch_size), batches)
+        encoded = self._encode_on_cluster(places, cluster) if cluster else self.encode(places)
         with tqdm(total=len(places), desc="embed", unit="photo", disable=not places) as bar, progress_bars(False):
             try:
-                for rows, batch in batches:
-                    for place in there.keys() & set(rows):
-                        self._read(place)  # for its checksum
-                    for kind, values in self.encoder(batch, [self.texts[row] for row in rows]).items():
+                for rows, vectors in encoded:
+                    for kind, values in vectors.items():
                         self._array(kind, values.shape[1])[rows] = values
                     self.done[rows] = True
                     waiting += rows
@@ -292,6 +303,35 @@ class _Embedding:
                 if waiting:
                     self._write_part(waiting)
                 raise
+
+    def encode(self, places: Sequence[int]) -> Iterator[Encoded]:
+        """Encodes the photos of some rows here; yields the rows and vectors of a batch."""
+        there = {place: photo for place in places if (photo := self.listed[place][1].id) in (self.prepared or ())}
+        batches = self.model._processor.batches(
+            self._groups([place for place in places if place not in there]),
+            self.encoder.batch_size,
+            None,
+            self.unreadable,
+            "--on-error skip",
+        )
+        if self.prepared:
+            batches = chain(self.prepared.batches(there, self.encoder.batch_size), batches)
+        for rows, batch in batches:
+            for place in there.keys() & set(rows):
+                self._read(place)  # for its checksum
+            yield rows, self.encoder(batch, [self.texts[row] for row in rows])
+
+    def _encode_on_cluster(self, places: Sequence[int], cluster: Cluster) -> Iterator[Encoded]:
+        """Encodes the photos of some rows on the nodes of a cluster; yields as `encode`."""
+        size = -(-TASK_PHOTOS // self.encoder.batch_size) * self.encoder.batch_size
+        parts = [places[start : start + size] for start in range(0, len(places), size)]
+        for found, stamps, unreadable, cut in cluster.map(_encode_here, self, parts):
+            for place, stamp in stamps.items():
+                self.stamps[place] = stamp
+            if self.unreadable is not None:
+                self.unreadable |= unreadable
+            self.cut += cut
+            yield from found
 
     def _groups(self, places: Sequence[int]) -> Iterator[Group]:
         for place in places:
@@ -329,11 +369,32 @@ class _Embedding:
         return self.arrays[kind]
 
 
-def stamp_of(photo: "bytes | np.ndarray") -> str:
-    """Computes the checksum of a photo's content, 32 hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=16)
-    if isinstance(photo, np.ndarray):
-        digest.update(repr(photo.shape).encode())
-        photo = photo.tobytes()
-    digest.update(photo)
-    return digest.hexdigest()
+def _reopened(
+    products: Products, directory: Path, out: Path, header: Header, batch_size: int, skip: bool, records: Path | None
+) -> Embedding:
+    """Makes the call of another process here.
+
+    Raises:
+        UserError: if there is another model here.
+    """
+    model = load(directory)
+    if (found := model_checksum(model)) != header.model:
+        raise UserError(f"{directory}: not the caller's model {header.model[:12]}. Received: {found[:12]}")
+    return Embedding(products, model, out, header, batch_size, skip, records)
+
+
+def _encode_here(
+    embedding: Embedding, places: Sequence[int]
+) -> tuple[list[Encoded], dict[int, str], dict[str, str], int]:
+    """Encodes the photos of some rows on the node that this is called on.
+
+    Returns:
+        Rows and vectors of batches, checksums of the photos by row, unreadable photos, and the number of cut texts.
+    """
+    with progress_bars(False):
+        if embedding.unreadable:
+            embedding.unreadable.clear()
+        cut = embedding.encoder.cut
+        found = list(embedding.encode(places))
+    stamps = {place: embedding.stamps[place] for rows, _ in found for place in rows}
+    return found, stamps, dict(embedding.unreadable or {}), embedding.encoder.cut - cut

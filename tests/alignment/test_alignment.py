@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from clusters import Sequential
 
 from kaleido.__main__ import main
-from kaleido.alignment.align import align
+from kaleido.alignment.align import Job, align, align_records
 from kaleido.alignment.aligner import Aligner
 from kaleido.alignment.config import AlignConfig
 from kaleido.alignment.explanation import explain
@@ -67,6 +68,27 @@ def test_pairs_get_into_the_records_and_stay_the_same(records):
     same = align(records, config=QUICK, overwrite=True).records["train"].index
     np.testing.assert_array_equal(same.pair_patches, index.pair_patches)
     np.testing.assert_allclose(same.pair_scores, index.pair_scores)
+
+
+def test_the_tasks_of_a_cluster_give_the_bytes_of_one_process(records, wardrobe, tmp_path, monkeypatch):
+    """The photos beyond those that the captioner learns from are aligned in tasks, of one batch each here."""
+    monkeypatch.setattr("kaleido.alignment.align.TASK_BATCHES", 1)
+    monkeypatch.setattr(ProductMaps, "BATCH", 4)
+    shutil.copytree(wardrobe, tmp_path / "divided")
+    divided = tmp_path / "divided" / "records"
+    config = replace(QUICK, photos=8)
+    align_records(Records(records), None, config)
+    found = align_records(Records(divided), None, config, cluster=Sequential())
+    assert found.photos > 8 + 4
+    assert len(found.records["train"].index.pair_words)
+    for file in records.iterdir():
+        if file.is_file():
+            assert (divided / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_a_node_with_another_aligner_is_told(wardrobe):
+    with pytest.raises(UserError, match="not the aligner that the command has saved; the records must be on a disk"):
+        Job(wardrobe / "records", {}, "train").aligner  # noqa: B018
 
 
 def test_the_commands_and_their_errors(records, tmp_path, capsys):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from clusters import Sequential
 
 from kaleido.__main__ import main
 from kaleido.catalog.catalog import Catalog
@@ -16,15 +17,6 @@ from kaleido.records.place import partial_directory
 from kaleido.records.prepare import make_catalog_records
 
 NODES = {"CPU": 2.0}
-
-
-class Sequential:
-    """A cluster that makes every call here, after it was sent; twice, as an engine may that lost a node."""
-
-    def map(self, function, common, items):
-        for item in list(items)[::-1]:
-            function(common, item)
-            yield function(common, item)
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -47,8 +39,7 @@ def test_tasks_that_are_made_twice_and_in_any_order_give_the_bytes_of_one_proces
 def test_a_node_that_does_not_see_the_folder_is_told(tmp_path, wardrobe, prepare_config, monkeypatch):
     class Elsewhere:
         def map(self, function, common, items):
-            source, directory, work = common
-            return (function((source, directory, work / "elsewhere"), item) for item in items)
+            return (function(replace(common, work=common.work / "elsewhere"), item) for item in items)
 
     with pytest.raises(UserError, match="not there; the folder of the records must be on a disk that all nodes share"):
         make_catalog_records(wardrobe, tmp_path / "records", prepare_config, cluster=Elsewhere())

@@ -3,14 +3,18 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from clusters import Sequential
 from shops import rows_of, write_table
 
 import kaleido
+from kaleido.errors import UserError
 from kaleido.search import vectors as vectors_module
-from kaleido.search.products import TableReading
+from kaleido.search.encoder import model_checksum
+from kaleido.search.products import TableReading, stamp_of
 from kaleido.search.vectors import Vectors, embed
 
 
@@ -26,6 +30,33 @@ def test_vectors_are_those_of_the_model(shop, matcher, tmp_path):
     again = Vectors.open(tmp_path / "v.parquet")
     assert again.header == found.header and again.photos == found.photos and again.stamps == found.stamps
     np.testing.assert_array_equal(again.fused, found.fused)
+
+
+@contextmanager
+def sequential(address, config):
+    assert address in (None, "local")
+    yield address and Sequential()
+
+
+def test_the_tasks_of_a_cluster_give_the_bytes_of_one_process(shop, two_tower, tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "connected", sequential)
+    monkeypatch.setattr(vectors_module, "TASK_PHOTOS", 5)
+    (shop.parent / "3-0.png").write_bytes(b"no photo")
+    options = {"batch_size": 4, "on_error": "skip", "progress": False}
+    one = embed(shop, two_tower, tmp_path / "one.parquet", **options)
+    found = embed(shop, two_tower, tmp_path / "divided.parquet", cluster="local", **options)
+    assert (found.encoded, found.skipped, found.notes) == (15, one.skipped, one.notes)
+    assert (tmp_path / "divided.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
+    with pytest.raises(UserError, match=r"3-0\.png"):
+        embed(shop, two_tower, tmp_path / "v.parquet", cluster="local", progress=False, batch_size=4)
+
+
+def test_a_node_with_another_model_is_told(shop, two_tower, tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors_module, "connected", sequential)
+    sums = iter([model_checksum(two_tower), "another"])
+    monkeypatch.setattr(vectors_module, "model_checksum", lambda _: next(sums))
+    with pytest.raises(UserError, match=r"not the caller's model .* Received: another"):
+        embed(shop, two_tower, tmp_path / "v.parquet", cluster="local", progress=False)
 
 
 def test_other_programs_read_the_file(shop, two_tower, tmp_path):
@@ -188,8 +219,8 @@ def test_a_damaged_file_is_told(shop, two_tower, tmp_path):
 
 def test_stamps_are_of_the_content():
     pixels = np.zeros((2, 6, 3), np.uint8)
-    assert vectors_module.stamp_of(b"a") != vectors_module.stamp_of(b"b")
-    assert vectors_module.stamp_of(pixels) != vectors_module.stamp_of(pixels.reshape(6, 2, 3))
+    assert stamp_of(b"a") != stamp_of(b"b")
+    assert stamp_of(pixels) != stamp_of(pixels.reshape(6, 2, 3))
 
 
 def test_features_come_from_the_records_of_the_catalogue(shop, matcher, tmp_path, monkeypatch):

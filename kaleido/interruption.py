@@ -3,6 +3,7 @@
 SIGTERM raises a KeyboardInterrupt, so that `finally` blocks clean up.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ _PAUSE = 0.05
 
 _noticed = 0.0
 
+_failed_with = 0
+"""Exit code of a process that is leaving because it failed."""
+
 
 class Interrupted(Exception):
     """Raised when SIGTERM or Ctrl-C stopped a training whose state was saved; the same command resumes it.
@@ -43,6 +47,7 @@ def obey_termination() -> None:
     A thread that could not start or go on for lack of memory ends the process as well: others may wait for it for ever.
     """
     signal.signal(signal.SIGTERM, _raise)
+    atexit.register(_skip_teardown)  # Runs after those that are registered later.
     sys.unraisablehook = _unraisable
     threading.excepthook = _thread_failed
     receiving, sending = os.pipe()
@@ -63,11 +68,26 @@ def leave(code: int) -> None:
     Args:
         code: Exit code of the process.
     """
+    global _failed_with
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if code:
+        _failed_with = code
+        timer = threading.Timer(_SHUTDOWN, os._exit, (code,))
+        timer.daemon = True
+        timer.start()
+        # Where the interpreter itself is stuck, and runs no thread.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_SHUTDOWN)
+        signal.alarm(2 * _SHUTDOWN)
     sys.exit(code)
+
+
+def _skip_teardown() -> None:
+    """Ends a failed process before its libraries do: they may wait for a lost worker."""
+    if _failed_with:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(_failed_with)
 
 
 def _raise(number: int, frame: Any) -> None:

@@ -11,7 +11,11 @@ import pytest
 from kaleido.__main__ import main
 from kaleido.shortage import shortage
 
-START = "import signal, sys, threading, time\nfrom kaleido import interruption\ninterruption.obey_termination()\n"
+START = """
+import atexit, signal, sys, threading, time
+from kaleido import interruption
+interruption.obey_termination()
+"""
 
 
 def run(code: str, timeout: float = 20.0) -> subprocess.CompletedProcess:
@@ -45,10 +49,10 @@ except KeyboardInterrupt:
     assert (done.returncode, done.stdout, done.stderr) == (0, "saved\n", "")
 
 
-@pytest.mark.parametrize("ending", ["signal", "alarm"])
+@pytest.mark.parametrize("ending", ["signal", "time"])
 def test_threads_that_are_stuck_do_not_keep_a_failed_process(ending):
     code = f"""
-interruption._SHUTDOWN = 1 if {ending!r} == "alarm" else 600
+interruption._SHUTDOWN = 1 if {ending!r} == "time" else 600
 threading.Thread(target=threading.Event().wait).start()
 print("leaving", flush=True)
 interruption.leave(2)
@@ -58,8 +62,20 @@ interruption.leave(2)
     if ending == "signal":
         time.sleep(0.5)
         process.terminate()
-    assert process.wait(20) == (-signal.SIGTERM if ending == "signal" else -signal.SIGALRM)
+    assert process.wait(20) == (-signal.SIGTERM if ending == "signal" else 2)
     process.stdout.close()
+
+
+def test_a_failed_process_does_not_wait_for_its_libraries_to_end():
+    done = run("""
+class Library:
+    def __del__(self):
+        time.sleep(60)
+library = Library()
+atexit.register(print, "cleaned up")
+interruption.leave(2)
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "cleaned up\n", "")
 
 
 def test_a_thread_that_lacks_memory_ends_the_process_that_may_wait_for_it():

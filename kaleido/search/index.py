@@ -88,12 +88,13 @@ class Index:
         """
         model = model if isinstance(model, Model) else load(model, progress=progress)
         index = cls(Store(os.fspath(where)))
-        if index._store.exists and not overwrite:
-            index._store.check()
-            index._checked(model)
         index._model = model
         products = open_products(source, reading, on_error)
-        with progress_bars(progress):
+        # Looked at under the lock: another process may make an index meanwhile.
+        with progress_bars(progress), index._store.locked():
+            if index._store.exists and not overwrite:
+                index._store.check()
+                index._checked(model)
             update = Update(index._store, products, model, vectors, batch_size, on_error, progress, overwrite)
             index.changes = update.run(remove=True)
         return index
@@ -391,7 +392,7 @@ class Index:
             UserError: if the source or the store cannot be used.
         """
         products = open_products(source, reading, on_error)
-        with progress_bars(progress):
+        with progress_bars(progress), self._store.locked():
             return Update(self._store, products, self.model, vectors, batch_size, on_error, progress).run(remove)
 
     def remove(self, ids: Sequence[str]) -> Changes:

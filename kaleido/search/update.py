@@ -61,7 +61,7 @@ class Changes:
 
 
 class Update:
-    """One change of an index.
+    """One change of an index, by a process that has locked it from before this object was made.
 
     Args:
         store: The index; it is made if it is not there or `anew`.
@@ -100,12 +100,8 @@ class Update:
         """Makes the change; `remove` removes the products that the catalogue lacks.
 
         Raises:
-            UserError: if another process changes the index, or source or store cannot be used.
+            UserError: if source or store cannot be used.
         """
-        with self.store.locked():
-            return self._run(remove)
-
-    def _run(self, remove: bool) -> Changes:
         listed = listed_photos(self.products)
         known = self._known()
         found, stamps, notes, skipped = self._encoded(known)

@@ -145,19 +145,20 @@ def embed(
     out = Path(out)
     if out.suffix != ".parquet" or out.is_dir():
         raise UserError(f"{out}: vectors are written as a Parquet file; name one that ends in .parquet")
-    former = None if overwrite or not out.exists() else Vectors.open(out)
-    if former:
-        kinds, dtype = kinds or former.header.kinds, dtype or former.header.dtype
-    checksum = model_checksum(model)
-    # A file of another model is told as such, and not by the kinds of vectors that this one lacks.
-    same = former is None or former.header.model == checksum
-    header = Header(checksum, model.task, kinds_of(model, kinds) if same else (), dtype or "float16")
-    if former and (difference := former.header.difference(header)):
-        raise UserError(
-            f"{out}: choose another file, or replace this one by --overwrite; it holds vectors of {difference}"
-        )
     products = open_products(source, reading, on_error)
-    with progress_bars(progress):
+    # Vectors of all kinds and models go into the same file, and whoever is done removes all parts.
+    with progress_bars(progress), folder_locked(out.with_name(f"{out.name}.partial"), out):
+        former = None if overwrite or not out.exists() else Vectors.open(out)
+        if former:
+            kinds, dtype = kinds or former.header.kinds, dtype or former.header.dtype
+        checksum = model_checksum(model)
+        # A file of another model is told as such, and not by the kinds of vectors that this one lacks.
+        same = former is None or former.header.model == checksum
+        header = Header(checksum, model.task, kinds_of(model, kinds) if same else (), dtype or "float16")
+        if former and (difference := former.header.difference(header)):
+            raise UserError(
+                f"{out}: choose another file, or replace this one by --overwrite; it holds vectors of {difference}"
+            )
         prepared = Path(records) if records is not None else None
         embedding = Embedding(products, model, out, header, batch_size, on_error == "skip", prepared)
         with connected(cluster, cluster_config) as nodes:
@@ -210,11 +211,6 @@ class Embedding:
 
     def run(self, former: Vectors | None, cluster: Cluster | None = None) -> Vectors:
         """Makes the vectors, from those that are there and from photos, and writes them."""
-        # Vectors of all kinds and models go into the same file, and whoever is done removes all parts.
-        with folder_locked(self.partial.parent, self.out):
-            return self._run(former, cluster)
-
-    def _run(self, former: Vectors | None, cluster: Cluster | None) -> Vectors:
         photos, texts = self._restore(former)
         cut = self.encoder.cut
         self._encode_photos(photos, cluster)

@@ -25,6 +25,16 @@ PATIENCE = 20.0
 WINDOW = 1000
 """Tasks that the engine knows at a time; it need not hold those of a whole catalogue."""
 
+_SLOW = {
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_agent_register_timeout_ms": "600000",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "600",
+}
+"""Limits within which the processes of Ray must have started, for machines with other work; Ray's are a minute."""
+
+_STARTS = 3
+"""Tries to start Ray on this machine; what cannot be set is that a node must have started within 30 seconds."""
+
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory on a cluster of this machine alone: tasks write files, and pass numbers only."""
 
@@ -184,7 +194,8 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
     host = check_address(address)
     if host:
         _check_answer(host, address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **_SLOW}.items():
+        os.environ.setdefault(name, value)
     with missing_extras_named():
         import ray
     try:
@@ -224,10 +235,17 @@ def _connect(ray: Any, address: str) -> None:
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     handler = signal.getsignal(signal.SIGTERM)
+    left = _STARTS if address == "local" else 1
     try:
-        ray.init(address, **options)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        raise UserError(f"cluster {address}: {_brief(error)}") from None
+        while left:
+            left -= 1
+            try:
+                ray.init(address, **options)
+                return
+            except Exception as error:  # Ray raises its base class as well.
+                if not left:
+                    raise UserError(f"cluster {address}: {_brief(error)}") from None
+            ray.shutdown()
     finally:
         # Ray's own would end the process in the middle of what it does.
         if threading.current_thread() is threading.main_thread():

@@ -9,6 +9,8 @@ set -eu
 if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
 port=${PORT:-6379}
 export RAY_USAGE_STATS_ENABLED=0
+# Nodes with other work, or a slow disk, may need longer than Ray's minute to start a process.
+export RAY_worker_register_timeout_seconds=600 RAY_agent_register_timeout_ms=600000
 
 ray() { "$python" -m ray.scripts.scripts "$@"; }
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

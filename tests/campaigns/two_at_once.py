@@ -68,7 +68,7 @@ class Place:
         generate = ["catalog", "generate", "--products=12", "--photo-size=32", "--workers=1"]
         self._alone([*generate, f"--out={home}"])
         write_shop(home, shop)
-        table = [str(shop / "products.csv"), "--source", str(shop), "--on-error=skip"]
+        table = [str(shop), "--on-error=skip"]
         prepare = ["prepare", f"--catalog={home}", *options("prepare_config", PREPARE)]
         self._alone([*prepare, f"--out={folder / 'records'}"])
         (folder / "pretrain.yaml").write_text(yaml.safe_dump(PRETRAIN))

@@ -65,6 +65,21 @@ def test_what_is_no_address_is_refused(address):
     assert "\n" not in str(error.value)
 
 
+def test_ray_that_does_not_start_on_this_machine_is_tried_again_and_told(monkeypatch):
+    ray = pytest.importorskip("ray")
+    tries = []
+
+    def init(address, **options):
+        tries.append(address)
+        raise Exception("The current node timed out during startup.\nlong words")
+
+    monkeypatch.setattr(ray, "init", init)
+    told = pytest.raises(UserError, match=r"cluster local: The current node timed out during startup\. long words")
+    with told as error, connected("local", ClusterConfig()):
+        pass
+    assert len(tries) == 3 and "\n" not in str(error.value)
+
+
 def test_an_address_where_nobody_answers_is_told_at_once():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -132,10 +147,13 @@ def cluster(monkeypatch):
 
 def started(nodes, **options):
     """Adds a node; Ray waits 30 s for it, which a machine with other work may exceed."""
-    try:
-        nodes.add_node(**nodes.store, **options)
-    except Exception as error:
-        pytest.skip(f"a node of Ray did not start on this machine: {error}")
+    for tried in range(3):
+        try:
+            nodes.add_node(**nodes.store, **options)
+            return
+        except Exception as error:
+            if tried == 2:
+                pytest.skip(f"a node of Ray did not start on this machine: {error}")
 
 
 class Disturbed:

@@ -18,6 +18,7 @@ from kaleido.errors import UserError
 from kaleido.experiments.plan import Run
 from kaleido.experiments.preset import Preset
 from kaleido.experiments.stage import STAGES, Stage
+from kaleido.locks import PATIENCE, locked
 
 FORMAT = "kaleido experiments 2"
 PLAN_FILE, STAGE_FILE, DONE_FILE, FAILED_FILE, LOG_FILE = (
@@ -72,8 +73,6 @@ def write_plan(runs: Path, preset: Preset, planned: Iterable[Run]) -> None:
         UserError: if the folder holds another preset's runs.
     """
     path = runs / PLAN_FILE
-    if path.exists() and (before := read_ledger(runs).preset["name"]) != preset.name:
-        raise UserError(f"{runs}: holds runs of the preset {before}; name another folder. Received: {preset.name}")
     content = {
         "format": FORMAT,
         "preset": {"name": preset.name, "title": preset.title, "kind": preset.kind},
@@ -89,7 +88,10 @@ def write_plan(runs: Path, preset: Preset, planned: Iterable[Run]) -> None:
             for run in planned
         ],
     }
-    write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+    with locked(path.with_name(f".{PLAN_FILE}.lock"), runs, patience=PATIENCE):
+        if path.exists() and (before := read_ledger(runs).preset["name"]) != preset.name:
+            raise UserError(f"{runs}: holds runs of the preset {before}; name another folder. Received: {preset.name}")
+        write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def read_ledger(runs: Path) -> Ledger:

@@ -59,6 +59,20 @@ def test_a_node_with_another_model_is_told(shop, two_tower, tmp_path, monkeypatc
         embed(shop, two_tower, tmp_path / "v.parquet", cluster="local", progress=False)
 
 
+def test_a_file_that_another_process_makes_meanwhile_is_not_replaced(shop, two_tower, matcher, tmp_path, monkeypatch):
+    out, real = tmp_path / "v.parquet", vectors_module.open_products
+
+    def other_first(*arguments):
+        monkeypatch.setattr(vectors_module, "open_products", real)
+        embed(shop, matcher, out, progress=False)
+        return real(*arguments)
+
+    monkeypatch.setattr(vectors_module, "open_products", other_first)
+    with pytest.raises(UserError, match="it holds vectors of another model"):
+        embed(shop, two_tower, out, progress=False)
+    assert Vectors.open(out).header.model == model_checksum(matcher)
+
+
 def test_other_programs_read_the_file(shop, two_tower, tmp_path):
     from pyarrow import parquet
 

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,8 +32,8 @@ _SLOW = {
 }
 """Limits within which the processes of Ray must have started, for machines with other work; Ray's are a minute."""
 
-_START = 300.0
-"""Seconds within which a node on this machine must have started; Ray's 30 cannot be set."""
+_STARTS = 3
+"""Tries to start Ray on this machine: it gives parts of a node 15 and 30 seconds, which no setting changes."""
 
 _OBJECT_STORE = 100 << 20
 """Bytes of shared memory on a cluster of this machine alone: tasks write files, and pass numbers only."""
@@ -236,38 +235,21 @@ def _connect(ray: Any, address: str) -> None:
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     handler = signal.getsignal(signal.SIGTERM)
+    left = _STARTS if address == "local" else 1
     try:
-        with patient_start(ray):
-            ray.init(address, **options)
-    except Exception as error:  # Ray raises its base class as well.
-        raise UserError(f"cluster {address}: {_brief(error)}") from None
+        while left:
+            left -= 1
+            try:
+                ray.init(address, **options)
+                return
+            except Exception as error:  # Ray raises its base class as well.
+                if not left:
+                    raise UserError(f"cluster {address}: {_brief(error)}") from None
+            ray.shutdown()
     finally:
         # Ray's own would end the process in the middle of what it does.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
-
-
-@contextmanager
-def patient_start(ray: Any) -> Iterator[None]:
-    """Lets the nodes that are started here take minutes, as a machine with other work needs, while the block runs."""
-    services = ray._private.services
-    ask = services.get_node
-
-    def wait(*arguments: Any) -> Any:
-        end = time.monotonic() + _START
-        while True:
-            try:
-                return ask(*arguments)
-            except RuntimeError:  # The node is not known yet.
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.5)
-
-    services.get_node = wait
-    try:
-        yield
-    finally:
-        services.get_node = ask
 
 
 def choose_cpus(nodes: list[dict[str, float]], config: ClusterConfig) -> int:

@@ -11,7 +11,7 @@ from clusters import Sequential
 
 from kaleido.__main__ import main
 from kaleido.catalog.catalog import Catalog
-from kaleido.cluster import ClusterConfig, check_address, choose_cpus, connected, patient_start
+from kaleido.cluster import ClusterConfig, check_address, choose_cpus, connected
 from kaleido.errors import UserError
 from kaleido.records.place import partial_directory
 from kaleido.records.prepare import make_catalog_records
@@ -65,27 +65,19 @@ def test_what_is_no_address_is_refused(address):
     assert "\n" not in str(error.value)
 
 
-def test_a_node_may_take_its_time_to_start_and_one_that_never_does_is_told(monkeypatch):
+def test_ray_that_does_not_start_on_this_machine_is_tried_again_and_told(monkeypatch):
     ray = pytest.importorskip("ray")
-    answers = []
+    tries = []
 
-    def get_node(*_):
-        answers.append("asked")
-        if len(answers) < 3:
-            raise RuntimeError("no such node")
-        return "node"
-
-    def init(*_, **__):
-        answers.append(ray._private.services.get_node("address", "id"))
+    def init(address, **options):
+        tries.append(address)
         raise Exception("The current node timed out during startup.\nlong words")  # Ray's own
 
-    monkeypatch.setattr(ray._private.services, "get_node", get_node)
     monkeypatch.setattr(ray, "init", init)
     told = pytest.raises(UserError, match=r"cluster local: The current node timed out during startup\. long words")
     with told as error, connected("local", ClusterConfig()):
         pass
-    assert answers == ["asked"] * 3 + ["node"] and "\n" not in str(error.value)
-    assert ray._private.services.get_node is get_node
+    assert tries == ["local"] * 3 and "\n" not in str(error.value)
 
 
 def test_an_address_where_nobody_answers_is_told_at_once():
@@ -154,14 +146,14 @@ def cluster(monkeypatch):
 
 
 def started(nodes, **options):
-    """Adds a node."""
-    import ray
-
-    try:
-        with patient_start(ray):
+    """Adds a node; parts of it must start within 15 s, which a machine with other work may exceed."""
+    for tried in range(3):
+        try:
             nodes.add_node(**nodes.store, **options)
-    except Exception as error:
-        pytest.skip(f"a node of Ray did not start on this machine: {error}")
+            return
+        except Exception as error:
+            if tried == 2:
+                pytest.skip(f"a node of Ray did not start on this machine: {error}")
 
 
 class Disturbed:

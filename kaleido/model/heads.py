@@ -1,5 +1,6 @@
 """Heads of the pre-training tasks (paper section 3.5), and of contrastive learning."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras import ops
 from kaleido.constants import LEVELS, patch_counts
 from kaleido.model.config import ModelConfig
 from kaleido.model.contrastive import SIZE, unit
+from kaleido.model.dropout import Dropout
 from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
 from kaleido.model.tensors import Tensor
@@ -74,7 +76,9 @@ class ContrastiveHead(keras.layers.Layer):
     """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
 
     A text is the mean of its outputs, and a photo the mean outputs of its five levels side by side: the output of [CLS]
-    and the mean over all patches, of which one in 55 shows the whole product, learn much more slowly.
+    and the mean over all patches, of which one in 55 shows the whole product, learn much more slowly. Beside them
+    stand the mean patch features of the levels, through a hidden layer of the encoder's width, because the encoder
+    embeds each patch in fewer numbers than its feature has.
 
     Attributes:
         scale: Logarithm of the inverse temperature, trainable.
@@ -82,14 +86,24 @@ class ContrastiveHead(keras.layers.Layer):
 
     def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
+        self.config = config
         self.text, self.image = (
             keras.layers.Dense(SIZE, kernel_initializer=initializer(config), name=name) for name in ("text", "image")
         )
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name=f"level{level}_norm")
+            for level in LEVELS
+        ]
+        self.features = keras.layers.Dense(config.hidden_size, activation=gelu, name="features")
+        self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: Any) -> None:
-        size = input_shape[-1]
+        size, features = self.config.hidden_size, self.config.feature_size
+        for norm in self.norms:
+            norm.build((None, features))
+        self.features.build((None, len(LEVELS) * features))
         self.text.build((None, size))
-        self.image.build((None, len(LEVELS) * size))
+        self.image.build((None, (len(LEVELS) + 1) * size))
         self.scale = add_scale(self)
 
     def of_text(self, outputs: Tensor, mask: Tensor) -> Tensor:
@@ -97,11 +111,23 @@ class ContrastiveHead(keras.layers.Layer):
         weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), outputs.dtype)
         return unit(self.text(ops.sum(outputs * weights[..., None], axis=1)))
 
-    def of_image(self, outputs: Tensor) -> Tensor:
-        """Embeds photos by the outputs of 55 patches, or of some in each level: [B, n, H] -> float32 [B, 256]."""
+    def of_image(self, outputs: Tensor, features: Sequence[Tensor], training: bool | None = None) -> Tensor:
+        """Embeds photos.
+
+        Args:
+            outputs: Outputs of 55 patches, or of some in each level: [B, n, H].
+            features: Features of the same patches, one array [B, n, D] a level.
+            training: Whether features are dropped.
+
+        Returns:
+            float32 [B, 256].
+        """
         ends = list(accumulate(patch_counts(outputs.shape[1])))
         means = [ops.mean(level, axis=1) for level in ops.split(outputs, ends[:-1], axis=1)]
-        return unit(self.image(ops.concatenate(means, axis=-1)))
+        # Records are float16; a mean in float16 would lose precision.
+        seen = [norm(ops.mean(ops.cast(level, "float32"), axis=1)) for norm, level in zip(self.norms, features)]
+        hidden = self.features(self.dropout(ops.concatenate(seen, axis=-1), training=training))
+        return unit(self.image(ops.concatenate([*means, hidden], axis=-1)))
 
 
 def add_scale(layer: keras.layers.Layer) -> keras.Variable:

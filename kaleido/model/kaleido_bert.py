@@ -142,11 +142,12 @@ class KaleidoBert(keras.Model):
 
     def image_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds photos, read alone, for comparison with texts: float32 [B, 256] of length 1."""
-        return self._image_embeddings(self.embed_patches(batch, training=training), training)
+        return self._image_embeddings(batch, self.embed_patches(batch, training=training), training)
 
-    def _image_embeddings(self, patches: Tensor, training: bool | None) -> Tensor:
-        mask = ops.ones(ops.shape(patches)[:2], "float32")
-        return self.heads[CONTRASTIVE].of_image(self.encoder(patches, mask, training=training))
+    def _image_embeddings(self, batch: Batch, patches: Tensor, training: bool | None) -> Tensor:
+        outputs = self.encoder(patches, ops.ones(ops.shape(patches)[:2], "float32"), training=training)
+        features = [batch[f"level{level}"] for level in LEVELS]
+        return self.heads[CONTRASTIVE].of_image(outputs, features, training)
 
     def _read(self, embedded: Tensor) -> Tensor:
         return ops.concatenate([embedded, self.encoder.project(embedded)], axis=-1)
@@ -176,7 +177,7 @@ class KaleidoBert(keras.Model):
         if CONTRASTIVE in self.heads:
             logits[CONTRASTIVE] = contrastive_logits(
                 self.text_embeddings(batch, training),
-                self._image_embeddings(patches, training),
+                self._image_embeddings(batch, patches, training),
                 self.scale,
                 batch,
             )

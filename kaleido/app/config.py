@@ -26,8 +26,8 @@ class ModelSection:
         dropout: Dropout rate after embeddings, attention outputs and feed-forward outputs.
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of the truncated normal that initialises kernels and tables.
-        initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model; null for random
-            weights.
+        initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model, whose heads may be
+            others; null for random weights.
         compatibility: Differences of the original release to reproduce, each off by default.
     """
 

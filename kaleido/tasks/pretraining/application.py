@@ -79,8 +79,10 @@ class Pretraining(PretrainingTasks, RecordsApplication):
         self.model = KaleidoBert(self.architecture, self.tasks)
         initial = self.config.model_config.initial_weights
         if initial and not self.saved:
-            initialize = load_weights if is_network_folder(Path(initial)) else load_bert
-            initialize(self.model, Path(initial))
+            if is_network_folder(Path(initial)):
+                load_weights(self.model, Path(initial), other_heads=True)
+            else:
+                load_bert(self.model, Path(initial))
         return self.model
 
     def evaluate(self) -> Result:

@@ -211,7 +211,7 @@ def test_tasks_of_weight_zero_are_left_out(config, change):
     assert "loss/mlm" not in points(application)[0]
 
 
-def test_starting_from_a_saved_model(config, change, tmp_path):
+def test_starting_from_a_saved_model(config, change, tmp_path, capsys):
     first = run(config)
     second = Pretraining(
         change(config, **{"out": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")})
@@ -219,6 +219,15 @@ def test_starting_from_a_saved_model(config, change, tmp_path):
     create_step(second, config.train_config, 8)
     for one, two in zip(first.model.weights, second.model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+    losses = change(config.train_config.loss_config, grey=0.0, itc=1.0)
+    options = {"out": str(tmp_path / "heads"), "model_config.initial_weights": str(first.directory / "model")}
+    other = Pretraining(change(config, **options, **{"train_config.loss_config": losses}))
+    create_step(other, config.train_config, 8)
+    assert "random at first: itc\n" in capsys.readouterr().out
+    known = {variable.path: np.asarray(variable) for variable in first.model.weights}
+    for variable in other.model.weights:
+        assert variable.path in known or "/itc/" in variable.path
+        np.testing.assert_array_equal(np.asarray(variable), known.get(variable.path, np.asarray(variable)))
     wider = Pretraining(change(config, **{"out": str(tmp_path / "three"), "model_config.hidden_size": 32}))
     create_step(wider, config.train_config, 8)
     with pytest.raises(UserError, match="hidden_size is 16"):

@@ -16,6 +16,11 @@ from kaleido.model.encoder import gelu
 from kaleido.model.tensors import Tensor
 
 
+UNREAD = 0.5
+"""Share of the texts that contrastive learning embeds by their tokens alone in training, or else the encoder's outputs,
+which learn whole titles by heart, would keep the tokens from learning."""
+
+
 @keras.saving.register_keras_serializable("kaleido")
 class MaskedWordHead(keras.layers.Layer):
     """MLM head of BERT with tied embeddings: masked positions [B, M, H] and token table [V, H] -> logits [B, M, V]."""
@@ -77,8 +82,8 @@ class ContrastiveHead(keras.layers.Layer):
 
     A text is the mean of its outputs, and a photo the mean outputs of its five levels side by side: the output of [CLS]
     and the mean over all patches, of which one in 55 shows the whole product, learn much more slowly. Beside them
-    stand the mean patch features of the levels, through a hidden layer of the encoder's width, because the encoder
-    embeds each patch in fewer numbers than its feature has.
+    stands what the encoder was given: the mean of the tokens' embeddings, which fits new combinations of words, and
+    the levels' mean features through a hidden layer, since a feature has more numbers than the patch embedded of it.
 
     Attributes:
         scale: Logarithm of the inverse temperature, trainable.
@@ -94,6 +99,8 @@ class ContrastiveHead(keras.layers.Layer):
             keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name=f"level{level}_norm")
             for level in LEVELS
         ]
+        self.words_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="words_norm")
+        self.read = Dropout(UNREAD)
         self.features = keras.layers.Dense(config.hidden_size, activation=gelu, name="features")
         self.dropout = Dropout(config.dropout)
 
@@ -102,14 +109,27 @@ class ContrastiveHead(keras.layers.Layer):
         for norm in self.norms:
             norm.build((None, features))
         self.features.build((None, len(LEVELS) * features))
-        self.text.build((None, size))
+        self.words_norm.build((None, size))
+        self.text.build((None, 2 * size))
         self.image.build((None, (len(LEVELS) + 1) * size))
         self.scale = add_scale(self)
 
-    def of_text(self, outputs: Tensor, mask: Tensor) -> Tensor:
-        """Embeds texts: outputs [B, T, H] and mask float32 [B, T] -> float32 [B, 256]."""
-        weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), outputs.dtype)
-        return unit(self.text(ops.sum(outputs * weights[..., None], axis=1)))
+    def of_text(self, outputs: Tensor, words: Tensor, mask: Tensor, training: bool | None = None) -> Tensor:
+        """Embeds texts.
+
+        Args:
+            outputs: Outputs of the tokens, [B, T, H].
+            words: Embeddings of the tokens, [B, T, H].
+            mask: float32 [B, T], 1 on text.
+            training: Whether the outputs of some texts are left out.
+
+        Returns:
+            float32 [B, 256].
+        """
+        weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), outputs.dtype)[..., None]
+        bag = self.words_norm(ops.sum(words * ops.cast(weights, words.dtype), axis=1))
+        mean = ops.sum(outputs * weights, axis=1) * self.read(ops.ones_like(outputs[:, 0, :1]), training=training)
+        return unit(self.text(ops.concatenate([mean, bag], axis=-1)))
 
     def of_image(self, outputs: Tensor, features: Sequence[Tensor], training: bool | None = None) -> Tensor:
         """Embeds photos.

@@ -136,9 +136,10 @@ class KaleidoBert(keras.Model):
 
     def text_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds texts, read alone and whole, for comparison with photos: float32 [B, 256] of length 1."""
-        embedded = self.text_embedding(whole_texts(batch), batch.get("token_types"), training=training)
-        mask = ops.cast(batch["token_mask"], "float32")
-        return self.heads[CONTRASTIVE].of_text(self.encoder(embedded, mask, training=training), mask)
+        tokens, mask = whole_texts(batch), ops.cast(batch["token_mask"], "float32")
+        embedded = self.text_embedding(tokens, batch.get("token_types"), training=training)
+        outputs = self.encoder(embedded, mask, training=training)
+        return self.heads[CONTRASTIVE].of_text(outputs, self.text_embedding.token(tokens), mask, training)
 
     def image_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds photos, read alone, for comparison with texts: float32 [B, 256] of length 1."""

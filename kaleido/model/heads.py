@@ -15,7 +15,6 @@ from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
 from kaleido.model.tensors import Tensor
 
-
 UNREAD = 0.5
 """Share of the texts that contrastive learning embeds by their tokens alone in training, or else the encoder's outputs,
 which learn whole titles by heart, would keep the tokens from learning."""

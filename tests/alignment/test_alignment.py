@@ -25,11 +25,13 @@ from kaleido.vision.saliency import BorderSaliency
 
 QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory):
     directory = tmp_path_factory.mktemp("aligned") / "wardrobe"
-    assert main(["catalog", "generate", "--products", "24", "--out", str(directory)]) == 0
+    assert main(["catalog", "generate", "--products", "24", "--photo-size", "48", "--out", str(directory)]) == 0
     prepare = [
         "prepare",
         f"--catalog={directory}",

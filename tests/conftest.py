@@ -1,5 +1,4 @@
 import gc
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -17,25 +16,21 @@ def pytest_sessionfinish():
     gc.freeze()
 
 
-@contextmanager
-def _functions(eagerly: bool):
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(eagerly)
-    yield
-    tf.config.run_functions_eagerly(before)
-
-
 @pytest.fixture(scope="module")
 def uncompiled():
-    """Runs TensorFlow's functions without compiling them, which takes far longer than a few tiny steps."""
-    with _functions(eagerly=True):
+    """Runs TensorFlow's functions without compiling them."""
+    from compiling import functions  # imports Keras, which most tests do without
+
+    with functions(eagerly=True):
+        yield
+
+
+@pytest.fixture
+def compiled():
+    """Compiles TensorFlow's functions for a test in a module that is `uncompiled`."""
+    from compiling import functions
+
+    with functions(eagerly=False):
         yield
 
 
@@ -44,11 +39,4 @@ def no_java():
     """Spares the seconds that METEOR takes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", "/nowhere")
-        yield
-
-
-@pytest.fixture(scope="class")
-def compiled():
-    """Compiles TensorFlow's functions for a test or class in a module that is `uncompiled`."""
-    with _functions(eagerly=False):
         yield

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from compiling import functions
 
 from kaleido.__main__ import main
 from kaleido.alignment.align import align
@@ -143,7 +144,8 @@ def learned():
     found = {"rows": np.arange(4), "maps": maps, "product": np.ones((4, CELLS), np.float32)}
     records = SimpleNamespace(index=index, directory="here")
     config = AlignConfig(steps=250, batch_size=4, hidden_size=32, word_share=1.0, hard_share=0.0)
-    return Aligner.train(tokenizer, records, found, config, 0), found, encodings
+    with functions(eagerly=False):  # many steps
+        return Aligner.train(tokenizer, records, found, config, 0), found, encodings
 
 
 def test_words_find_where_they_are_seen(learned):

@@ -75,12 +75,13 @@ def test_a_run_leaves_everything_behind(config):
 
 @pytest.mark.usefixtures("compiled")
 def test_training_learns(config, change):
-    application = run(change(config, **{"train_config.steps": 60, "train_config.log_every": 10}))
+    options = {"train_config.steps": 60, "train_config.log_every": 10, "evaluate_config.every": 100}
+    application = Pretraining(change(config, **options))
+    application.run_train()
     losses = [point["loss/total"] for point in points(application) if "loss/total" in point]
     assert losses[-1] < losses[0] - 0.1
 
 
-@pytest.mark.usefixtures("compiled")
 def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
     whole = run(change(config, out=str(tmp_path / "whole")))
 
@@ -104,9 +105,13 @@ def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("compiled")
 def test_accumulation_gives_the_same_updates(config, change, tmp_path):
-    plain = change(config, **{"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0})
+    options = {"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0, "evaluate_config.every": 100}
+    plain = change(config, **options)
     parts = change(plain, **{"out": str(tmp_path / "parts"), "train_config.accumulation": 4})
-    assert_same_training(run(plain), run(parts), 8)
+    one, other = Pretraining(plain), Pretraining(parts)
+    one.run_train()
+    other.run_train()
+    assert_same_training(one, other, 8)
 
 
 def test_sigterm_saves_and_leaves(config, monkeypatch):

@@ -92,7 +92,7 @@ def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
     environment = {**os.environ, "PYTHON": sys.executable}
-    command = ["sh", "run_pretrain.sh", *PRETRAIN, "--train_config.tensorboard=false"]
+    command = ["sh", "run_pretrain.sh", *PRETRAIN[:3], "--steps=1", "--train_config.tensorboard=false"]
     empty = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
     assert empty.returncode == 2 and "0 data sets" in empty.stderr
     shutil.copytree(workplace / "dataset" / "wardrobe" / "records", tmp_path / "dataset" / "wardrobe" / "records")

@@ -40,7 +40,7 @@ def compiled(model: "Model", function: Callable[..., Any], fetch: bool = True) -
         return call
     import tensorflow as tf
 
-    traced = tf.function(function, reduce_retracing=True)
+    traced = tf.function(function, reduce_retracing=True, autograph=False)
 
     def call_traced(*arguments: Any) -> Any:
         found = traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))

@@ -90,6 +90,8 @@ class TaskHarness:
         predicts: Whether `predict` answers with its model.
     """
 
+    pytestmark = pytest.mark.usefixtures("uncompiled")
+
     task: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
     starts: ClassVar[bool] = True
@@ -106,18 +108,6 @@ class TaskHarness:
         if self.application.fine_tunes:
             values["task"] = self.task
         return configuration.build(self.application.config_class(), values)
-
-    @pytest.fixture(scope="class", autouse=True)
-    def uncompiled(self):
-        """Runs TensorFlow's functions without compiling them, which takes far longer than so few tiny steps."""
-        if keras.backend.backend() != "tensorflow":
-            yield
-            return
-        import tensorflow as tf
-
-        tf.config.run_functions_eagerly(True)
-        yield
-        tf.config.run_functions_eagerly(False)
 
     @pytest.fixture(scope="class")
     def folder(self, tmp_path_factory) -> Path:

@@ -39,7 +39,7 @@ def config(records, tmp_path) -> PretrainConfig:
             save_every=3,
             optimizer_config=OptimizerConfig(learning_rate=3e-3),
         ),
-        evaluate_config=EvaluateConfig(batch_size=8, every=4),
+        evaluate_config=EvaluateConfig(batch_size=10, every=4),
     )
 
 

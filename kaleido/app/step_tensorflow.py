@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import keras
 import numpy as np
@@ -49,10 +50,13 @@ class StepTensorflow(Step):
                 else None
             )
         self._separate_generators()
-        self._train = tf.function(self._train_on_devices, jit_compile=config.jit_compile or None)
-        self._evaluate = tf.function(self._evaluate_on_devices, jit_compile=config.jit_compile or None)
-        self._evaluate_alone = tf.function(self._evaluate_rows, jit_compile=config.jit_compile or None)
-        self._predict = tf.function(lambda batch: application.build_predictions(self._logits(batch, PREDICT)))
+        # Keras ops have no control flow in Python that depends on tensors, and to look for it would take seconds.
+        compiled = partial(tf.function, autograph=False)
+        jit = config.jit_compile or None
+        self._train = compiled(self._train_on_devices, jit_compile=jit)
+        self._evaluate = compiled(self._evaluate_on_devices, jit_compile=jit)
+        self._evaluate_alone = compiled(self._evaluate_rows, jit_compile=jit)
+        self._predict = compiled(lambda batch: application.build_predictions(self._logits(batch, PREDICT)))
 
     def train(self, batch: Mapping[str, np.ndarray]) -> tf.Tensor:
         with self._workers_alive():

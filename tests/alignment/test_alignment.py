@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from clusters import Sequential
+from compiling import functions
 
 from kaleido.__main__ import main
 from kaleido.alignment.align import Job, align, align_records
@@ -26,11 +27,13 @@ from kaleido.vision.saliency import BorderSaliency
 
 QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory):
     directory = tmp_path_factory.mktemp("aligned") / "wardrobe"
-    assert main(["catalog", "generate", "--products", "24", "--out", str(directory)]) == 0
+    assert main(["catalog", "generate", "--products", "24", "--photo-size", "48", "--out", str(directory)]) == 0
     prepare = [
         "prepare",
         f"--catalog={directory}",
@@ -163,7 +166,8 @@ def learned():
     found = {"rows": np.arange(4), "maps": maps, "product": np.ones((4, CELLS), np.float32)}
     records = SimpleNamespace(index=index, directory="here")
     config = AlignConfig(steps=250, batch_size=4, hidden_size=32, word_share=1.0, hard_share=0.0)
-    return Aligner.train(tokenizer, records, found, config, 0), found, encodings
+    with functions(eagerly=False):  # many steps
+        return Aligner.train(tokenizer, records, found, config, 0), found, encodings
 
 
 def test_words_find_where_they_are_seen(learned):

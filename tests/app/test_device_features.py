@@ -94,17 +94,18 @@ def test_batches_are_the_same_bits_on_two_devices_of_jax(directory):
     assert "spread over all" in done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_training_is_the_same(config, change, capsys):
     """With an evaluation between its steps, whose records are others."""
     curves = {}
     for features in ("host", "device"):
-        options = {"preprocess_config.features": features, "out": f"{config.out}-{features}", "train_config.steps": 6}
-        options |= {"train_config.log_every": 1, "evaluate_config.every": 3}
+        options = {"preprocess_config.features": features, "out": f"{config.out}-{features}", "train_config.steps": 4}
+        options |= {"train_config.log_every": 1, "evaluate_config.every": 2}
         application = Pretraining(change(config, **options))
         application.run_train_and_evaluate()
         curves[features] = read_metrics(application.directory / "metrics.jsonl")
     assert capsys.readouterr().out.count("lie on the device") == 2
-    assert len(curves["host"]) == 6
+    assert len(curves["host"]) == 4
     for one, other in zip(curves["host"], curves["device"], strict=True):
         assert one.keys() == other.keys()
         for tag in one.keys() - {"examples_per_second"}:

@@ -22,6 +22,8 @@ TRAIN = [
     "--caption_config.beams=2",
 ]
 
+pytestmark = pytest.mark.usefixtures("uncompiled", "no_java")
+
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):

@@ -12,9 +12,12 @@ from PIL import Image
 
 from kaleido.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 ROOT = Path(__file__).parents[2]
 PRETRAIN = [
     "--size=tiny",
+    "--model_config.num_layers=1",
     "--batch-size=8",
     "--steps=6",
     "--train_config.log_every=2",
@@ -89,7 +92,7 @@ def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
     environment = {**os.environ, "PYTHON": sys.executable}
-    command = ["sh", "run_pretrain.sh", *PRETRAIN, "--model_config.num_layers=1", "--train_config.tensorboard=false"]
+    command = ["sh", "run_pretrain.sh", *PRETRAIN[:3], "--steps=1", "--train_config.tensorboard=false"]
     empty = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
     assert empty.returncode == 2 and "0 data sets" in empty.stderr
     shutil.copytree(workplace / "dataset" / "wardrobe" / "records", tmp_path / "dataset" / "wardrobe" / "records")
@@ -98,8 +101,8 @@ def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
     assert (tmp_path / "runs" / "pretrain_base_wardrobe" / "metrics.json").is_file()
 
 
-def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_path):
-    """`cd scripts; sh run_i2t.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
+def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_path, capsys):
+    """`cd scripts; sh run_t2i.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
     for name in ("scripts", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
@@ -117,15 +120,19 @@ def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_
     pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/three", "--mode=train", *PRETRAIN]
     assert main(pretrain) == 0
     environment["MODEL"] = str(workplace / "runs/three/model")
-    found = run("run_t2i.sh")
+    found = run("run_t2i.sh", "--candidates_config.label=pattern", "--text=title")
     assert found.returncode == 0, found.stderr
     assert (tmp_path / "runs/t2i_wardrobe/retrieval-random100-train.json").is_file()
-    pattern = ["--candidates_config.label=pattern", "--text=title"]
-    found = run("run_i2t.sh", *pattern)
-    assert found.returncode == 0, found.stderr
     assert "of the same pattern by product" in found.stdout and "text: title." in found.stdout
-    found = run("run_i2t.sh", "--candidates_config.label=price")
-    assert found.returncode == 2 and "no product has the column price; there are category, subcategory" in found.stderr
+
+    def refused(*arguments):
+        records = f"--records={tmp_path / 'dataset/wardrobe/records'}"
+        command = ["retrieve", records, f"--model={environment['MODEL']}", f"--out={tmp_path / 'refused'}", *few]
+        assert main([*command, "--direction=i2t", *arguments]) == 2
+        return capsys.readouterr().err
+
+    assert "no product has the column price; there are category, subcategory" in refused(
+        "--candidates_config.label=price"
+    )
     (tmp_path / "dataset/wardrobe/catalog.json").unlink()
-    found = run("run_i2t.sh", *pattern, "--candidates_config.seed=1")
-    assert found.returncode == 2 and "no catalogue beside the records" in found.stderr
+    assert "no catalogue beside the records" in refused("--candidates_config.label=pattern", "--text=title")

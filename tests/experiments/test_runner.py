@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, f1_score
+from stages_here import stages_made_here
 
 from kaleido.__main__ import main
 from kaleido.experiments.report.paper import SUMS
@@ -69,7 +70,7 @@ def write(folder: Path, preset: dict, **experiments: dict) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, uncompiled, no_java):
     """Two experiments, one of them under two names, run to the end."""
     folder = tmp_path_factory.mktemp("experiments")
     random = {"pretrain": {"preprocess_config.masking": "random"}}
@@ -80,7 +81,8 @@ def finished(tmp_path_factory):
         saliency={"cells": {"table4": "Kal.+SOD", "table2": "Kaleido-BERT"}},
         random={"cells": {"table4": "Random"}, "stages": ["category"], "overrides": random},
     )
-    assert main(command) == 0
+    with stages_made_here():
+        assert main(command) == 0
     return folder, command
 
 

@@ -60,6 +60,7 @@ def audit():
     sys.addaudithook(hook)  # stays for the life of the process, and costs nothing
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_the_commands_unpickle_nothing(folder, run, vocabulary, tmp_path):
     """From import to evaluation; the audit hook hears of every name that any unpickler looks up."""
     rows = "".join(f"{n},Dress {n},{'train' if n < 6 else 'validation'},a.png\n" for n in range(9))

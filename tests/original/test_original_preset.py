@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from original_files import VOCABULARY_SIZE, original_columns, write_columns, write_vocabulary
+from stages_here import stages_made_here
 
 from kaleido.__main__ import main
 from kaleido.model.config import Compatibility, ModelConfig
@@ -116,6 +117,7 @@ def recomputed(model: KaleidoBert, folder: Path, direction: str) -> list[float]:
     return [100 * float((ranks <= k).mean()) for k in (1, 5, 10)]
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_files_in_the_originals_layout(tmp_path, capsys):
     keras.utils.set_random_seed(5)
     config = ModelConfig(VOCABULARY_SIZE, 4, 2, 8, 2, 12, 64, initializer_range=0.5, compatibility=Compatibility(True))
@@ -123,7 +125,8 @@ def test_files_in_the_originals_layout(tmp_path, capsys):
     (tmp_path / "config.json").write_text(json.dumps({"num_attention_heads": 2}))
     vocabulary = write_vocabulary(tmp_path / "vocab.txt")
     preset = write_preset(tmp_path, tmp_path / "kaleidobert.ckpt-7", vocabulary, 4, VOCABULARY_SIZE)
-    data = fill(preset, tmp_path, capsys)
+    with stages_made_here():
+        data = fill(preset, tmp_path, capsys)
     found = OriginalCheckpoint(tmp_path / "kaleidobert.ckpt-7")
     model = KaleidoBert(found.model_config())
     found.load_into(model)

@@ -39,6 +39,8 @@ from kaleido.tasks.matching.scorer import MatcherScorer
 from kaleido.tasks.matching.two_tower import TwoTower
 from kaleido.text import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def catalogue(records, tmp_path_factory):
@@ -272,6 +274,7 @@ def test_finetuning_keeps_the_pretrained_head_and_gives_a_model_to_retrieve_with
     assert load_model(application.directory / "model").model.tasks == ("itm",)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_a_two_tower_model_learns_makes_the_shortlist_and_gives_matching_a_start(
     finetuning, catalogue, tmp_path, capsys
 ):
@@ -361,6 +364,7 @@ def test_finetuning_shows_so_many_negatives(finetuning):
     assert application.config.preprocess_config.mismatch_probability == 0.75
 
 
+@pytest.mark.usefixtures("compiled")
 def test_the_baseline_learns_and_is_kept(catalogue, tmp_path):
     config = RetrievalBaselineConfig(
         records=str(catalogue), out=str(tmp_path), protocol="full", split="train", epochs=60, batch_size=24,

@@ -23,22 +23,15 @@ class TestSubcategoryFromThePhotoAlone(TaskHarness):
     options = {"recognition_config.text": False, "recognition_config.balance": 0.5}
 
 
-class CaptioningHarness(TaskHarness):
+@pytest.mark.usefixtures("no_java")
+class TestCausalCaptioning(TaskHarness):
     task = "caption"
-
-    @pytest.fixture(scope="class", autouse=True)
-    def no_java(self):
-        """Spares the seconds that METEOR takes."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kaleido.tasks.captioning.metrics.shutil.which", lambda name: None)
-            yield
-
-
-class TestCausalCaptioning(CaptioningHarness):
     options = {"caption_config.beams": 2}
 
 
-class TestMaskPredictCaptioning(CaptioningHarness):
+@pytest.mark.usefixtures("no_java")
+class TestMaskPredictCaptioning(TaskHarness):
+    task = "caption"
     options = {"caption_config.decoder": "mask_predict", "caption_config.rounds": 2}
 
 

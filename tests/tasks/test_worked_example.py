@@ -168,6 +168,7 @@ def test_it_is_a_stage_of_experiments(records, shop, tmp_path, capsys):
     assert np.isfinite(content["metrics"]["mean_absolute_error"])
 
 
+@pytest.mark.usefixtures("compiled")
 def test_it_learns_prices(records, tmp_path):
     values = {
         **TINY,

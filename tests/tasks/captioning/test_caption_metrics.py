@@ -66,9 +66,8 @@ def test_meteor_in_any_locale(monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=de -Duser.country=DE -Dfile.encoding=ISO-8859-1")
     scores = caption_scores(["café crème", "blue jeans"], [["Café crème"], ["blue jeans"]])
-    same = caption_scores(["cafe creme", "blue jeans"], [["Cafe creme"], ["blue jeans"]])
     assert scores.tokenizer == PTB
-    assert scores.meteor == pytest.approx(same.meteor) and scores.meteor > 0.9
+    assert scores.meteor == pytest.approx(1)
     assert scores.sum_cap == pytest.approx(100 * (scores.bleu[3] + scores.meteor + scores.rouge_l + scores.cider))
 
 
@@ -93,7 +92,7 @@ def test_texts_are_divided_by_language(language, text, expected, tokenizer):
     assert tokenize([text], language) == ([expected], tokenizer)
 
 
-def test_meteor_does_not_apply_to_other_languages():
+def test_meteor_does_not_apply_to_other_languages(no_java):
     captions, references = ["红色连衣裙", "蓝色牛仔裤"], [["红色长裙"], ["蓝色牛仔裤"]]
     scores = caption_scores(captions, references)
     assert (scores.language, scores.tokenizer, scores.meteor, scores.sum_cap) == ("zh", CHARACTERS, None, None)

@@ -12,6 +12,8 @@ from kaleido.tasks.captioning.application import Captioning
 from kaleido.tasks.captioning.config import CaptionConfig
 from kaleido.tasks.pretraining.application import Pretraining
 
+pytestmark = pytest.mark.usefixtures("uncompiled", "no_java")
+
 
 @pytest.fixture
 def finetuning(records, tmp_path) -> FinetuneConfig:
@@ -29,6 +31,7 @@ def finetuning(records, tmp_path) -> FinetuneConfig:
     )
 
 
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize(("decoder", "rounds"), [("causal", 1), ("mask_predict", 3)])
 def test_captions_are_learned(finetuning, change, decoder, rounds):
     config = change(finetuning, **{"caption_config.decoder": decoder, "caption_config.rounds": rounds})

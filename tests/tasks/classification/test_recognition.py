@@ -22,6 +22,8 @@ from kaleido.records.index import Index
 from kaleido.tasks.classification.application import Recognition, class_weights
 from kaleido.tasks.pretraining.application import Pretraining
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture
 def finetuning(records, tmp_path) -> FinetuneConfig:
@@ -35,6 +37,7 @@ def finetuning(records, tmp_path) -> FinetuneConfig:
     )
 
 
+@pytest.mark.usefixtures("compiled")
 def test_recognition_learns_and_its_predictions_are_the_evaluations(finetuning):
     application = Recognition(finetuning)
     metrics = application.run_train_and_evaluate()
@@ -174,11 +177,24 @@ def test_tasks_that_there_are_not(finetuning, change, changes, message):
 
 def test_a_further_column_of_the_catalogue(tmp_path, capsys):
     catalogue = tmp_path / "wardrobe"
-    assert main(["catalog", "generate", "--products", "40", "--out", str(catalogue), "--seed", "5"]) == 0
+    assert (
+        main(["catalog", "generate", "--products", "40", "--photo-size", "48", "--out", str(catalogue), "--seed", "5"])
+        == 0
+    )
     records, run = str(catalogue / "records"), str(tmp_path / "run")
     options = ["--prepare_config.backbone", "random", "--prepare_config.saliency", "border"]
     assert main(["prepare", "--catalog", str(catalogue), "--out", records, *options]) == 0
-    arguments = ["finetune", "--task", "attribute", "--records", records, "--out", run, "--model_config.size=tiny"]
+    arguments = [
+        "finetune",
+        "--task",
+        "attribute",
+        "--records",
+        records,
+        "--out",
+        run,
+        "--model_config.size=tiny",
+        "--model_config.num_layers=1",
+    ]
     capsys.readouterr()
     assert main([*arguments, "--recognition_config.column", "fabric"]) == 2
     assert "no product has the column fabric" in capsys.readouterr().err

@@ -21,6 +21,8 @@ from kaleido.network_folder import is_network_folder
 from kaleido.records.pipeline import Pipeline
 from kaleido.tasks.pretraining.application import Pretraining
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 class Killed(BaseException):
     """What no handler catches, like a kill."""
@@ -71,8 +73,11 @@ def test_a_run_leaves_everything_behind(config):
         np.testing.assert_array_equal(np.asarray(variable), saved)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_training_learns(config, change):
-    application = run(change(config, **{"train_config.steps": 60, "train_config.log_every": 10}))
+    options = {"train_config.steps": 60, "train_config.log_every": 10, "evaluate_config.every": 100}
+    application = Pretraining(change(config, **options))
+    application.run_train()
     losses = [point["loss/total"] for point in points(application) if "loss/total" in point]
     assert losses[-1] < losses[0] - 0.1
 
@@ -98,10 +103,15 @@ def test_resumed_goes_on_exactly(config, change, tmp_path, monkeypatch):
         np.testing.assert_allclose(list(one.values()), list(two.values()), atol=1e-4)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_accumulation_gives_the_same_updates(config, change, tmp_path):
-    plain = change(config, **{"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0})
+    options = {"model_config.dropout": 0.0, "model_config.attention_dropout": 0.0, "evaluate_config.every": 100}
+    plain = change(config, **options)
     parts = change(plain, **{"out": str(tmp_path / "parts"), "train_config.accumulation": 4})
-    assert_same_training(run(plain), run(parts), 8)
+    one, other = Pretraining(plain), Pretraining(parts)
+    one.run_train()
+    other.run_train()
+    assert_same_training(one, other, 8)
 
 
 def test_sigterm_saves_and_leaves(config, monkeypatch):
@@ -189,30 +199,36 @@ def test_two_trainings_at_once_are_one_and_an_error(config, change):
 
 
 def test_another_training_in_the_same_folder_is_refused(config, change):
+    config = change(config, **{"train_config.steps": 2})
     run(config)
     with pytest.raises(UserError, match=r"learning_rate \(0\.003\).*Received: 0\.5"):
         run(change(config, **{"train_config.optimizer_config.learning_rate": 0.5}))
     assert run(change(config, **{"preprocess_config.workers": 1})).model is not None
 
 
+@pytest.mark.usefixtures("compiled")
 def test_mixed_bfloat16_and_xla_train(config, change):
-    application = run(change(config, **{"train_config.precision": "mixed_bfloat16", "train_config.jit_compile": True}))
+    few = change(config.train_config.loss_config, rotation=0.0, jigsaw=0.0, camouflage=0.0, grey=0.0)
+    options = {"precision": "mixed_bfloat16", "jit_compile": True, "steps": 2, "loss_config": few}
+    application = run(change(config, **{f"train_config.{key}": value for key, value in options.items()}))
     keras.config.set_dtype_policy("float32")
     assert np.isfinite([point["loss/total"] for point in points(application)]).all()
-    assert {array.dtype for name, array in arrays(application, 8).items() if name.startswith("model/")} == {
+    assert {array.dtype for name, array in arrays(application, 2).items() if name.startswith("model/")} == {
         np.dtype("float32")
     }
 
 
 def test_tasks_of_weight_zero_are_left_out(config, change):
     loss_config = change(config.train_config.loss_config, mlm=0.0, rotation=0.0)
-    application = run(change(config, **{"train_config.loss_config": loss_config}))
+    application = Pretraining(change(config, **{"train_config.loss_config": loss_config, "train_config.steps": 2}))
+    application.run_train()
     assert application.model.tasks == ("itm", "jigsaw", "camouflage", "grey", "blank")
     assert "loss/mlm" not in points(application)[0]
 
 
 def test_starting_from_a_saved_model(config, change, tmp_path, capsys):
-    first = run(config)
+    first = Pretraining(change(config, **{"train_config.steps": 1}))
+    first.run_train()
     second = Pretraining(
         change(config, **{"out": str(tmp_path / "two"), "model_config.initial_weights": str(first.directory / "model")})
     )

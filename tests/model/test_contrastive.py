@@ -64,6 +64,30 @@ def test_a_photo_is_read_without_its_text(model, batch):
     assert np.abs(moved - before).max() > 1e-3
 
 
+def test_half_of_the_texts_are_learned_without_the_encoders_outputs(model):
+    random = np.random.default_rng(4)
+    outputs, words = random.normal(size=(2, 200, LENGTH, CONFIG.hidden_size)).astype(np.float32)
+    mask = np.ones((200, LENGTH), np.float32)
+    head = model.heads["itc"]
+    learned = np.asarray(head.of_text(outputs, words, mask, training=True))
+    unread, read = (np.asarray(head.of_text(factor * outputs, words, mask)) for factor in (0, 2))
+    left_out = np.isclose(learned, unread, atol=1e-5).all(axis=1)
+    assert 60 < left_out.sum() < 140
+    np.testing.assert_allclose(learned[~left_out], read[~left_out], atol=1e-5)
+    np.testing.assert_array_equal(
+        head.of_text(outputs, words, mask, training=False), head.of_text(outputs, words, mask)
+    )
+
+
+def test_a_photo_is_also_embedded_by_its_features(model, batch):
+    features = [batch[f"level{level}"] for level in range(1, 6)]
+    outputs = np.zeros((ROWS, 55, CONFIG.hidden_size), np.float32)
+    before = np.asarray(model.heads["itc"].of_image(outputs, features))
+    for level in range(5):
+        moved = [values[::-1] if level == place else values for place, values in enumerate(features)]
+        assert np.abs(np.asarray(model.heads["itc"].of_image(outputs, moved)) - before).max() > 1e-3
+
+
 @settings(max_examples=50)
 @given(st.data())
 def test_masked_tokens_are_put_back(data):

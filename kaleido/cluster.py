@@ -1,7 +1,6 @@
 """Runs the same function for many items on a cluster, by the engine Ray."""
 
 import os
-import pickle
 import re
 import signal
 import socket
@@ -125,11 +124,12 @@ class Cluster:
         remote = ray.remote(**self._options)(_run)
         setting = (__version__, keras.backend.backend(), os.getcwd(), tuple(plugins.imported))
         try:
-            common = ray.put(pickle.dumps(common))
+            # In a list a reference is passed on as it is: each process gets the object once, and not each call.
+            shared = [ray.put(common)]
             pending: list[Any] = []
             while queue or pending:
                 while queue and len(pending) < WINDOW:
-                    pending.append(remote.remote(function, setting, common, queue.popleft()))
+                    pending.append(remote.remote(function, setting, shared, queue.popleft()))
                 done, pending = ray.wait(pending)
                 for result, error in ray.get(done):
                     if error:
@@ -149,12 +149,12 @@ class Cluster:
             ) from None
 
 
-_common: tuple[bytes, Any] = b"", None
-"""What the calls of the last job in this process share, as it came and as an object."""
+_common: tuple[str, Any] = "", None
+"""What the calls of the last job in this process share: name of the reference, and the object."""
 
 
 def _run(
-    function: Callable[[Any, Any], Any], setting: tuple[str, str, str, tuple[str, ...]], common: bytes, item: Any
+    function: Callable[[Any, Any], Any], setting: tuple[str, str, str, tuple[str, ...]], shared: list[Any], item: Any
 ) -> Any:
     """Runs on a node; returns a result and None, or None and the message of a UserError."""
     global _common
@@ -168,9 +168,12 @@ def _run(
         os.chdir(directory)
     try:
         plugins.import_modules(name for name in modules if name not in plugins.imported)
-        if _common[0] != common:
-            _common = b"", None  # Networks of another job leave the memory first.
-            _common = common, pickle.loads(common)
+        name = shared[0].hex()
+        if _common[0] != name:
+            import ray
+
+            _common = "", None  # Networks of another job leave the memory first.
+            _common = name, ray.get(shared[0])
         return function(_common[1], item), None
     except UserError as error:
         return None, f"{error} {node}"

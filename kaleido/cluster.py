@@ -40,7 +40,7 @@ _OBJECT_STORE = 100 << 20
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """What a task takes on a cluster.
+    """Names the processors and graphics cards that a task takes on a cluster.
 
     Attributes:
         cpus: Processors of a node that one task takes; null for all that the smallest node has, divided among its GPUs
@@ -150,7 +150,7 @@ class Cluster:
 
 
 _common: tuple[str, Any] = "", None
-"""What the calls of the last job in this process share: name of the reference, and the object."""
+"""Name of the reference and the object that the calls of the last job in this process share."""
 
 
 def _run(

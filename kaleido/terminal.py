@@ -1,4 +1,4 @@
-"""What commands print, without control characters: titles, ids and file names may be a stranger's.
+"""Prints without control characters: titles, ids and file names may be a stranger's.
 
 An escape sequence in a title could clear the screen, rename the window or hide a part of a line; an override of the
 direction of writing shows a name as another one.

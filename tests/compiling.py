@@ -1,4 +1,4 @@
-"""Whether TensorFlow's functions are compiled, which takes far longer than a few tiny steps."""
+"""Switches the compilation of TensorFlow's functions, which takes far longer than a few tiny steps."""
 
 from contextlib import contextmanager
 

@@ -31,7 +31,6 @@ from kaleido.network_folder import (
     write_network,
 )
 from kaleido.network_folder import load_weights as load_arrays
-from kaleido.progress import tqdm
 from kaleido.records.config import PipelineConfig
 from kaleido.records.place import ALIGNER
 from kaleido.text import VOCABULARY_FILES, Tokenizer, load_tokenizer
@@ -278,34 +277,37 @@ def _check_vocabulary(directory: Path, content: Mapping[str, Any]) -> None:
             raise UserError(f"{directory}: the model reads a vocabulary of {wanted} tokens. Received: {size}")
 
 
-def load_weights(model: "keras.Model", directory: Path, other_heads: bool = False) -> None:
+def load_weights(model: "keras.Model", directory: Path) -> None:
     """Loads a saved model's weights into a model of the same architecture.
-
-    Args:
-        model: The model.
-        directory: Folder of the saved model.
-        other_heads: Whether the heads may differ: those that the saved model lacks stay as they are, which is told.
 
     Raises:
         UserError: if the architectures differ (names the first difference) or the weights are damaged.
     """
     content = read_model_config(directory)
-    saved, wanted = content["architecture"], model.config.to_dict()
-    for config in (saved, wanted):
+    check_architecture(directory, content, model.config)
+    if tuple(content["heads"]) != tuple(model.tasks):
+        raise UserError(
+            f"{directory}: the saved model has the heads {', '.join(content['heads'])}. "
+            f"Received: {', '.join(model.tasks)}"
+        )
+    load_variables(directory, content, model.weights)
+
+
+def check_architecture(directory: Path, content: Mapping[str, Any], wanted: ModelConfig) -> None:
+    """Checks that the body of a saved model has the sizes of another.
+
+    Args:
+        directory: Folder of the saved model, for the message.
+        content: `config.json` of the saved model.
+        wanted: Architecture of the other model.
+
+    Raises:
+        UserError: naming the first difference.
+    """
+    one, other = content["architecture"], wanted.to_dict()
+    for config in (one, other):
         # Weights that were trained on one kind of positions cannot be used with the other.
         config["compatibility.raw_positions"] = bool(config["compatibility"]["raw_positions"])
     for key in _ARCHITECTURE:
-        if saved[key] != wanted[key]:
-            raise UserError(f"{directory}: the saved model's {key} is {saved[key]}. Received: {wanted[key]}")
-    if tuple(content["heads"]) == tuple(model.tasks):
-        load_variables(directory, content, model.weights)
-        return
-    heads = ", ".join(content["heads"]) or "none"
-    if not other_heads or content["task"] != "pretraining":
-        raise UserError(f"{directory}: the saved model has the heads {heads}. Received: {', '.join(model.tasks)}")
-    known = {variable.path: variable for variable in load_model(directory).model.weights}
-    for variable in model.weights:
-        if variable.path in known:
-            variable.assign(known[variable.path])
-    new = [task for task in model.tasks if task not in content["heads"]]
-    tqdm.write(f"{directory}: has the heads {heads}; random at first: {', '.join(new) or 'none'}")
+        if one[key] != other[key]:
+            raise UserError(f"{directory}: the saved model's {key} is {one[key]}. Received: {other[key]}")

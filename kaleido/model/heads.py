@@ -9,7 +9,7 @@ from keras import ops
 
 from kaleido.constants import LEVELS, patch_counts
 from kaleido.model.config import ModelConfig
-from kaleido.model.contrastive import SIZE, unit
+from kaleido.model.contrastive import SIZE, mean_features, unit
 from kaleido.model.dropout import Dropout
 from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
@@ -143,9 +143,7 @@ class ContrastiveHead(keras.layers.Layer):
         """
         ends = list(accumulate(patch_counts(outputs.shape[1])))
         means = [ops.mean(level, axis=1) for level in ops.split(outputs, ends[:-1], axis=1)]
-        # Records are float16; a mean in float16 would lose precision.
-        seen = [norm(ops.mean(ops.cast(level, "float32"), axis=1)) for norm, level in zip(self.norms, features)]
-        hidden = self.features(self.dropout(ops.concatenate(seen, axis=-1), training=training))
+        hidden = self.features(self.dropout(mean_features(features, self.norms), training=training))
         return unit(self.image(ops.concatenate([*means, hidden], axis=-1)))
 
 

@@ -97,6 +97,12 @@ class KaleidoBert(keras.Model):
         for layer in ("text_embedding", "patch_embedding", "encoder", "pooler"):
             getattr(self, layer).set_weights(getattr(source, layer).get_weights())
 
+    def copy_heads(self, source: "KaleidoBert") -> tuple[str, ...]:
+        """Copies the heads that another model of the same sizes has as well; returns the tasks of the others."""
+        for task in self.heads.keys() & source.heads.keys():
+            self.heads[task].set_weights(source.heads[task].get_weights())
+        return tuple(task for task in self.tasks if task not in source.heads)
+
     def embed_text(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds the texts for the encoder: [B, T, H]."""
         return self.text_embedding(batch["token_ids"], batch.get("token_types"), training=training)

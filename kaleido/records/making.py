@@ -232,7 +232,7 @@ def _make_on_cluster(
 
 @dataclass
 class _Job:
-    """What the nodes of a cluster make files of.
+    """Describes the files that the nodes of a cluster make.
 
     Attributes:
         source: Source of the records.

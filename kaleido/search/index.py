@@ -22,6 +22,7 @@ from kaleido.search.encoder import model_checksum
 from kaleido.search.fields import OWN, Column, FieldKind, kinds_of_schema, most_frequent, stored_name
 from kaleido.search.hits import Entry, Hit, NotInIndex, fields_of_row, hit_of_row
 from kaleido.search.products import Products, TableReading, open_products
+from kaleido.search.query import query_vector, unit, unknown_words
 from kaleido.search.store import VECTOR, Store, one_of
 from kaleido.search.update import Changes, Update
 from kaleido.search.vector_file import vectors_of
@@ -89,12 +90,12 @@ class Index:
         model = model if isinstance(model, Model) else load(model, progress=progress)
         index = cls(Store(os.fspath(where)))
         index._model = model
-        products = open_products(source, reading, on_error)
         # Looked at under the lock: another process may make an index meanwhile.
         with progress_bars(progress), index._store.locked():
             if index._store.exists and not overwrite:
                 index._store.check()
                 index._checked(model)
+            products = open_products(source, reading, on_error)
             update = Update(index._store, products, model, vectors, batch_size, on_error, progress, overwrite)
             index.changes = update.run(remove=True)
         return index
@@ -213,26 +214,7 @@ class Index:
             raise UserError("nothing to search for; give a text, a photo or both")
         if text is not None and (note := self.check_text(text)):
             warnings.warn(note, stacklevel=3)
-        try:
-            return self._encoded(text, photo)
-        except UserError as error:
-            # What to do with one of many photos is no advice here.
-            raise UserError(str(error).partition("; repair or remove it")[0]) from None
-
-    def _encoded(self, text: str | None, photo: Photo | None) -> np.ndarray:
-        if self.about["kind"] == "fused":
-            if photo is None:
-                raise UserError(
-                    f"{self.where}: this index has the model's vectors of photo and text together; search with a "
-                    "photo, or make an index with a two-tower model"
-                )
-            return _unit(self.model.embed([photo], text, batch_size=1, progress=False)[0])
-        vectors = []
-        if text is not None:
-            vectors.append(self.model.encode_text([text], batch_size=1, progress=False)[0])
-        if photo is not None:
-            vectors.append(self.model.encode_image([photo], batch_size=1, progress=False)[0])
-        return _unit(np.sum(vectors, axis=0))
+        return query_vector(self.model, self.about["kind"], self.where, text, photo)
 
     def check_text(self, text: str) -> str:
         """Checks that a text can be searched for.
@@ -247,17 +229,7 @@ class Index:
             raise UserError(f"the text to search for must have some words. Received: {text!r:.100}")
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self.model.directory)
-        encoding = self._tokenizer.encode(text)
-        unknown = encoding.ids == self._tokenizer.unk_id
-        words = set(encoding.word_ids.tolist())
-        if unknown.any() or not words:
-            what = f"characters that the model's vocabulary does not have: {text!r:.100}"
-            if words <= set(encoding.word_ids[unknown].tolist()):
-                raise UserError(
-                    f"every word has {what}; search in the language of the texts that the model was trained on"
-                )
-            return f"some words have {what}; these count as unknown"
-        return ""
+        return unknown_words(self._tokenizer, text)
 
     def search(
         self,
@@ -314,7 +286,7 @@ class Index:
         if not len(rows):
             raise self._no_product(product_id)
         vectors = vectors_of(rows[VECTOR]).astype(np.float32)
-        hits = self.nearest(_unit(vectors.mean(axis=0)), where, top + 1)
+        hits = self.nearest(unit(vectors.mean(axis=0)), where, top + 1)
         return [hit for hit in hits if hit.id != product_id][:top]
 
     def nearest(self, vector: np.ndarray, where: str | None = None, top: int = 12) -> list[Hit]:
@@ -424,7 +396,3 @@ class Index:
 def _check_top(top: int, name: str = "top") -> None:
     if not isinstance(top, int) or not 1 <= top <= MOST_HITS:
         raise UserError(f"{name} must be from 1 to {MOST_HITS:,}. Received: {top}")
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)

@@ -145,7 +145,6 @@ def embed(
     out = Path(out)
     if out.suffix != ".parquet" or out.is_dir():
         raise UserError(f"{out}: vectors are written as a Parquet file; name one that ends in .parquet")
-    products = open_products(source, reading, on_error)
     # Vectors of all kinds and models go into the same file, and whoever is done removes all parts.
     with progress_bars(progress), folder_locked(out.with_name(f"{out.name}.partial"), out):
         former = None if overwrite or not out.exists() else Vectors.open(out)
@@ -160,6 +159,7 @@ def embed(
                 f"{out}: choose another file, or replace this one by --overwrite; it holds vectors of {difference}"
             )
         prepared = Path(records) if records is not None else None
+        products = open_products(source, reading, on_error)
         embedding = Embedding(products, model, out, header, batch_size, on_error == "skip", prepared)
         with connected(cluster, cluster_config) as nodes:
             return embedding.run(former, nodes)

@@ -1,4 +1,4 @@
-"""Why a photo and a text belong together for a model: the words and patches without which they would less."""
+"""Explains why a photo and a text belong together for a model: by the words and patches that they owe it to."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

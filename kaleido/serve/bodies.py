@@ -105,7 +105,7 @@ class WhyBody(PhotoBody):
 
 
 class Error(BaseModel):
-    """Why a request cannot be done."""
+    """Tells why a request was refused."""
 
     error: str
 

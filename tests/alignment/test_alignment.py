@@ -123,7 +123,7 @@ def test_the_commands_and_their_errors(records, tmp_path, capsys):
         assert message in error and "\n" not in error, error
     (records / ALIGNER / "model.safetensors").write_bytes(b"other")
     assert main(["align", f"--records={records}", *quick]) == 2
-    assert "model.safetensors: damaged" in capsys.readouterr().err
+    assert "model.safetensors: damaged: its content does not match its checksum" in capsys.readouterr().err
 
 
 def test_prepared_again_nothing_is_lost(records, capsys):

@@ -102,7 +102,7 @@ def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
 
 
 def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_path, capsys):
-    """`cd scripts; sh run_t2i.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
+    """`cd scripts; sh run_i2t.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
     for name in ("scripts", "configs"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
@@ -120,9 +120,12 @@ def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_
     pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/three", "--mode=train", *PRETRAIN]
     assert main(pretrain) == 0
     environment["MODEL"] = str(workplace / "runs/three/model")
-    found = run("run_t2i.sh", "--candidates_config.label=pattern", "--text=title")
+    found = run("run_t2i.sh")
     assert found.returncode == 0, found.stderr
     assert (tmp_path / "runs/t2i_wardrobe/retrieval-random100-train.json").is_file()
+    pattern = ["--candidates_config.label=pattern", "--text=title"]
+    found = run("run_i2t.sh", *pattern)
+    assert found.returncode == 0, found.stderr
     assert "of the same pattern by product" in found.stdout and "text: title." in found.stdout
 
     def refused(*arguments):
@@ -135,4 +138,4 @@ def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_
         "--candidates_config.label=price"
     )
     (tmp_path / "dataset/wardrobe/catalog.json").unlink()
-    assert "no catalogue beside the records" in refused("--candidates_config.label=pattern", "--text=title")
+    assert "no catalogue beside the records" in refused(*pattern)

@@ -11,7 +11,6 @@ from PIL import Image
 from shops import rows_of, write_table
 
 import kaleido
-from kaleido.search import index as index_module
 from kaleido.search.index import Index
 from kaleido.search.store import Store
 from kaleido.search.vectors import embed
@@ -309,14 +308,14 @@ def test_hits_are_plain_values(index):
 
 
 def test_an_index_that_another_process_makes_meanwhile_is_not_replaced(shop, two_tower, matcher, tmp_path, monkeypatch):
-    where, real = tmp_path / "index", index_module.open_products
+    where, real = tmp_path / "index", Store.locked
 
-    def other_first(*arguments):
-        monkeypatch.setattr(index_module, "open_products", real)
+    def other_first(store):
+        monkeypatch.setattr(Store, "locked", real)
         Index.build(where, shop, matcher, progress=False)
-        return real(*arguments)
+        return real(store)
 
-    monkeypatch.setattr(index_module, "open_products", other_first)
+    monkeypatch.setattr(Store, "locked", other_first)
     with pytest.raises(kaleido.UserError, match="another model made this index"):
         Index.build(where, shop, two_tower, progress=False)
     assert len(Index.open(where, matcher)) == 12

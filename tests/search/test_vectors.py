@@ -60,14 +60,14 @@ def test_a_node_with_another_model_is_told(shop, two_tower, tmp_path, monkeypatc
 
 
 def test_a_file_that_another_process_makes_meanwhile_is_not_replaced(shop, two_tower, matcher, tmp_path, monkeypatch):
-    out, real = tmp_path / "v.parquet", vectors_module.open_products
+    out, real = tmp_path / "v.parquet", vectors_module.folder_locked
 
     def other_first(*arguments):
-        monkeypatch.setattr(vectors_module, "open_products", real)
+        monkeypatch.setattr(vectors_module, "folder_locked", real)
         embed(shop, matcher, out, progress=False)
         return real(*arguments)
 
-    monkeypatch.setattr(vectors_module, "open_products", other_first)
+    monkeypatch.setattr(vectors_module, "folder_locked", other_first)
     with pytest.raises(UserError, match="it holds vectors of another model"):
         embed(shop, two_tower, out, progress=False)
     assert Vectors.open(out).header.model == model_checksum(matcher)

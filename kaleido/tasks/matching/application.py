@@ -124,9 +124,7 @@ class Matching(PretrainingTasks, Finetuning):
 
     def copy_start(self, start: "KaleidoBert") -> None:
         super().copy_start(start)
-        heads = body_of(self.model).heads
-        for task in heads.keys() & start.heads.keys():
-            heads[task].set_weights(start.heads[task].get_weights())
+        body_of(self.model).copy_heads(start)
 
     def hard_negatives(self, records: SplitRecords) -> np.ndarray | None:
         count = self.config.retrieval_config.hard_negatives

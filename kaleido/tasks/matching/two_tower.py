@@ -7,7 +7,7 @@ from keras import ops
 
 from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
-from kaleido.model.contrastive import SIZE, contrastive_losses, unit
+from kaleido.model.contrastive import SIZE, contrastive_losses, mean_features, unit
 from kaleido.model.dropout import Dropout
 from kaleido.model.heads import add_scale
 
@@ -64,10 +64,8 @@ class TwoTower(keras.Model):
 
     def image_embeddings(self, batch, training=None):
         """Embeds photos from the mean patch of each level: float32 [B, 256]."""
-        # Records are float16; a mean in float16 would lose precision.
-        means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in self.levels]
-        normed = [norm(mean) for norm, mean in zip(self.norms, means)]
-        features = self.dropout(ops.concatenate(normed, axis=-1), training=training)
+        features = mean_features([batch[f"level{level}"] for level in self.levels], self.norms)
+        features = self.dropout(features, training=training)
         return unit(self.projection(self.dropout(self.hidden(features), training=training)))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from kaleido.app.cluster import read_cluster
 from kaleido.app.config import PretrainConfig
-from kaleido.app.model_folder import load_weights
+from kaleido.app.model_folder import SavedModel, check_architecture, load_model
 from kaleido.app.records_application import METRICS_FILE, RecordsApplication
 from kaleido.app.registry import register_task
 from kaleido.app.result import Result
-from kaleido.app.signatures import EMBED, ENCODE_IMAGE, ENCODE_TEXT, MATCH
+from kaleido.app.signatures import EMBED, ENCODE_IMAGE, ENCODE_TEXT, MATCH, body_of
 from kaleido.backend import keras
 from kaleido.constants import EVERY_TASK
+from kaleido.errors import UserError
 from kaleido.model.config import LossConfig, ModelConfig
 from kaleido.network_folder import is_network_folder
 from kaleido.progress import tqdm
@@ -80,10 +81,22 @@ class Pretraining(PretrainingTasks, RecordsApplication):
         initial = self.config.model_config.initial_weights
         if initial and not self.saved:
             if is_network_folder(Path(initial)):
-                load_weights(self.model, Path(initial), other_heads=True)
+                self._start_from(load_model(Path(initial)))
             else:
                 load_bert(self.model, Path(initial))
         return self.model
+
+    def _start_from(self, start: SavedModel) -> None:
+        """Copies the body and the common heads of a saved pre-trained model; tells which heads it lacks."""
+        check_architecture(start.directory, start.content, self.architecture)
+        if body_of(start.model) is not start.model:
+            raise UserError(
+                f"{start.directory}: a fine-tuned model, of the task {start.content['task']}; name the `model` folder "
+                "of a pre-training run in model_config.initial_weights"
+            )
+        self.model.copy_body(start.model)
+        if lacking := self.model.copy_heads(start.model):
+            tqdm.write(f"{start.directory}: lacks the heads {', '.join(lacking)}, which start from random weights")
 
     def evaluate(self) -> Result:
         metrics = self._known_metrics() or self.run_evaluate()

@@ -5,7 +5,7 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from kaleido.errors import UserError
-from kaleido.model.config import SIZES, Compatibility, LossConfig, ModelConfig
+from kaleido.model.config import SIZES, Compatibility, ContrastiveReads, LossConfig, ModelConfig
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
@@ -26,6 +26,8 @@ class ModelSection:
         dropout: Dropout rate after embeddings, attention outputs and feed-forward outputs.
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of the truncated normal that initialises kernels and tables.
+        contrastive_reads: Vectors that the head of `itc` reads of a text alone or a photo alone: the encoder's
+            `outputs`, or the `embeddings` of tokens and patches, for which the encoder does not run.
         initial_weights: BERT in the Hugging Face safetensors layout, or a saved pre-trained model, whose heads may be
             others; null for random weights.
         compatibility: Differences of the original release to reproduce, each off by default.
@@ -42,6 +44,7 @@ class ModelSection:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
+    contrastive_reads: ContrastiveReads = "outputs"
     initial_weights: str | None = None
     compatibility: Compatibility = field(default_factory=Compatibility)
 
@@ -65,6 +68,7 @@ class ModelSection:
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
             initializer_range=self.initializer_range,
+            contrastive_reads=self.contrastive_reads,
             compatibility=self.compatibility,
             **sizes,
         )

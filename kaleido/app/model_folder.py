@@ -54,6 +54,7 @@ _ARCHITECTURE = (
     "max_position_embeddings",
     "token_type_vocab_size",
     "segment_vocab_size",
+    "contrastive_reads",
     "compatibility.raw_positions",
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kaleido.errors import UserError
 from kaleido.network_folder import Size
@@ -52,6 +52,9 @@ QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "o
 """Names of the differences."""
 
 
+ContrastiveReads = Literal["outputs", "embeddings"]
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Architecture of Kaleido-BERT (paper section 3.4); defaults are the paper's.
@@ -70,6 +73,8 @@ class ModelConfig:
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of the truncated normal that initialises kernels and tables.
         layer_norm_epsilon: Epsilon of LayerNorm.
+        contrastive_reads: Vectors that the head of `itc` reads of a text alone or a photo alone: the encoder's
+            `outputs`, or the `embeddings` of tokens and patches, for which the encoder does not run.
         compatibility: Differences of the original release to reproduce.
     """
 
@@ -86,6 +91,7 @@ class ModelConfig:
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
     layer_norm_epsilon: float = 1e-12
+    contrastive_reads: ContrastiveReads = "outputs"
     compatibility: Compatibility = field(default_factory=Compatibility)
 
     def __post_init__(self) -> None:
@@ -157,8 +163,8 @@ class LossConfig:
         camouflage: Weight of camouflage prediction, level 3.
         grey: Weight of grey-to-colour modelling, level 4.
         blank: Weight of blank-to-colour modelling, level 5.
-        itc: Weight of image-text contrastive learning, which is not part of the paper: the encoder also reads text and
-            patches alone, and the negatives of `itm` are drawn from the batch by the similarities that it finds.
+        itc: Weight of image-text contrastive learning, which is not part of the paper: text and photo, each read alone,
+            are compared, and the negatives of `itm` are drawn from the batch by the similarities that it finds.
     """
 
     mlm: float = 1.0

@@ -5,14 +5,12 @@ its text and all N photos. N is B, or the rows of all devices where TensorFlow t
 the whole batch anyway.
 """
 
-from collections.abc import Callable, Iterable
-
 from kaleido.backend import ops
 from kaleido.model.tensors import Batch, Tensor
 from kaleido.replicas import first_row, gathered
 
-SIZE = 256
-"""Size of an embedding."""
+SIZE, WIDTH = 256, 1024
+"""Sizes of an embedding, and of the hidden layer between a photo's features and it."""
 
 _EXCLUDED = -1e4
 """Added to the logit of a text or photo that is no negative."""
@@ -21,13 +19,6 @@ _EXCLUDED = -1e4
 def unit(values: Tensor) -> Tensor:
     """Scales rows to length 1, in float32."""
     return ops.normalize(ops.cast(values, "float32"))
-
-
-def mean_features(levels: Iterable[Tensor], norms: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
-    """Joins the mean patch features of levels, each through its own norm: [B, n, D] a level -> [B, levels * D]."""
-    # Records are float16; a mean in float16 would lose precision.
-    means = [norm(ops.mean(ops.cast(level, "float32"), axis=1)) for level, norm in zip(levels, norms)]
-    return ops.concatenate(means, axis=-1)
 
 
 def whole_texts(batch: Batch) -> Tensor:

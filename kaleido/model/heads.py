@@ -1,6 +1,5 @@
 """Heads of the pre-training tasks (paper section 3.5), and of contrastive learning."""
 
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -9,15 +8,11 @@ from keras import ops
 
 from kaleido.constants import LEVELS, patch_counts
 from kaleido.model.config import ModelConfig
-from kaleido.model.contrastive import SIZE, mean_features, unit
+from kaleido.model.contrastive import SIZE, WIDTH, unit
 from kaleido.model.dropout import Dropout
 from kaleido.model.embeddings import initializer
 from kaleido.model.encoder import gelu
 from kaleido.model.tensors import Tensor
-
-UNREAD = 0.5
-"""Share of the texts that contrastive learning embeds by their tokens alone in training, or else the encoder's outputs,
-which learn whole titles by heart, would keep the tokens from learning."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
@@ -77,12 +72,11 @@ class ReconstructionHead(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("kaleido")
 class ContrastiveHead(keras.layers.Layer):
-    """Projects the outputs of an encoder that read a text alone, or patches alone, to embeddings of length 1.
+    """Projects vectors of a text's tokens or of a photo's patches to embeddings of length 1.
 
-    A text is the mean of its outputs, and a photo the mean outputs of its five levels side by side: the output of [CLS]
-    and the mean over all patches, of which one in 55 shows the whole product, learn much more slowly. Beside them
-    stands what the encoder was given: the mean of the tokens' embeddings, which fits new combinations of words, and
-    the levels' mean features through a hidden layer, since a feature has more numbers than the patch embedded of it.
+    The vectors are the encoder's outputs or its inputs, as `contrastive_reads` says. A text is their mean, and a photo
+    the means of its five levels side by side: the output of [CLS] and the mean over all patches, of which one in 55
+    shows the whole product, learn much more slowly.
 
     Attributes:
         scale: Logarithm of the inverse temperature, trainable.
@@ -91,60 +85,32 @@ class ContrastiveHead(keras.layers.Layer):
     def __init__(self, config: ModelConfig, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = config
+        self.norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="norm")
+        self.hidden = keras.layers.Dense(WIDTH, activation=gelu, kernel_initializer=initializer(config), name="hidden")
         self.text, self.image = (
             keras.layers.Dense(SIZE, kernel_initializer=initializer(config), name=name) for name in ("text", "image")
         )
-        self.norms = [
-            keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name=f"level{level}_norm")
-            for level in LEVELS
-        ]
-        self.words_norm = keras.layers.LayerNormalization(epsilon=config.layer_norm_epsilon, name="words_norm")
-        self.read = Dropout(UNREAD)
-        self.features = keras.layers.Dense(config.hidden_size, activation=gelu, name="features")
         self.dropout = Dropout(config.dropout)
 
     def build(self, input_shape: Any) -> None:
-        size, features = self.config.hidden_size, self.config.feature_size
-        for norm in self.norms:
-            norm.build((None, features))
-        self.features.build((None, len(LEVELS) * features))
-        self.words_norm.build((None, size))
-        self.text.build((None, 2 * size))
-        self.image.build((None, (len(LEVELS) + 1) * size))
+        size = self.config.hidden_size
+        self.norm.build((None, size))
+        self.text.build((None, size))
+        self.hidden.build((None, len(LEVELS) * size))
+        self.image.build((None, WIDTH))
         self.scale = add_scale(self)
 
-    def of_text(self, outputs: Tensor, words: Tensor, mask: Tensor, training: bool | None = None) -> Tensor:
-        """Embeds texts.
+    def of_text(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Embeds texts: vectors of tokens [B, T, H] and mask float32 [B, T], 1 on text -> float32 [B, 256]."""
+        weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), tokens.dtype)
+        return unit(self.text(self.norm(ops.sum(tokens * weights[..., None], axis=1))))
 
-        Args:
-            outputs: Outputs of the tokens, [B, T, H].
-            words: Embeddings of the tokens, [B, T, H].
-            mask: float32 [B, T], 1 on text.
-            training: Whether the outputs of some texts are left out.
-
-        Returns:
-            float32 [B, 256].
-        """
-        weights = ops.cast(mask / ops.sum(mask, axis=1, keepdims=True), outputs.dtype)[..., None]
-        bag = self.words_norm(ops.sum(words * ops.cast(weights, words.dtype), axis=1))
-        mean = ops.sum(outputs * weights, axis=1) * self.read(ops.ones_like(outputs[:, 0, :1]), training=training)
-        return unit(self.text(ops.concatenate([mean, bag], axis=-1)))
-
-    def of_image(self, outputs: Tensor, features: Sequence[Tensor], training: bool | None = None) -> Tensor:
-        """Embeds photos.
-
-        Args:
-            outputs: Outputs of 55 patches, or of some in each level: [B, n, H].
-            features: Features of the same patches, one array [B, n, D] a level.
-            training: Whether features are dropped.
-
-        Returns:
-            float32 [B, 256].
-        """
-        ends = list(accumulate(patch_counts(outputs.shape[1])))
-        means = [ops.mean(level, axis=1) for level in ops.split(outputs, ends[:-1], axis=1)]
-        hidden = self.features(self.dropout(mean_features(features, self.norms), training=training))
-        return unit(self.image(ops.concatenate([*means, hidden], axis=-1)))
+    def of_image(self, patches: Tensor, training: bool | None = None) -> Tensor:
+        """Embeds photos: vectors [B, n, H] of 55 patches, or of some in each level -> float32 [B, 256]."""
+        ends = list(accumulate(patch_counts(patches.shape[1])))
+        means = [ops.mean(level, axis=1) for level in ops.split(patches, ends[:-1], axis=1)]
+        hidden = self.hidden(ops.concatenate(means, axis=-1))
+        return unit(self.image(self.dropout(hidden, training=training)))
 
 
 def add_scale(layer: keras.layers.Layer) -> keras.Variable:

@@ -143,18 +143,22 @@ class KaleidoBert(keras.Model):
     def text_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds texts, read alone and whole, for comparison with photos: float32 [B, 256] of length 1."""
         tokens, mask = whole_texts(batch), ops.cast(batch["token_mask"], "float32")
-        embedded = self.text_embedding(tokens, batch.get("token_types"), training=training)
-        outputs = self.encoder(embedded, mask, training=training)
-        return self.heads[CONTRASTIVE].of_text(outputs, self.text_embedding.token(tokens), mask, training)
+        if self.config.contrastive_reads == "embeddings":
+            # Without position and norm, so that a word can weigh as little as it tells.
+            values = self.text_embedding.token(tokens)
+        else:
+            embedded = self.text_embedding(tokens, batch.get("token_types"), training=training)
+            values = self.encoder(embedded, mask, training=training)
+        return self.heads[CONTRASTIVE].of_text(values, mask)
 
     def image_embeddings(self, batch: Batch, training: bool | None = None) -> Tensor:
         """Embeds photos, read alone, for comparison with texts: float32 [B, 256] of length 1."""
-        return self._image_embeddings(batch, self.embed_patches(batch, training=training), training)
+        return self._image_embeddings(self.embed_patches(batch, training=training), training)
 
-    def _image_embeddings(self, batch: Batch, patches: Tensor, training: bool | None) -> Tensor:
-        outputs = self.encoder(patches, ops.ones(ops.shape(patches)[:2], "float32"), training=training)
-        features = [batch[f"level{level}"] for level in LEVELS]
-        return self.heads[CONTRASTIVE].of_image(outputs, features, training)
+    def _image_embeddings(self, patches: Tensor, training: bool | None) -> Tensor:
+        if self.config.contrastive_reads == "outputs":
+            patches = self.encoder(patches, ops.ones(ops.shape(patches)[:2], "float32"), training=training)
+        return self.heads[CONTRASTIVE].of_image(patches, training)
 
     def _read(self, embedded: Tensor) -> Tensor:
         return ops.concatenate([embedded, self.encoder.project(embedded)], axis=-1)
@@ -184,7 +188,7 @@ class KaleidoBert(keras.Model):
         if CONTRASTIVE in self.heads:
             logits[CONTRASTIVE] = contrastive_logits(
                 self.text_embeddings(batch, training),
-                self._image_embeddings(batch, patches, training),
+                self._image_embeddings(patches, training),
                 self.scale,
                 batch,
             )

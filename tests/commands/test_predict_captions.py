@@ -22,7 +22,7 @@ TRAIN = [
     "--caption_config.beams=2",
 ]
 
-pytestmark = pytest.mark.usefixtures("uncompiled", "no_java")
+pytestmark = pytest.mark.usefixtures("no_java")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Contrastive learning by the encoder: three ways to read, logits, and negatives from the batch."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -34,6 +36,17 @@ def model() -> KaleidoBert:
     return KaleidoBert(CONFIG, EVERY_TASK)
 
 
+@pytest.fixture(scope="module")
+def shallow() -> KaleidoBert:
+    keras.utils.set_random_seed(2)
+    return KaleidoBert(replace(CONFIG, contrastive_reads="embeddings"), ("itc", "itm"))
+
+
+@pytest.fixture(params=["model", "shallow"])
+def either(request) -> KaleidoBert:
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def batch() -> dict[str, np.ndarray]:
     found = random_batch(ROWS, LENGTH, CONFIG.vocab_size, CONFIG.feature_size, 3)
@@ -43,49 +56,40 @@ def batch() -> dict[str, np.ndarray]:
     return {**found, "itm_draws": random.random((ROWS, 2)).astype(np.float32)}
 
 
-def test_a_text_is_read_without_its_photo_masks_and_padding(model, batch):
-    before = np.asarray(model.text_embeddings(batch))
+def test_a_text_is_read_without_its_photo_masks_and_padding(either, batch):
+    before = np.asarray(either.text_embeddings(batch))
     assert before.shape == (ROWS, 256) and before.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(before, axis=1), 1, rtol=1e-5)
     whole = np.asarray(whole_texts(batch))
     unmasked = {"token_ids": whole, "token_mask": batch["token_mask"]}
-    np.testing.assert_allclose(model.text_embeddings(unmasked), before, atol=1e-5)
+    np.testing.assert_allclose(either.text_embeddings(unmasked), before, atol=1e-5)
     padded = {name: np.pad(values, ((0, 0), (0, 5))) for name, values in unmasked.items()}
-    np.testing.assert_allclose(model.text_embeddings(padded), before, atol=1e-5)
+    np.testing.assert_allclose(either.text_embeddings(padded), before, atol=1e-5)
 
 
-def test_a_photo_is_read_without_its_text(model, batch):
-    before = np.asarray(model.image_embeddings(batch))
+def test_a_photo_is_read_without_its_text(either, batch):
+    before = np.asarray(either.image_embeddings(batch))
     assert before.shape == (ROWS, 256)
     np.testing.assert_allclose(np.linalg.norm(before, axis=1), 1, rtol=1e-5)
     other = {**batch, "token_ids": batch["token_ids"][::-1]}
-    np.testing.assert_array_equal(model.image_embeddings(other), before)
-    moved = np.asarray(model.image_embeddings({**batch, "level5": batch["level5"][::-1]}))
+    np.testing.assert_array_equal(either.image_embeddings(other), before)
+    moved = np.asarray(either.image_embeddings({**batch, "level5": batch["level5"][::-1]}))
     assert np.abs(moved - before).max() > 1e-3
 
 
-def test_half_of_the_texts_are_learned_without_the_encoders_outputs(model):
-    random = np.random.default_rng(4)
-    outputs, words = random.normal(size=(2, 200, LENGTH, CONFIG.hidden_size)).astype(np.float32)
-    mask = np.ones((200, LENGTH), np.float32)
-    head = model.heads["itc"]
-    learned = np.asarray(head.of_text(outputs, words, mask, training=True))
-    unread, read = (np.asarray(head.of_text(factor * outputs, words, mask)) for factor in (0, 2))
-    left_out = np.isclose(learned, unread, atol=1e-5).all(axis=1)
-    assert 60 < left_out.sum() < 140
-    np.testing.assert_allclose(learned[~left_out], read[~left_out], atol=1e-5)
-    np.testing.assert_array_equal(
-        head.of_text(outputs, words, mask, training=False), head.of_text(outputs, words, mask)
-    )
-
-
-def test_a_photo_is_also_embedded_by_its_features(model, batch):
-    features = [batch[f"level{level}"] for level in range(1, 6)]
-    outputs = np.zeros((ROWS, 55, CONFIG.hidden_size), np.float32)
-    before = np.asarray(model.heads["itc"].of_image(outputs, features))
-    for level in range(5):
-        moved = [values[::-1] if level == place else values for place, values in enumerate(features)]
-        assert np.abs(np.asarray(model.heads["itc"].of_image(outputs, moved)) - before).max() > 1e-3
+def test_embeddings_are_compared_without_the_encoder(shallow, batch, monkeypatch):
+    monkeypatch.setattr(shallow.encoder, "call", None)
+    before = np.asarray(shallow.text_embeddings(batch))
+    mixed = {**batch, "token_ids": whole_texts(batch), "mlm_weights": 0 * batch["mlm_weights"]}
+    order = np.random.default_rng(4).permutation(LENGTH)
+    for name in ("token_ids", "token_mask"):
+        mixed[name] = np.asarray(mixed[name])[:, order]
+    # A bag of words: their order does not matter.
+    np.testing.assert_allclose(shallow.text_embeddings(mixed), before, atol=1e-5)
+    photos = np.asarray(shallow.image_embeddings(batch))
+    for level in range(1, 6):
+        moved = {**batch, f"level{level}": batch[f"level{level}"][::-1]}
+        assert np.abs(np.asarray(shallow.image_embeddings(moved)) - photos).max() > 1e-3
 
 
 @settings(max_examples=50)

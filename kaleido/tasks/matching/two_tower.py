@@ -7,12 +7,12 @@ from keras import ops
 
 from kaleido.constants import LEVELS
 from kaleido.model.config import ModelConfig
-from kaleido.model.contrastive import SIZE, contrastive_losses, mean_features, unit
+from kaleido.model.contrastive import SIZE, WIDTH, contrastive_losses, unit
 from kaleido.model.dropout import Dropout
 from kaleido.model.heads import add_scale
 
-WIDTH, DROPOUT = 1024, 0.2
-"""Width of the photo tower's hidden layer, and dropout before and after that layer."""
+DROPOUT = 0.2
+"""Dropout before and after the photo tower's hidden layer."""
 
 
 @keras.saving.register_keras_serializable("kaleido")
@@ -64,8 +64,10 @@ class TwoTower(keras.Model):
 
     def image_embeddings(self, batch, training=None):
         """Embeds photos from the mean patch of each level: float32 [B, 256]."""
-        features = mean_features([batch[f"level{level}"] for level in self.levels], self.norms)
-        features = self.dropout(features, training=training)
+        # Records are float16; a mean in float16 would lose precision.
+        means = [ops.mean(ops.cast(batch[f"level{level}"], "float32"), axis=1) for level in self.levels]
+        normed = [norm(mean) for norm, mean in zip(self.norms, means)]
+        features = self.dropout(ops.concatenate(normed, axis=-1), training=training)
         return unit(self.projection(self.dropout(self.hidden(features), training=training)))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

@@ -23,6 +23,9 @@ class Progress:
 
     def moved(self, name: str, now: Position) -> None:
         """Updates the position of a file."""
+        if self._bar.disable:
+            # A hidden bar has no counts.
+            return
         before = self._positions.get(name)
         self._positions[name] = now
         if before is None:

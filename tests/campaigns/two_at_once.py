@@ -11,6 +11,7 @@ import argparse
 import functools
 import hashlib
 import http.server
+import json
 import multiprocessing
 import os
 import shutil
@@ -51,7 +52,7 @@ EXPERIMENTS = {
 
 
 def options(section: str, values: dict) -> list[str]:
-    return [f"--{section}.{key}={value}" for key, value in values.items()]
+    return [f"--{section}.{key}={json.dumps(value)}" for key, value in values.items()]
 
 
 class Place:

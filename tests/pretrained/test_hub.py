@@ -62,6 +62,12 @@ def test_from_a_web_server_once(folder, cache):
     assert not [path for path in cache.rglob("*") if path.suffix == ".partial"]
 
 
+def test_without_a_progress_bar(folder, capfd):
+    with running(served(folder)) as mirror:
+        assert same(kaleido.load(f"{mirror.url}/models/shop", progress=False), folder)
+    assert "files" not in capfd.readouterr().err
+
+
 def test_an_interrupted_fetch_goes_on_where_it_was(folder, cache):
     with running(served(folder)) as mirror:
         mirror.cut_after = 150_000

@@ -240,6 +240,8 @@ def test_starting_from_a_saved_model(config, change, tmp_path, capsys):
     other = Pretraining(change(config, **options, **{"train_config.loss_config": losses}))
     create_step(other, config.train_config, 8)
     assert "lacks the heads itc, which start from random weights\n" in capsys.readouterr().out
+    other.export_model(tmp_path / "exported")
+    assert str(tmp_path) not in (tmp_path / "exported" / "config.json").read_text()
     known = {variable.path: np.asarray(variable) for variable in first.model.weights}
     for variable in other.model.weights:
         assert variable.path in known or "/itc/" in variable.path

@@ -207,6 +207,7 @@ def test_another_training_in_the_same_folder_is_refused(config, change):
     assert run(change(config, **{"preprocess_config.workers": 1})).model is not None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_mixed_bfloat16_and_xla_train(config, change):
     options = {"train_config.precision": "mixed_bfloat16", "train_config.jit_compile": True, "train_config.steps": 2}

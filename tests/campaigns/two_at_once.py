@@ -11,7 +11,6 @@ import argparse
 import functools
 import hashlib
 import http.server
-import json
 import multiprocessing
 import os
 import shutil
@@ -52,7 +51,8 @@ EXPERIMENTS = {
 
 
 def options(section: str, values: dict) -> list[str]:
-    return [f"--{section}.{key}={json.dumps(value)}" for key, value in values.items()]
+    values = {key: str(value).lower() if isinstance(value, bool) else value for key, value in values.items()}
+    return [f"--{section}.{key}={value}" for key, value in values.items()]
 
 
 class Place:

@@ -1,11 +1,11 @@
 """Sections of an application's configuration, named as in EasyTransfer."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import ClassVar, Literal
 
 from kaleido.errors import UserError
-from kaleido.model.config import SIZES, Compatibility, ContrastiveReads, LossConfig, ModelConfig
+from kaleido.model.config import Compatibility, ContrastiveReads, LossConfig, ModelConfig
 from kaleido.ranges import check_range
 from kaleido.records.config import PipelineConfig
 
@@ -58,20 +58,9 @@ class ModelSection:
 
     def resolve(self, vocab_size: int, feature_size: int) -> ModelConfig:
         """Returns the architecture for a vocabulary size and a feature size."""
-        sizes = {name: getattr(self, name) or default for name, default in SIZES[self.size].items()}
-        return ModelConfig(
-            vocab_size=vocab_size,
-            feature_size=feature_size,
-            max_position_embeddings=self.max_position_embeddings,
-            token_type_vocab_size=self.token_type_vocab_size,
-            segment_vocab_size=self.segment_vocab_size,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-            initializer_range=self.initializer_range,
-            contrastive_reads=self.contrastive_reads,
-            compatibility=self.compatibility,
-            **sizes,
-        )
+        shared = {field.name for field in fields(self)} & {field.name for field in fields(ModelConfig)}
+        given = {name: value for name in shared if (value := getattr(self, name)) is not None}
+        return ModelConfig.of_size(self.size, vocab_size=vocab_size, feature_size=feature_size, **given)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from kaleido.app.model_card import model_card
 from kaleido.app.registry import find_task
 from kaleido.checksums import file_sha256
+from kaleido.constants import CONTRASTIVE
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.network_folder import (
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 TRUSTED_VARIABLE = "KALEIDO_TRUSTED"
 """Environment variable that names a list of trusted models: the sha256 of a `config.json` a line."""
 
+_MODELS = {"model_config": "initial_weights", "retrieval_config": "two_tower_model"}
+"""Keys of sections that name models."""
+
 _ARCHITECTURE = (
     "vocab_size",
     "feature_size",
@@ -54,7 +58,6 @@ _ARCHITECTURE = (
     "max_position_embeddings",
     "token_type_vocab_size",
     "segment_vocab_size",
-    "contrastive_reads",
     "compatibility.raw_positions",
 )
 
@@ -134,7 +137,8 @@ def save_model(
         task_config: Sections of the task's configuration that are needed to use it, by name.
         processor: Preparation of photos and texts: `text_length`, `backbone`, `photos` (configuration of `prepare`) and
             `vocabulary`. Weights that `photos` names by path are copied into the folder, under the names in `files`.
-        training: Configuration that the model was trained with, without paths.
+        training: Configuration that the model was trained with. Of the models that it names, the last two parts of
+            their paths are kept.
         records: Catalogue and fingerprint of the records that it was trained on.
         metrics: Metrics for the model card, which is written as `README.md`.
         aligner: Folder of the aligner of its records, which is copied to the folder `aligner`; may not exist.
@@ -151,9 +155,9 @@ def save_model(
         "architecture": model.config.to_dict(),
         "heads": list(model.tasks),
         "labels": list(labels),
-        "task_config": dict(task_config or {}),
+        "task_config": _without_folders(task_config or {}),
         "processor": {**(processor or {}), "files": {key: name for key, (name, _) in weights.items()}},
-        "training": dict(training or {}),
+        "training": _without_folders(training or {}),
         "records": dict(records or {}),
     }
 
@@ -165,6 +169,16 @@ def save_model(
         (folder / CARD_FILE).write_text(model_card(content, metrics), encoding="utf-8")
 
     write_network(directory, content, model.weights, extra)
+
+
+def _without_folders(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Shortens the paths of models that a training read: where they lay tells of one machine, and is not read again."""
+    short = {}
+    for name, section in sections.items():
+        key = _MODELS.get(name)
+        known = key and section.get(key)
+        short[name] = {**section, key: str(PurePath(*PurePath(known).parts[-2:]))} if known else section
+    return short
 
 
 def _named_weights(photos: Mapping[str, Any]) -> dict[str, tuple[str, Path]]:
@@ -285,7 +299,7 @@ def load_weights(model: "keras.Model", directory: Path) -> None:
         UserError: if the architectures differ (names the first difference) or the weights are damaged.
     """
     content = read_model_config(directory)
-    check_architecture(directory, content, model.config)
+    check_architecture(directory, content, model)
     if tuple(content["heads"]) != tuple(model.tasks):
         raise UserError(
             f"{directory}: the saved model has the heads {', '.join(content['heads'])}. "
@@ -294,21 +308,23 @@ def load_weights(model: "keras.Model", directory: Path) -> None:
     load_variables(directory, content, model.weights)
 
 
-def check_architecture(directory: Path, content: Mapping[str, Any], wanted: ModelConfig) -> None:
-    """Checks that the body of a saved model has the sizes of another.
+def check_architecture(directory: Path, content: Mapping[str, Any], model: "keras.Model") -> None:
+    """Checks that a saved model's body has the sizes of another's, and that a head of `itc` of both reads the same.
 
     Args:
         directory: Folder of the saved model, for the message.
         content: `config.json` of the saved model.
-        wanted: Architecture of the other model.
+        model: The other model.
 
     Raises:
         UserError: naming the first difference.
     """
-    one, other = content["architecture"], wanted.to_dict()
-    for config in (one, other):
-        # Weights that were trained on one kind of positions cannot be used with the other.
-        config["compatibility.raw_positions"] = bool(config["compatibility"]["raw_positions"])
-    for key in _ARCHITECTURE:
-        if one[key] != other[key]:
-            raise UserError(f"{directory}: the saved model's {key} is {one[key]}. Received: {other[key]}")
+    # Weights that were trained on one kind of positions cannot be used with the other.
+    saved, wanted = (
+        {**config, "compatibility.raw_positions": bool(config["compatibility"]["raw_positions"])}
+        for config in (content["architecture"], model.config.to_dict())
+    )
+    reads = ("contrastive_reads",) if CONTRASTIVE in content["heads"] and CONTRASTIVE in model.tasks else ()
+    for key in (*_ARCHITECTURE, *reads):
+        if saved[key] != wanted[key]:
+            raise UserError(f"{directory}: the saved model's {key} is {saved[key]}. Received: {wanted[key]}")

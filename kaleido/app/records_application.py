@@ -391,8 +391,6 @@ class RecordsApplication(Application):
             for name, value in configuration.to_dict(self.config).items()
             if name not in (*_PLACES, *self.foreign_sections())
         }
-        if "model_config" in training:
-            training["model_config"] |= {"initial_weights": None}
         processor = {
             "text_length": self.config.preprocess_config.max_text_length if self.shows_text else NO_TEXT,
             "backbone": metadata.get("backbone"),

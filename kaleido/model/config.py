@@ -53,6 +53,7 @@ QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "o
 
 
 ContrastiveReads = Literal["outputs", "embeddings"]
+"""What the head of `itc` can read."""
 
 
 @dataclass(frozen=True)

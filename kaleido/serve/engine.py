@@ -14,6 +14,7 @@ from kaleido.pictures import HEAD, TAIL, header_problem, open_picture, reason_of
 from kaleido.pretrained.model import Model
 from kaleido.search.hits import Entry, Hit
 from kaleido.search.index import Index
+from kaleido.search.query import unit
 from kaleido.search.tags import Tagger
 from kaleido.search.why import explain
 from kaleido.serve.bodies import TagBody
@@ -161,8 +162,7 @@ class Engine:
             vectors.append(await self._worker.do(self._photo, photo, await self._checked(photo)))
         if text is not None:
             vectors.append(await self._worker.do(self._text, text))
-        total = np.sum(vectors, axis=0)
-        return total / max(float(np.linalg.norm(total)), 1e-12)
+        return unit(np.sum(vectors, axis=0))
 
     async def similar(self, product: str, where: str | None, top: int) -> list[Hit]:
         """Finds the products that look like one of the index."""

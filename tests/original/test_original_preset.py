@@ -117,7 +117,6 @@ def recomputed(model: KaleidoBert, folder: Path, direction: str) -> list[float]:
     return [100 * float((ranks <= k).mean()) for k in (1, 5, 10)]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_files_in_the_originals_layout(tmp_path, capsys):
     keras.utils.set_random_seed(5)

@@ -67,7 +67,6 @@ def test_a_short_segment_table_needs_its_quirk(capsys):
     assert "segment_vocab_size must be at least 6" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("quirk", QUIRKS)
 def test_leaving_out_a_quirk_shows(quirk):
     reference, results = computed(FULL, quirk)

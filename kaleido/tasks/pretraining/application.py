@@ -88,7 +88,7 @@ class Pretraining(PretrainingTasks, RecordsApplication):
 
     def _start_from(self, start: SavedModel) -> None:
         """Copies the body and the common heads of a saved pre-trained model; tells which heads it lacks."""
-        check_architecture(start.directory, start.content, self.architecture)
+        check_architecture(start.directory, start.content, self.model)
         if body_of(start.model) is not start.model:
             raise UserError(
                 f"{start.directory}: a fine-tuned model, of the task {start.content['task']}; name the `model` folder "

@@ -207,7 +207,6 @@ def test_another_training_in_the_same_folder_is_refused(config, change):
     assert run(change(config, **{"preprocess_config.workers": 1})).model is not None
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("compiled")
 def test_mixed_bfloat16_and_xla_train(config, change):
     options = {"train_config.precision": "mixed_bfloat16", "train_config.jit_compile": True, "train_config.steps": 2}
@@ -238,11 +237,17 @@ def test_starting_from_a_saved_model(config, change, tmp_path, capsys):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
     losses = change(config.train_config.loss_config, grey=0.0, itc=1.0)
     options = {"out": str(tmp_path / "heads"), "model_config.initial_weights": str(first.directory / "model")}
-    other = Pretraining(change(config, **options, **{"train_config.loss_config": losses}))
+    options |= {"train_config.loss_config": losses, "model_config.contrastive_reads": "embeddings"}
+    other = Pretraining(change(config, **options))
     create_step(other, config.train_config, 8)
     assert "lacks the heads itc, which start from random weights\n" in capsys.readouterr().out
     other.export_model(tmp_path / "exported")
-    assert str(tmp_path) not in (tmp_path / "exported" / "config.json").read_text()
+    saved = (tmp_path / "exported" / "config.json").read_text()
+    assert str(tmp_path) not in saved
+    assert f'"initial_weights": "{first.directory.name}/model"' in saved
+    options |= {"model_config.initial_weights": str(tmp_path / "exported"), "model_config.contrastive_reads": "outputs"}
+    with pytest.raises(UserError, match=r"contrastive_reads is embeddings\. Received: outputs"):
+        Pretraining(change(config, **options)).build_model()
     known = {variable.path: np.asarray(variable) for variable in first.model.weights}
     for variable in other.model.weights:
         assert variable.path in known or "/itc/" in variable.path

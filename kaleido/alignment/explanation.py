@@ -119,7 +119,7 @@ def _explain(
     text = texts_of(records, np.array([row]))[0]
     heat = caption = None
     if aligner := Aligner.load(records.directory / ALIGNER, tokenizer):
-        features, product = ProductMaps(records.metadata).encode([view.picture]), product_cells(view)[None]
+        features, product = ProductMaps(records.metadata).encode([view.picture]), product_cells(view.cells)[None]
         heat = aligner.heats([text], features, product)[0]
         caption = aligner.caption(features, product)[0]
     tokens, masked, patches, notes, changed = _draw(records, row, photos, tokenizer, settings, seed, epoch)

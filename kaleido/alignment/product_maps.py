@@ -8,7 +8,7 @@ import numpy as np
 from kaleido.errors import UserError
 from kaleido.processors import cores
 from kaleido.progress import tqdm
-from kaleido.records.reader import PhotoRecords, ProductView
+from kaleido.records.reader import PhotoRecords
 from kaleido.vision.backbones import create_backbone
 from kaleido.vision.product import CELLS
 
@@ -16,9 +16,9 @@ PRODUCT_SHARE = 0.1
 """Share of a cell that the product has to fill for the cell to count as product."""
 
 
-def product_cells(view: ProductView) -> np.ndarray:
-    """Tells which cells show the product: float32 [196], 1 where they do; 1 everywhere if none does."""
-    product = (view.cells.ravel() > 255 * PRODUCT_SHARE).astype(np.float32)
+def product_cells(cells: np.ndarray) -> np.ndarray:
+    """Tells which of a view's cells show the product: float32 [196], 1 where they do; 1 everywhere if none does."""
+    product = (cells.ravel() > 255 * PRODUCT_SHARE).astype(np.float32)
     return product if product.any() else np.ones_like(product)
 
 
@@ -74,4 +74,4 @@ class ProductMaps:
     def _done(self, portion, views, progress) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found = [view.result() for view in views]
         progress.update(len(portion))
-        return portion, self.encode([view.picture for view in found]), np.stack([product_cells(v) for v in found])
+        return portion, self.encode([view.picture for view in found]), np.stack([product_cells(v.cells) for v in found])

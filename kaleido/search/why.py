@@ -143,7 +143,7 @@ def _shown(
 ) -> np.ndarray:
     """Computes how much patches show words by an aligner: float64 [words, 55], 1, 1/2, ... for a word's best."""
     maps = extractor.backbone.encode_map(decode_product(seen.product)[None]).reshape(1, CELLS, -1).astype(np.float16)
-    (heat,) = aligner.heats([tuple(encoding)], maps, product_cells(seen)[None])
+    (heat,) = aligner.heats([(encoding.ids, encoding.word_ids)], maps, product_cells(seen.cells)[None])
     rule = replace(aligner.config, patches_per_word=pairs)
     shown = np.zeros((len(heat.words), PATCHES))
     for word, patches in enumerate(hottest_patches(heat.heat, rule, extractor.grid)):

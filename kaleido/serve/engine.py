@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -89,7 +89,7 @@ class Engine:
         self._labels = {
             name: Work(f"classify {name}", partial(self._predict, name), *limits) for name in self._classifiers
         }
-        self._rerank = Work("rerank", lambda items: [index.search(*one) for one in items], 1)
+        self._rerank = Work("rerank", lambda items: [self._needs("search", index).search(*one) for one in items], 1)
         self._tags = Work("tag", self._choose_tags, 1)
         self._why = Work("why", self._explain, 1)
         self._threads = ThreadPoolExecutor(THREADS, "kaleido-index")
@@ -178,7 +178,7 @@ class Engine:
 
     async def columns(self) -> Sequence[Any]:
         """Gives the columns that can be filtered by."""
-        return await self._read(lambda: index.columns) if (index := self.index) is not None else ()
+        return await self._read(getattr, self.index, "columns", ())
 
     async def count(self) -> int | None:
         """Counts the products of the index; None without one."""
@@ -202,7 +202,8 @@ class Engine:
         if not photo:
             return await self._worker.do(self._text, text)
         weight = await self._checked(photo)
-        return await self._worker.do(*((self._both, (photo, text)) if text else (self._photo, photo)), weight)
+        work, item = (self._both, (photo, text)) if text else (self._photo, photo)
+        return await self._worker.do(work, item, weight)
 
     async def classify(self, photo: bytes | None, text: str | None, top: int) -> dict[str, list[tuple[str, float]]]:
         """Predicts labels of a photo and, where the model reads one, its text, by every classifier."""
@@ -223,7 +224,7 @@ class Engine:
         self._needs("tag")
         return await self._worker.do(self._tags, body, await self._checked(body.photo))
 
-    async def why(self, photo: bytes, text: str) -> Any:
+    async def why(self, photo: bytes | None, text: str) -> Any:
         """Tells which words and which patches made a photo and a text similar."""
         self._needs("why")
         return await self._worker.do(self._why, (photo, text), await self._checked(photo))
@@ -262,7 +263,7 @@ class Engine:
         return self._of_photos(self.model.embed, *zip(*pairs))
 
     def _write_captions(self, photos: list[bytes]) -> list[str]:
-        return self._of_photos(self._captioner.caption, photos)
+        return self._of_photos(self._needs("caption", self._captioner).caption, photos)
 
     def _predict(self, name: str, pairs: list[tuple[bytes, str]]) -> list[list[tuple[str, float]]]:
         model = self._classifiers[name]
@@ -273,7 +274,7 @@ class Engine:
     def _choose_tags(self, items: list[TagBody]) -> list[list[tuple[str, float]]]:
         return [
             Tagger(self.model, body.labels, body.prompts).best(
-                self._encode_photos([body.photo]), body.top, body.threshold
+                self._encode_photos([cast(bytes, body.photo)]), body.top, body.threshold
             )[0]
             for body in items
         ]

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -142,14 +142,14 @@ def too_large(most: int) -> str:
     return f"the request is too large: at most {most:,} bytes are taken"
 
 
-def error(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Makes the answer of a request that cannot be done."""
-    headers = dict(headers or {})
+    sent = dict(headers or {})
     if status == 429:
-        headers["Retry-After"] = RETRY_AFTER
+        sent["Retry-After"] = RETRY_AFTER
     if status == 408:
-        headers |= CLOSE
-    return JSONResponse({"error": " ".join(message.split())}, status, headers)
+        sent |= CLOSE
+    return JSONResponse({"error": " ".join(message.split())}, status, sent)
 
 
 def is_loopback(host: str) -> bool:

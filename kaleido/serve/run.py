@@ -32,7 +32,7 @@ _KEEP_ALIVE = 30
 _WAITING_CONNECTIONS = 512
 
 
-class _Protocol(AutoHTTPProtocol):
+class _Protocol(AutoHTTPProtocol):  # type: ignore[valid-type, misc]
     """Closes connections on which nothing is asked."""
 
     def connection_made(self, transport: Any) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 class Busy(Exception):
     """Raised when as many requests wait as the queue holds."""
@@ -24,7 +26,7 @@ class Work:
     """
 
     name: str
-    run: Callable[[list[Any]], Sequence[Any]]
+    run: Callable[[list[Any]], Sequence[Any] | np.ndarray]
     most: int = 16
     heaviest: float = float("inf")
 

@@ -87,8 +87,8 @@ def write_catalog(
     write_atomically(unfinished, (json.dumps(header, indent=2, ensure_ascii=False) + "\n").encode())
     (directory / HEADER).unlink(missing_ok=True)
     with file_written_atomically(directory / PRODUCTS) as file:
-        for place in range(len(held)):
-            file.write(held.line(place) + b"\n")
+        for line in held.lines():
+            file.write(line + b"\n")
     unfinished.replace(directory / HEADER)
 
 

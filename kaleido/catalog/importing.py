@@ -268,7 +268,7 @@ def _refined(imported: Imported, rejects: Rejects, options: ImportOptions, place
         )
     products = imported.products if isinstance(imported.products, HeldProducts) else HeldProducts(imported.products)
     sample(products, options.sample)
-    labels = Counter((product.category, product.subcategory) for product in products)
+    labels = Counter(products.labels())
     changed = name_classes(labels, options.category_levels, options.merge_labels, imported.notes)
     for place, product in enumerate(products) if changed else ():
         if names := changed.get((product.category, product.subcategory)):

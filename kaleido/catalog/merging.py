@@ -1,6 +1,7 @@
 """Products of rows: a product may have several rows, with a photo each, more or none."""
 
-import json
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,6 +26,9 @@ _PARTS = ("variant", "variation", "productvariant", "productvariation", "sku", "
 _VIEWS = ("storeviewcode",)
 """Columns that are empty in the row of a product, and name a language or shop in rows with its other texts."""
 
+_MOST_OPEN = 50_000
+"""Products of several rows that are kept in memory."""
+
 _CHUNK, _CHUNK_SIZE = 1024, 1 << 22
 """Rows whose photos are found and looked at together, and characters of their cells after which no more are taken."""
 
@@ -47,6 +51,17 @@ class RowProduct:
     photos: dict[str, int]
     without: list[int]
 
+    @property
+    def has_text(self) -> bool:
+        """Whether it has a title or a description."""
+        return any([self.fields[name] for name in _TEXTS])
+
+    def product(self) -> Product:
+        """Makes the product of a catalogue."""
+        id = self.fields["id"]
+        photos = tuple([Photo(f"{id}-{n}", uri) for n, uri in enumerate(self.photos, start=1)])
+        return Product(**self.fields, photos=photos, attributes=self.attributes)
+
     def add_photo(self, uri: str, row: int) -> bool:
         """Adds a photo; returns whether the product did not have it."""
         if uri in self.photos:
@@ -66,51 +81,90 @@ class RowProduct:
 
 
 class RowProducts(Sequence[RowProduct]):
-    """Products of rows. One of a single row is kept as packed bytes, in a third of the memory, and unpacked when used.
+    """Products of rows, written to a file as products of a catalogue, and read again when they are used.
 
-    One of several rows is not packed: packing it again after each row would take time quadratic in their number.
+    What a catalogue does not keep stays in memory: the numbers of the rows. Products of several rows are written when
+    many others have got rows after them: to write one after each of its rows takes time quadratic in their number.
     """
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
-        self._products: list[bytes | RowProduct] = []
+        self._products = HeldProducts()
+        self._numbers = array("q")
+        self._others: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._open: dict[int, RowProduct] = {}
 
     def __len__(self) -> int:
         return len(self._products)
 
     def __getitem__(self, place: Any) -> Any:
-        return self._unpacked(self._products[place])
+        if (product := self._open.get(place)) is not None:
+            return product
+        written, number = self._products[place], self._numbers[place]
+        rows, without = self._others.get(place) or ((number,) * len(written.photos), ())
+        return RowProduct(
+            number,
+            {name: getattr(written, name) for name in self._names},
+            dict(written.attributes),
+            {photo.uri: row for photo, row in zip(written.photos, rows, strict=True)},
+            list(without),
+        )
+
+    def __setitem__(self, place: int, product: RowProduct) -> None:
+        self._products[place] = product.product()
+        self._keep_rows(place, product)
 
     def add(self, product: RowProduct) -> int:
         """Adds a product of one row; returns its place."""
         self._names = self._names or tuple(product.fields)
-        values = tuple(map(product.fields.__getitem__, self._names))
-        parts = (product.number, values, product.attributes, product.photos, product.without)
-        # Halves of characters are kept as they are; they are told where the product is checked.
-        self._products.append(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-        return len(self._products) - 1
+        place = len(self._products)
+        self._products.append(product.product())
+        self._numbers.append(product.number)
+        self._keep_rows(place, product)
+        return place
 
     def open(self, place: int) -> RowProduct:
         """Gives a product to which a further row is added."""
-        product = self._products[place] = self._unpacked(self._products[place])
-        return product
+        if place not in self._open:
+            self._open[place] = self[place]
+            if len(self._open) > _MOST_OPEN:
+                oldest = next(iter(self._open))
+                self[oldest] = self._open.pop(oldest)
+        return self._open[place]
 
     def drain(self) -> Iterator[RowProduct]:
-        """Gives the products once, and gives each up."""
-        products, self._products = self._products, []
-        products.reverse()
-        while products:
-            yield self._unpacked(products.pop())
+        """Gives the products once, and gives them up."""
+        yield from self
+        self._products.take(())
+        self._open.clear()
 
     def keep(self, wanted: Callable[[RowProduct], bool]) -> None:
-        """Keeps the products that are wanted."""
-        self._products = [one for one in self._products if wanted(self._unpacked(one))]
+        """Keeps the products that are wanted, and all those of one row with a photo and a text."""
+        gone = [place for place in sorted({*self._open, *self._others}) if not wanted(self[place])]
+        if not gone:
+            return
+        left_out = set(gone)
+        kept = [place for place in range(len(self)) if place not in left_out]
+        self._products.take(kept)
+        self._numbers = array("q", [self._numbers[place] for place in kept])
+        self._open, self._others = (
+            {place - bisect_left(gone, place): one for place, one in known.items() if place not in left_out}
+            for known in (self._open, self._others)
+        )
 
-    def _unpacked(self, product: bytes | RowProduct) -> RowProduct:
-        if isinstance(product, RowProduct):
-            return product
-        number, values, attributes, photos, without = json.loads(product.decode("utf-8", "surrogatepass"))
-        return RowProduct(number, dict(zip(self._names, values)), attributes, photos, without)
+    def finished(self) -> HeldProducts:
+        """Returns the products of the catalogue."""
+        for place, product in self._open.items():
+            self._products[place] = product.product()
+        return self._products
+
+    def _keep_rows(self, place: int, product: RowProduct) -> None:
+        """Keeps the numbers of rows, unless the product is of one row with a photo and a text."""
+        rows = tuple(product.photos.values())
+        if rows and not product.without and product.has_text and rows.count(product.number) == len(rows):
+            self._others.pop(place, None)
+        else:
+            self._others[place] = rows, tuple(product.without)
 
 
 def merge_rows(
@@ -172,18 +226,19 @@ def products_of_rows(
         if other:
             notes.say(f"{name} from {other!r}, as the column that comes first is empty in all rows")
             replaced[name] = other
-    products = HeldProducts()
-    for one in merged.drain():
+    for place in range(len(merged)) if replaced else ():
+        one = merged[place]
         for name, other in replaced.items():
             one.take_attribute(other, name)
-        fields = one.fields
-        if not any(fields[name] for name in _TEXTS):
-            for number in dict.fromkeys(one.photos.values()):
-                rejects.add(table.file, number, f"product {fields['id']!r} has neither a title nor a description")
-            continue
-        of_product = tuple(Photo(f"{fields['id']}-{n}", uri) for n, uri in enumerate(one.photos, start=1))
-        products.append(Product(**fields, photos=of_product, attributes=one.attributes))
-    return products
+        merged[place] = one
+
+    def has_text(one: RowProduct) -> bool:
+        for number in () if one.has_text else dict.fromkeys(one.photos.values()):
+            rejects.add(table.file, number, f"product {one.fields['id']!r} has neither a title nor a description")
+        return one.has_text
+
+    merged.keep(has_text)
+    return merged.finished()
 
 
 class _Merging:

@@ -10,7 +10,7 @@ from typing import Any
 from kaleido.catalog.photo_finder import has_suffix, is_address
 from kaleido.catalog.rejects import RowError
 from kaleido.catalog.row_reader import FieldRow
-from kaleido.catalog.table import nearest
+from kaleido.catalog.table import is_text, nearest
 from kaleido.errors import UserError
 
 SEPARATORS = "|;,\n"
@@ -30,6 +30,8 @@ _LONGEST_LIST = 1_000_000
 """Characters of a list in text that are parsed."""
 
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+
+_PATH = re.compile(r"\w[\w./-]*")
 
 _NO_COMMA = re.compile(r"(['\"])\s+(?=['\"])")
 """Between two texts of a list that NumPy printed."""
@@ -72,7 +74,7 @@ class PhotoCells:
             return [path] if (path := self._template.path(row)) else []
         if not self._columns:
             return [self._named_by_id(row.fields["id"])] if row.fields["id"] else []
-        return [one for cell in row.photos for one in self._of(cell)]
+        return [one for cell in row.photos for one in ((cell,) if self._is_path(cell) else self._of(cell))]
 
     @property
     def place(self) -> str:
@@ -82,6 +84,14 @@ class PhotoCells:
     def _named_by_id(self, product_id: str) -> str:
         paths = [f"images/{product_id}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".webp", "")]
         return next((path for path in paths if self._exists(path)), paths[0])
+
+    def _is_path(self, cell: Any) -> bool:
+        """Tells whether a cell is plainly one path; nearly all are, and to find it by `_of` takes five times as long."""
+        return (
+            isinstance(cell, str)
+            and bool(_PATH.fullmatch(cell))
+            and not (self._separator and self._separator.search(cell))
+        )
 
     def _of(self, cell: Any, depth: int = 0, level: int = 0) -> Iterator[str]:
         if cell is None or (isinstance(cell, float) and cell != cell):
@@ -205,6 +215,6 @@ def _parsed(text: str) -> Any:
             values = parse(text if parse is json.loads else _NO_COMMA.sub(r"\1, ", text))
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        if isinstance(values, list | tuple | dict):
+        if isinstance(values, list | tuple | dict) and is_text(values):
             return values
     return None

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from kaleido.catalog.rejects import RowError
@@ -29,7 +30,7 @@ _COMPARED, _TOLD = 400, 20
 
 def is_address(reference: str) -> bool:
     """Tells whether a reference is the address of a photo on a server."""
-    return bool(_ADDRESS.match(reference))
+    return "//" in reference and bool(_ADDRESS.match(reference))
 
 
 def has_suffix(reference: str) -> bool:
@@ -37,8 +38,7 @@ def has_suffix(reference: str) -> bool:
     return _suffix(reference.partition("?")[0]) != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A file.
 
     Attributes:
@@ -87,7 +87,7 @@ class PhotoFinder:
             RowError: if several files may be meant.
         """
         path = _clean(reference)
-        address, absolute = is_address(reference), reference.startswith("/") or bool(_DRIVE.match(reference))
+        address, absolute = is_address(reference), reference.startswith("/") or (":" in reference and bool(_DRIVE.match(reference)))
         if not (address or absolute) and self._is_inside(path) and self.source.has(path):
             return Found(path)
         spellings = list(filter(None, map(self._inside, _spellings(reference))))

@@ -132,7 +132,7 @@ def photos_of_table(
     folder = os.path.relpath(Path(table).parent, source.path)
     photos = Photos(source, reader.photo_columns, photo_options, notes, rows.columns, folder, fetch_to)
     found: list[tuple[int, ListedPhoto]] = []
-    for product in merge_rows(rows, reader, photos, rejects, notes, listing=True):
+    for product in merge_rows(rows, reader, photos, rejects, notes, listing=True).drain():
         text = Product("", product.fields["title"], (), product.fields["description"]).text
         if texts == "required" and not text:
             for number in dict.fromkeys(product.photos.values()):

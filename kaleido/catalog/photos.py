@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from kaleido.catalog.notes import Notes
 from kaleido.catalog.photo_cells import SEPARATORS, PhotoCells, PhotoTemplate
@@ -56,8 +56,7 @@ class PhotoOptions:
         return {key: value for key, value in asdict(self).items() if value != getattr(PhotoOptions(), key)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A photo that a row names.
 
     Attributes:

@@ -1,33 +1,51 @@
-"""Products as lines of JSON that are decoded one at a time, so that a million of them need not lie in memory."""
+"""Products as lines of JSON in a file, decoded one at a time, so that a million of them need not lie in memory."""
 
 import os
-from abc import abstractmethod
+import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
-from typing import Any, overload
+from typing import IO, Any, overload
 
 from pydantic import TypeAdapter
+from typing_extensions import TypedDict
 
 from kaleido.catalog import product_json
 from kaleido.catalog.product import Product
+from kaleido.errors import UserError
 from kaleido.untrusted import MAX_FILE, advised, open_plain
 
 ADVICE = "import again with --overwrite"
 
-_validated = TypeAdapter(Product).validate_json
+_MOST_READ = 1 << 20
+"""Bytes of lines that are read together where all products are asked for."""
+
+_validated = TypeAdapter(Product).validator.validate_json
+
+
+class _Labels(TypedDict, total=False):
+    category: str
+    subcategory: str
+
+
+_labels = TypeAdapter(_Labels).validator.validate_json
 
 
 class ProductLines(Sequence[Product]):
-    """Sequence of products, each of which is decoded anew whenever it is asked for; equal to any of equal products."""
+    """Sequence of products in a file, each of which is decoded anew whenever it is asked for.
 
-    @abstractmethod
-    def line(self, place: int) -> bytes:
-        """Returns the JSON of one product, without a line break."""
+    Only the places of the lines lie in memory. It is equal to any sequence of equal products, and safe to read from
+    threads.
+    """
 
-    @abstractmethod
-    def take(self, order: Sequence[int]) -> None:
-        """Puts the products in another order, or keeps some of them alone."""
+    _file: IO[bytes]
+
+    def __init__(self) -> None:
+        self._starts, self._sizes = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
     @overload
     def __getitem__(self, place: int) -> Product: ...
@@ -36,26 +54,57 @@ class ProductLines(Sequence[Product]):
     def __getitem__(self, place: int | slice) -> Product | tuple[Product, ...]:
         if isinstance(place, slice):
             return tuple(self[number] for number in range(*place.indices(len(self))))
-        return self._decoded(range(len(self))[place])
+        place = range(len(self))[place]
+        return self._decoded(place, self.line(place))
 
     def __iter__(self) -> Iterator[Product]:
-        return map(self._decoded, range(len(self)))
+        return map(self._decoded, count(), self.lines())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or len(self) != len(other):
             return False
         return all(mine == theirs for mine, theirs in zip(self, other))
 
+    def line(self, place: int) -> bytes:
+        """Returns the JSON of one product, without a line break."""
+        return os.pread(self._file.fileno(), self._sizes[place], self._starts[place])
+
+    def lines(self) -> Iterator[bytes]:
+        """Yields the JSON of every product; lines that lie together are read together."""
+        first, count = 0, len(self)
+        while first < count:
+            start = end = self._starts[first]
+            last = first
+            while last < count and 0 <= self._starts[last] - end < 3 and end - start < _MOST_READ:
+                end = self._starts[last] + self._sizes[last]
+                last += 1
+            block = os.pread(self._file.fileno(), end - start, start)
+            for place in range(first, last):
+                at = self._starts[place] - start
+                yield block[at : at + self._sizes[place]]
+            first = last
+
+    def labels(self) -> Iterator[tuple[str, str]]:
+        """Yields category and sub-category of every product."""
+        for line in self.lines():
+            found = _labels(line)
+            yield found.get("category", ""), found.get("subcategory", "")
+
+    def take(self, order: Sequence[int]) -> None:
+        """Puts the products in another order, or keeps some of them alone."""
+        self._starts = array("q", [self._starts[place] for place in order])
+        self._sizes = array("q", [self._sizes[place] for place in order])
+
     def sort(self) -> None:
         """Sorts the products by id."""
         ids = [product.id for product in self]
         self.take(sorted(range(len(ids)), key=ids.__getitem__))
 
-    def _decoded(self, place: int) -> Product:
+    def _decoded(self, place: int, line: bytes) -> Product:
         try:
-            return _validated(self.line(place), strict=True)
+            return _validated(line, strict=True)
         except ValueError:  # which is told with the place
-            return product_json.decode(self.line(place), self._where(place), ADVICE)
+            return product_json.decode(line, self._where(place), ADVICE)
 
     def _where(self, place: int) -> str:
         """Names the place of a product for messages."""
@@ -63,34 +112,59 @@ class ProductLines(Sequence[Product]):
 
 
 class HeldProducts(ProductLines):
-    """Products in memory, of which each takes a third of what a `Product` does."""
+    """Products of an import, in a file without a name among the system's temporary files.
+
+    Raises:
+        UserError: if the file cannot be written.
+    """
 
     def __init__(self, products: Iterable[Product] = ()):
-        self._lines: list[bytes] = []
+        super().__init__()
+        try:
+            self._file = tempfile.TemporaryFile(prefix="kaleido-", buffering=1 << 16)
+        except OSError as error:
+            raise _refused(error) from error
+        self._end, self._flushed = 0, 0
         for product in products:
             self.append(product)
 
-    def __len__(self) -> int:
-        return len(self._lines)
-
     def __setitem__(self, place: int, product: Product) -> None:
-        self._lines[place] = product_json.encode(product).encode()
+        self._starts[place], self._sizes[place] = self._write(product)
 
     def append(self, product: Product) -> None:
         """Adds a product."""
-        self._lines.append(product_json.encode(product).encode())
+        start, size = self._write(product)
+        self._starts.append(start)
+        self._sizes.append(size)
 
     def line(self, place: int) -> bytes:
-        return self._lines[place]
+        self._flush()
+        return super().line(place)
 
-    def take(self, order: Sequence[int]) -> None:
-        self._lines = [self._lines[place] for place in order]
+    def lines(self) -> Iterator[bytes]:
+        self._flush()
+        return super().lines()
+
+    def _write(self, product: Product) -> tuple[int, int]:
+        line = product_json.encode(product).encode()
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise _refused(error) from error
+        start, self._end = self._end, self._end + len(line)
+        return start, len(line)
+
+    def _flush(self) -> None:
+        if self._flushed < self._end:
+            try:
+                self._file.flush()
+            except OSError as error:
+                raise _refused(error) from error
+            self._flushed = self._end
 
 
 class ProductFile(ProductLines):
-    """Products of a `products.jsonl`, of which only the places of the lines lie in memory; safe to read from threads.
-
-    The file stays open: if it is replaced, these are the products that it had.
+    """Products of a `products.jsonl`, which stays open: if it is replaced, these are the products that it had.
 
     Args:
         path: The file.
@@ -100,8 +174,8 @@ class ProductFile(ProductLines):
     """
 
     def __init__(self, path: Path):
+        super().__init__()
         self._path = str(path)
-        self._starts, self._sizes = array("q"), array("q")
         with advised(ADVICE):
             self._file = open_plain(path, MAX_FILE)
         start = 0
@@ -118,15 +192,12 @@ class ProductFile(ProductLines):
         vars(self).update(state)
         self._file = open_plain(Path(self._path), MAX_FILE)  # another process opens it itself
 
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def line(self, place: int) -> bytes:
-        return os.pread(self._file.fileno(), self._sizes[place], self._starts[place])
-
-    def take(self, order: Sequence[int]) -> None:
-        self._starts = array("q", [self._starts[place] for place in order])
-        self._sizes = array("q", [self._sizes[place] for place in order])
-
     def _where(self, place: int) -> str:
         return f"{self._path}, row {place + 1}"
+
+
+def _refused(error: OSError) -> UserError:
+    return UserError(
+        f"a temporary file of products cannot be written: {error.strerror or error}; make room where temporary files "
+        "lie, or name another folder in the variable TMPDIR"
+    )

@@ -9,6 +9,7 @@ from kaleido.catalog.notes import Notes
 from kaleido.catalog.plain_text import plain_text
 from kaleido.catalog.rejects import RowError
 from kaleido.catalog.table import Row
+from kaleido.untrusted import parse_json
 
 EMPTY: tuple[str, ...] = tuple(
     str.split(
@@ -70,12 +71,14 @@ class CellReader:
 
     def text(self, value: str) -> str:
         """Returns plain text, which may have lines."""
-        known = self._known.get(value)
-        if known is None:
-            known = self._clean(value)
-            if len(value) <= _LONGEST_KNOWN and len(self._known) < _MOST_KNOWN:
-                self._known[value] = known
-        text, done = known
+        if len(value) > _LONGEST_KNOWN:
+            text, done = self._clean(value)
+        elif known := self._known.get(value):
+            text, done = known
+        else:
+            text, done = self._clean(value)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[value] = text, done
         if done:
             self._notes.count(done, value if done is EMPTIED else "")
         return text
@@ -91,7 +94,7 @@ class CellReader:
         text = plain_text(value)
         if text == value:
             return value, ""
-        return ("" if text.lower() in self._empty else text), CLEANED
+        return ("" if len(text) <= self._longest and text.lower() in self._empty else text), CLEANED
 
 
 class RowReader:
@@ -149,7 +152,7 @@ class RowReader:
     def _field(self, field: str, value: Any) -> str:
         if not isinstance(value, str):
             value = _named(value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else value)
-        if field in _MAY_BE_LISTS:
+        if field in _MAY_BE_LISTS and not (isinstance(value, str) and not value.startswith('["')):
             value = _joined(value, "\n" if field == "description" else " > ")
         if not isinstance(value, str):
             raise RowError(f"column {self._columns[field][0]!r} must hold text. Received: a {type(value).__name__}")
@@ -188,8 +191,8 @@ def _joined(value: Any, separator: str) -> Any:
     """Joins a list of texts, also one in JSON."""
     if isinstance(value, str) and value.startswith('["'):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             return value
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return separator.join(filter(None, (part.strip() for part in value)))

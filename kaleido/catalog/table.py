@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kaleido.catalog import json_rows
 from kaleido.catalog.delimited import MOST_TITLES, UNNAMED, Delimited, numbered, repeated, titles_above
@@ -35,8 +35,7 @@ class TableOptions:
     empty: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Row of a table.
 
     Attributes:
@@ -292,7 +291,7 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
                 number, item = next(numbers), json_rows.unwrapped(item)
                 if not isinstance(item, dict):
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(item).__name__}")
-                elif _is_text(item):
+                elif is_text(item):
                     yield Row(number, {key: scalar_as_text(value) for key, value in item.items()})
                 else:
                     rejects.add(file.name, number, "is not UTF-8")
@@ -300,7 +299,8 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
     return Table(file.name, tuple(names), rows, notes)
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
+    """Tells whether a JSON value has whole characters alone, and is not nested too deeply."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except (UnicodeError, RecursionError):

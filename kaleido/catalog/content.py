@@ -71,11 +71,12 @@ def _lying(folder: Path, out: Path) -> Iterator[tuple[str, int, int]]:
     left_out = os.path.abspath(out)
     for directory, folders, names in os.walk(folder, followlinks=False):
         folders[:] = [name for name in folders if os.path.abspath(os.path.join(directory, name)) != left_out]
+        start = os.path.join(directory, "")
+        inside = "" if directory == os.fspath(folder) else os.path.join(os.path.relpath(directory, folder), "")
         for name in names:
             if os.path.splitext(name)[1].lower() in SUFFIXES:
-                path = os.path.join(directory, name)
                 try:
-                    status = os.stat(path)
+                    status = os.stat(start + name)
                 except OSError:  # a link to nowhere
                     continue
-                yield os.path.relpath(path, folder), status.st_size, status.st_mtime_ns
+                yield inside + name, status.st_size, status.st_mtime_ns

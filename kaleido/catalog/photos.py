@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -24,7 +25,13 @@ PHOTOS, FETCHED = "photos", "fetched"
 """Names of the sources: of photos that are there, and of those that were downloaded."""
 
 _THREADS, _TOGETHER = 4, 128
-"""Threads that look at photos, and photos that one takes at a time."""
+"""Threads that look at photos where that takes long, and photos that one takes at a time."""
+
+_SLOW = 2e-4
+"""Seconds to look at a photo that make it worth while to wait for several at once: threads slow each other down."""
+
+_REMEMBERED = 100_000
+"""Photos without a problem that are remembered at least, so that they are not looked at again."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,8 @@ class Photos:
         named = [reference for row in found if not isinstance(row, RowError) for reference in row]
         self._fetch({one.text: one.uri for one in named if one.uri in self.addresses})
         self._look(dict.fromkeys(one.uri for one in named if one.uri))
+        if not self._problems:
+            return found
         return [row if isinstance(row, RowError) else [self._checked(one) for one in row] for row in found]
 
     def _of_row(self, row: FieldRow) -> list[Reference] | RowError:
@@ -168,15 +177,18 @@ class Photos:
     def _look(self, uris: Iterable[str]) -> None:
         new = [uri for uri in uris if uri not in self._good and uri not in self._problems]
         parts = [new[start : start + _TOGETHER] for start in range(0, len(new), _TOGETHER)]
-        if len(parts) <= 1:
-            results = map(self._look_at, parts)
-        else:
+        begun = time.perf_counter()
+        results = [self._look_at(part) for part in parts[:1]]
+        if len(new) > _TOGETHER and time.perf_counter() - begun > _TOGETHER * _SLOW:
             with ThreadPoolExecutor(_THREADS) as threads:
-                results = iter(list(threads.map(self._look_at, parts)))
-        for part, problems in zip(parts, results):
-            self._good.update(part)
-            self._good.difference_update(problems)
+                results += threads.map(self._look_at, parts[1:])
+        else:
+            results += map(self._look_at, parts[1:])
+        if len(self._good) > _REMEMBERED:
+            self._good.clear()
+        for problems in results:
             self._problems.update(problems)
+        self._good.update(uri for uri in new if uri not in self._problems)
 
     def _look_at(self, uris: Sequence[str]) -> dict[str, str]:
         return {uri: problem for uri in uris if (problem := self._problem(uri))}

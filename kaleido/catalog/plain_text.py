@@ -98,7 +98,7 @@ def plain_text(text: str) -> str:
         plain = _CONTROLS.sub(lambda control: control[0].encode("latin-1").decode("cp1252", "ignore"), plain)
         plain = _SPACES.sub(" ", _INVISIBLE.sub("", plain))
     if "<" in text or "&" in text:  # line breaks and indents are those of the markup
-        plain = "\n".join(filter(None, map(_squeezed, plain.splitlines())))
+        plain = "\n".join(filter(None, map(_squeezed, plain.strip().splitlines())))
     return plain.strip()
 
 
@@ -113,7 +113,9 @@ def _is_entity(entity: re.Match) -> bool:
 
 
 def _decoded(entity: re.Match) -> str:
-    return html.unescape(entity[0]) if _is_entity(entity) else entity[0]
+    if name := entity[1]:
+        return html5.get(f"{name};", entity[0])
+    return html.unescape(entity[0]) if len(entity[0]) > 1 else "&"
 
 
 def _without_tags(text: str) -> str:

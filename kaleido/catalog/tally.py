@@ -27,8 +27,10 @@ class Numbers:
 
     def add(self, number: int) -> None:
         """Counts one more."""
-        self.least = min(self.least, number) if self.count else number
-        self.most = max(self.most, number)
+        if number < self.least or not self.count:
+            self.least = number
+        if number > self.most:
+            self.most = number
         self.count += 1
         self.total += number
 

@@ -54,7 +54,7 @@ class RowProduct:
     @property
     def has_text(self) -> bool:
         """Whether it has a title or a description."""
-        return any([self.fields[name] for name in _TEXTS])
+        return bool(self.fields["title"] or self.fields["description"])
 
     def product(self) -> Product:
         """Makes the product of a catalogue."""
@@ -194,11 +194,13 @@ def merge_rows(
     for rows in _chunks(_without_headings(table, notes)):
         read = [_read(reader, row) for row in rows]
         for row, fields, found in zip(rows, read, photos.of_rows(read), strict=True):
-            with rejects.row(table.file, row.number):
+            try:
                 if isinstance(found, RowError) or isinstance(fields, RowError):
                     merging.last = None
                     raise fields if isinstance(fields, RowError) else found
                 merging.add(fields, found)
+            except RowError as error:
+                rejects.add(table.file, row.number, str(error))
     return merging.finished()
 
 
@@ -307,7 +309,7 @@ class _Merging:
         key: object = fields.get("id")
         place = self._places.get(key)
         known = None if place is None else self._products[place]
-        has_text = any(fields.get(name) for name in _TEXTS)
+        has_text = bool(fields.get("title") or fields.get("description"))
         if known is None and not (key and has_text and has_photos) and self._says(row, self._kinds, _PARTS):
             if above is None:
                 raise RowError("it is a variant or picture of a product whose row is missing or was left out")

@@ -120,6 +120,8 @@ class RowReader:
         self._needed = {columns[field][0] for field in needed if columns[field]}
         self._notes = notes
         self._cells = CellReader(notes, empty)
+        self._plain = dict.fromkeys(self._columns, self._cells.text) | dict.fromkeys(_SINGLE_LINE, self._cells.line)
+        self._plain["id"] = lambda value: "" if self._cells.is_empty(value) else value
 
     def read(self, row: Row) -> FieldRow:
         """Reads a row.
@@ -150,15 +152,15 @@ class RowReader:
         )
 
     def _field(self, field: str, value: Any) -> str:
+        if isinstance(value, str) and (value[:1] != "[" or field not in _MAY_BE_LISTS):
+            return self._plain[field](value)
         if not isinstance(value, str):
             value = _named(value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else value)
-        if field in _MAY_BE_LISTS and not (isinstance(value, str) and not value.startswith('["')):
+        if field in _MAY_BE_LISTS:
             value = _joined(value, "\n" if field == "description" else " > ")
         if not isinstance(value, str):
             raise RowError(f"column {self._columns[field][0]!r} must hold text. Received: a {type(value).__name__}")
-        if field == "id":
-            return "" if self._cells.is_empty(value) else value
-        return self._cells.line(value) if field in _SINGLE_LINE else self._cells.text(value)
+        return self._plain[field](value)
 
     def _attribute(self, value: Any) -> str:
         if isinstance(value, str):

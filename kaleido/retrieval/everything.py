@@ -94,6 +94,7 @@ def rank_all(
     classes = twins.classes if direction == "i2t" else twins.of_photos
     members = np.argsort(classes, kind="stable")
     firsts, lasts = (np.searchsorted(classes[members], twins.classes[texts], side) for side in ("left", "right"))
+    counts = np.empty(len(queries), np.int64)
     best, scores_of_best = [], []
     columns = len(gallery.text_ids if direction == "i2t" else gallery.photo_ids)
     rows = max(1, _BLOCK_BYTES // (8 * columns))
@@ -118,16 +119,18 @@ def rank_all(
             wrong = np.count_nonzero(scores > threshold, axis=1) - (own > threshold) + (own <= threshold)
             right[block] = candidates[block] - wrong
         chosen, found = best_candidates(scores, positives[block], kept)
-        best.append((start + chosen, found))
+        counts[block] = np.bincount(chosen, minlength=len(scores))
+        best.append(found.astype(np.int32))
         scores_of_best.append(scores[chosen, found].astype(np.float32))
-    row, found = (np.concatenate(side) for side in zip(*best))
+    found = np.concatenate(best)
+    best.clear()
     lists = CandidateLists(
         direction,
         np.zeros(len(queries), int),
         queries,
-        found.astype(np.int32),
-        found == positives[row],
-        np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(queries)))]),
+        found,
+        found == np.repeat(positives.astype(np.int32), counts),
+        np.concatenate([[0], np.cumsum(counts)]),
         {},
     )
     hits = None if threshold is None else right / candidates

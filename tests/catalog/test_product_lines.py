@@ -2,18 +2,20 @@
 
 import json
 import pickle
+import tempfile
 import tracemalloc
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.catalog import files
+from kaleido.catalog import files, merging, product_json
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.files import check_products, write_catalog
 from kaleido.catalog.merging import RowProduct, RowProducts
-from kaleido.catalog.product import Photo, Product
+from kaleido.catalog.product import Part, Photo, Product
 from kaleido.catalog.product_lines import HeldProducts, ProductFile
 from kaleido.catalog.sources import FolderSource
 from kaleido.catalog.tally import Tally
@@ -49,6 +51,51 @@ def test_lines_in_memory_and_in_a_file_are_the_products(tmp_path_factory, made):
             lines[len(made)]
         lines.sort()
         assert lines == sorted(made, key=lambda product: product.id)
+
+
+@settings(max_examples=40, deadline=None)
+@given(products(), st.tuples(*[st.floats(0, 1e6)] * 4), st.permutations(range(8)))
+def test_a_line_is_what_json_writes_and_lines_are_read_in_any_order(made, box, order):
+    def filled(instance):
+        return {one.name: value for one in fields(instance) if (value := getattr(instance, one.name))}
+
+    parts = Photo("p", "photos/p", "front", "photos/mask", box, (Part("collar", ("v-neck", "é"), box),))
+    made.append(Product("with parts", "x", (parts,)))
+    assert [product_json.encode(one) for one in made] == [
+        json.dumps(filled(one), default=filled, ensure_ascii=False) for one in made
+    ]
+    held = HeldProducts(made)
+    order = [place for place in order if place < len(made)]
+    held.take(order)
+    assert list(held) == [held[place] for place in range(len(order))] == [made[place] for place in order]
+    assert list(held.labels()) == [(made[place].category, made[place].subcategory) for place in order]
+
+
+def test_a_full_disk_of_temporary_files_is_told(monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))
+    held = HeldProducts([Product("a", "x", (Photo("a-1", "photos/a"),))])
+    with pytest.raises(UserError, match=r"temporary file .* cannot be written: No space left.*TMPDIR"):
+        list(held)
+
+
+def test_products_of_several_rows_need_not_stay_in_memory(monkeypatch):
+    def merged(most_open: int) -> RowProducts:
+        monkeypatch.setattr(merging, "_MOST_OPEN", most_open)
+        rows = RowProducts()
+        for n in range(6):
+            fields = {"id": f"P{n}", "title": "x" * (n % 3), "description": "", "category": ""}
+            rows.add(RowProduct(n, fields, {}, {f"photos/{n}.jpg": n} if n % 2 else {}, [] if n % 2 else [n]))
+        for n in range(6, 24):
+            product = rows.open(n % 5)
+            product.add_photo(f"photos/{n}.jpg", n) if n % 4 else product.without.append(n)
+        return rows
+
+    apart, together = merged(1), merged(99)
+    assert len(apart._open) == 1 and list(apart) == list(together)
+    for rows in (apart, together):
+        rows.keep(lambda one: one.number != 1 and one.has_text)
+    assert list(apart) == list(together) and [one.number for one in apart] == [2, 4, 5]
+    assert apart.finished() == together.finished()
 
 
 def shop(tmp_path: Path, count: int) -> Path:

@@ -83,8 +83,9 @@ class RowProduct:
 class RowProducts(Sequence[RowProduct]):
     """Products of rows, written to a file as products of a catalogue, and read again when they are used.
 
-    What a catalogue does not keep stays in memory: the numbers of the rows. Products of several rows are written when
-    many others have got rows after them: to write one after each of its rows takes time quadratic in their number.
+    What a catalogue does not keep stays in memory: the numbers of the rows. A product is written when the next one
+    comes. One that gets a row later stays in memory until many others have: to write it after each of its rows takes
+    time quadratic in their number.
     """
 
     def __init__(self) -> None:
@@ -93,13 +94,16 @@ class RowProducts(Sequence[RowProduct]):
         self._numbers = array("q")
         self._others: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
         self._open: dict[int, RowProduct] = {}
+        self._last: RowProduct | None = None
 
     def __len__(self) -> int:
-        return len(self._products)
+        return len(self._numbers)
 
     def __getitem__(self, place: Any) -> Any:
         if (product := self._open.get(place)) is not None:
             return product
+        if self._last is not None and place == len(self._products):
+            return self._last
         written, number = self._products[place], self._numbers[place]
         rows, without = self._others.get(place) or ((number,) * len(written.photos), ())
         return RowProduct(
@@ -117,29 +121,30 @@ class RowProducts(Sequence[RowProduct]):
     def add(self, product: RowProduct) -> int:
         """Adds a product of one row; returns its place."""
         self._names = self._names or tuple(product.fields)
-        place = len(self._products)
-        self._products.append(product.product())
+        self._write_last()
+        self._last = product
         self._numbers.append(product.number)
-        self._keep_rows(place, product)
-        return place
+        return len(self._products)
 
     def open(self, place: int) -> RowProduct:
         """Gives a product to which a further row is added."""
-        if place not in self._open:
-            self._open[place] = self[place]
+        product = self[place]
+        if product is not self._last and place not in self._open:
+            self._open[place] = product
             if len(self._open) > _MOST_OPEN:
                 oldest = next(iter(self._open))
                 self[oldest] = self._open.pop(oldest)
-        return self._open[place]
+        return product
 
     def drain(self) -> Iterator[RowProduct]:
         """Gives the products once, and gives them up."""
         yield from self
-        self._products.take(())
+        self._products, self._numbers, self._last = HeldProducts(), array("q"), None
         self._open.clear()
 
     def keep(self, wanted: Callable[[RowProduct], bool]) -> None:
         """Keeps the products that are wanted, and all those of one row with a photo and a text."""
+        self._write_last()
         gone = [place for place in sorted({*self._open, *self._others}) if not wanted(self[place])]
         if not gone:
             return
@@ -154,9 +159,16 @@ class RowProducts(Sequence[RowProduct]):
 
     def finished(self) -> HeldProducts:
         """Returns the products of the catalogue."""
+        self._write_last()
         for place, product in self._open.items():
             self._products[place] = product.product()
         return self._products
+
+    def _write_last(self) -> None:
+        if self._last is not None:
+            self._products.append(self._last.product())
+            self._keep_rows(len(self._products) - 1, self._last)
+            self._last = None
 
     def _keep_rows(self, place: int, product: RowProduct) -> None:
         """Keeps the numbers of rows, unless the product is of one row with a photo and a text."""

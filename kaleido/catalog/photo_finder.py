@@ -87,7 +87,8 @@ class PhotoFinder:
             RowError: if several files may be meant.
         """
         path = _clean(reference)
-        address, absolute = is_address(reference), reference.startswith("/") or (":" in reference and bool(_DRIVE.match(reference)))
+        has_drive = ":" in reference and bool(_DRIVE.match(reference))
+        address, absolute = is_address(reference), has_drive or reference.startswith("/")
         if not (address or absolute) and self._is_inside(path) and self.source.has(path):
             return Found(path)
         spellings = list(filter(None, map(self._inside, _spellings(reference))))

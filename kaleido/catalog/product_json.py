@@ -5,7 +5,7 @@ from dataclasses import fields
 from json.encoder import encode_basestring as _quoted
 from typing import Any
 
-from kaleido.catalog.product import Part, Photo, Product
+from kaleido.catalog.product import Photo, Product
 from kaleido.untrusted import checked
 
 

@@ -121,7 +121,7 @@ class HeldProducts(ProductLines):
     def __init__(self, products: Iterable[Product] = ()):
         super().__init__()
         try:
-            self._file = tempfile.TemporaryFile(prefix="kaleido-", buffering=1 << 16)
+            self._file = tempfile.TemporaryFile(prefix="kaleido-", buffering=1 << 16)  # noqa: SIM115
         except OSError as error:
             raise _refused(error) from error
         self._end, self._flushed = 0, 0

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from kaleido.catalog import photos
 from kaleido.catalog.folder import import_folder
 from kaleido.catalog.photos import PhotoOptions
 from kaleido.catalog.rejects import Rejects
@@ -209,3 +211,25 @@ def test_arbitrary_bytes_end_in_products_rejects_or_a_user_error(shop, data, nam
             assert "\n" not in str(error)
     for reject in rejects.rows:
         assert "\n" not in reject.reason
+
+
+@pytest.mark.parametrize("slow", [0, 1e9])
+def test_photos_are_looked_at_alike_one_by_one_and_in_threads(tmp_path, monkeypatch, slow):
+    monkeypatch.setattr(photos, "_SLOW", slow)
+    monkeypatch.setattr(photos, "_TOGETHER", 4)
+    monkeypatch.setattr(photos, "_REMEMBERED", 8)
+    Image.new("RGB", (8, 8)).save(tmp_path / "good.jpg")
+    names = [f"{n:02}.jpg" for n in range(40)]
+    for n, name in enumerate(names):
+        (tmp_path / name).write_bytes(b"" if n % 7 == 3 else (tmp_path / "good.jpg").read_bytes())
+    table = "id,title,photo\n" + "".join(f"{n},x,{name}\n" for n, name in enumerate(names * 2))
+    products, rejected = import_from(tmp_path, table, on_error="skip", photo_options=PhotoOptions())
+    assert [uris(one) for one in products] == [[f"photos/{name}"] for n, name in enumerate(names) if n % 7 != 3] * 2
+    assert sum("is an empty file" in reason for _, reason in rejected) == 12
+
+
+def test_half_a_character_in_a_list_is_no_character(tmp_path):
+    table = 'id,title,description,photo\n1,x,"[""a\\ud800""]",a.jpg\n2,x,"[""ab""]",a.jpg\n3,x,,"[""\\ud800.jpg""]"\n'
+    products, rejected = import_from(tmp_path, table, ["a.jpg"], on_error="skip")
+    assert [one.description for one in products] == ['["a\\ud800"]', "ab"]
+    assert rejected and json.dumps(rejected, ensure_ascii=False).encode()

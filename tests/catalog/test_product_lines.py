@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kaleido.catalog import files, merging, product_json
+from kaleido.catalog import files, product_json, row_products
 from kaleido.catalog.catalog import Catalog
 from kaleido.catalog.files import check_products, write_catalog
 from kaleido.catalog.merging import RowProduct, RowProducts
@@ -72,7 +72,7 @@ def test_a_line_is_what_json_writes_and_lines_are_read_in_any_order(made, box, o
 
 
 def test_a_full_disk_of_temporary_files_is_told(monkeypatch):
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))  # noqa: SIM115
     held = HeldProducts([Product("a", "x", (Photo("a-1", "photos/a"),))])
     with pytest.raises(UserError, match=r"temporary file .* cannot be written: No space left.*TMPDIR"):
         list(held)
@@ -80,14 +80,17 @@ def test_a_full_disk_of_temporary_files_is_told(monkeypatch):
 
 def test_products_of_several_rows_need_not_stay_in_memory(monkeypatch):
     def merged(most_open: int) -> RowProducts:
-        monkeypatch.setattr(merging, "_MOST_OPEN", most_open)
+        monkeypatch.setattr(row_products, "_MOST_OPEN", most_open)
         rows = RowProducts()
         for n in range(6):
             fields = {"id": f"P{n}", "title": "x" * (n % 3), "description": "", "category": ""}
             rows.add(RowProduct(n, fields, {}, {f"photos/{n}.jpg": n} if n % 2 else {}, [] if n % 2 else [n]))
         for n in range(6, 24):
             product = rows.open(n % 5)
-            product.add_photo(f"photos/{n}.jpg", n) if n % 4 else product.without.append(n)
+            if n % 4:
+                product.add_photo(f"photos/{n}.jpg", n)
+            else:
+                product.without.append(n)
         return rows
 
     apart, together = merged(1), merged(99)

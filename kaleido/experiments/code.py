@@ -32,7 +32,7 @@ def _version(modules: tuple[str, ...], root: Path) -> str:
     for path in sorted(_reached(modules, root)):
         name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
         digest.update(f"{name}\0".encode())
-        digest.update(_meaning(path).encode())
+        digest.update(_read(path.read_bytes())[0].encode())
         # Trained weights lie beside the code that reads them.
         for data in sorted(path.parent.glob("*.safetensors")):
             digest.update(_content(data))
@@ -46,18 +46,19 @@ def _reached(modules: tuple[str, ...], root: Path) -> frozenset[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [other for module in _imported(path) for other in _paths(module, root)]
+            waiting += [other for module in _read(path.read_bytes())[1] for other in _paths(module, root)]
     return frozenset(found)
 
 
-def _paths(module: str, root: Path) -> Iterator[Path]:
+@cache
+def _paths(module: str, root: Path) -> tuple[Path, ...]:
     """Finds the files of a module and of the packages around it."""
     package, *parts = module.split(".")
     if package != PACKAGE:
-        return
+        return ()
     places = [root.joinpath(*parts[:length]) for length in range(len(parts) + 1)]
     files = [place / "__init__.py" for place in places] + [place.with_suffix(".py") for place in places[1:]]
-    yield from (file for file in files if file.is_file())
+    return tuple(file for file in files if file.is_file())
 
 
 def _foreign_paths(module: str) -> list[Path]:
@@ -72,28 +73,28 @@ def _foreign_paths(module: str) -> list[Path]:
 
 
 @cache
-def _imported(path: Path) -> tuple[str, ...]:
+def _read(source: bytes) -> tuple[str, tuple[str, ...]]:
+    """Reduces a file to its code, without comments, docstrings and layout, and lists the names that it imports."""
+    tree = ast.parse(source)
     names: list[str] = []
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []  # names for annotations, which run nothing
-    for node in ast.walk(tree):
+    for node in _statements(tree.body, run=True):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+    for block in (tree, *_statements(tree.body)):
+        if isinstance(block, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            block.body = [part for part in block.body if not _is_text(part)] or [ast.Pass()]
+    return ast.unparse(tree), tuple(names)
 
 
-@cache
-def _meaning(path: Path) -> str:
-    """Reduces a file to its code, without comments, docstrings and layout."""
-    tree = ast.parse(path.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
-    return ast.unparse(tree)
+def _statements(nodes: Iterable[ast.AST], run: bool = False) -> Iterator[ast.AST]:
+    """Yields statements and those within them; with `run`, without names for annotations, which run nothing."""
+    for node in nodes:
+        yield node
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            if not (run and field == "body" and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+                yield from _statements(getattr(node, field, ()), run)
 
 
 @cache

@@ -4,7 +4,6 @@ It reads one JSON object a line from standard input and answers with one on stan
 goes into the stage's `log.txt`. When its input ends, the runner is gone: it saves its state and exits.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -152,7 +151,6 @@ def _reset() -> None:
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
         keras.config.set_dtype_policy("float32")
-    gc.collect()
 
 
 if __name__ == "__main__":

@@ -128,12 +128,14 @@ def _limits() -> dict[str, Any]:
     return limits | {name: _limit(name) for name in ("memory", "device memory", "bfloat16")}
 
 
-def _limit(name: str) -> float:
+def _limit(name: str, seconds: float = 2.0) -> float:
     """Measures what the machine can do: `memory` and `device memory` in bytes/s, a dtype in operations/s."""
     if name == "memory":
-        return machine.memory_bandwidth(cores())
+        return machine.memory_bandwidth(cores(), seconds)
     import_backend()
-    return machine.device_bandwidth(cores()) if name == "device memory" else machine.matrix_rate(name)
+    if name == "device memory":
+        return machine.device_bandwidth(cores(), seconds)
+    return machine.matrix_rate(name, seconds)
 
 
 def _measure(name: str, config: BenchConfig, limits: Mapping[str, Any]) -> dict:
@@ -151,7 +153,7 @@ def _measure(name: str, config: BenchConfig, limits: Mapping[str, Any]) -> dict:
     devices = settings.get("devices", 1)
 
     def limit(name: str) -> float:
-        return devices * (limits[name] if name in limits else _limit(name))
+        return devices * (limits[name] if name in limits else _limit(name, min(2.0, config.seconds)))
 
     if "bytes_per_example" in values:
         values["memory_bytes_per_second"] = limit(

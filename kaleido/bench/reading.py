@@ -33,7 +33,7 @@ def benchmark_reading(
     The files stay in the page cache, as those of a catalogue that fits into memory do; the disk is not measured.
 
     Args:
-        seconds: Time to measure for, after one uncounted second for each rate.
+        seconds: Time to measure for; each rate comes after as long uncounted, a second at most.
         feature_size: Length D of a feature vector.
         batch_size: Rows of a batch.
         workers: Largest number of threads and of processes that make batches.
@@ -85,7 +85,7 @@ def benchmark_reading(
 def _rate(pipeline: Pipeline, seconds: float) -> float:
     with progress_bars(False):
         batches = pipeline.iterate()
-        warm = time.perf_counter() + 1
+        warm = time.perf_counter() + min(1.0, seconds)
         while time.perf_counter() < warm:
             next(batches)
         started, examples = time.perf_counter(), 0

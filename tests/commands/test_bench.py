@@ -33,7 +33,8 @@ def test_reading_is_measured_beside_its_floor(result):
     assert values["peak_resident_bytes"] > 2 * values["bytes_per_example"] * reading["settings"]["batch_size"]
 
 
-def test_the_originals_text_is_measured(capsys):
+def test_the_originals_text_is_measured(capsys, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")  # to compile takes longer than to measure
     assert main(["bench", "original", "--seconds", "0.1", "--feature-size", "8", "--batch-size", "16"]) == 0
     assert "processor_ms" in capsys.readouterr().out
 

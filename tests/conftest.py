@@ -1,4 +1,5 @@
 import gc
+import sys
 
 import pytest
 from hypothesis import settings
@@ -6,6 +7,13 @@ from hypothesis import settings
 # How long an example takes says something about the machine, and nothing about the code.
 settings.register_profile("kaleido", deadline=None)
 settings.load_profile("kaleido")
+
+
+def pytest_runtest_setup():
+    """Spares every collection of garbage the half million objects that the frameworks hold, once they are loaded."""
+    if "keras" in sys.modules and not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 def pytest_sessionfinish():
@@ -21,6 +29,7 @@ def uncompiled():
     """Runs TensorFlow's functions without compiling them."""
     from compiling import functions  # imports Keras, which most tests do without
 
+    pytest_runtest_setup()
     with functions(eagerly=True):
         yield
 

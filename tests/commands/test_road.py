@@ -3,27 +3,25 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkouts import checkout, commands_of, run_script  # noqa: F401
 from PIL import Image
 
 from kaleido.__main__ import main
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
-ROOT = Path(__file__).parents[2]
 PRETRAIN = [
     "--size=tiny",
     "--model_config.num_layers=1",
     "--batch-size=8",
-    "--steps=6",
+    "--steps=4",
     "--train_config.log_every=2",
-    "--train_config.save_every=3",
+    "--train_config.save_every=2",
     "--precision=float32",
-    "--evaluate_config.every=3",
+    "--evaluate_config.every=2",
 ]
 
 
@@ -34,7 +32,7 @@ def workplace(tmp_path_factory):
     before = Path.cwd()
     os.chdir(folder)
     try:
-        generate = ["catalog", "generate", "--products=40", "--photo-size=48", "--workers=1", "--out=dataset/wardrobe"]
+        generate = ["catalog", "generate", "--products=30", "--photo-size=48", "--workers=1", "--out=dataset/wardrobe"]
         prepare = [
             "prepare",
             "--catalog=dataset/wardrobe",
@@ -48,6 +46,14 @@ def workplace(tmp_path_factory):
         yield folder
     finally:
         os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def model(workplace):
+    """The folder of a pre-trained model."""
+    road = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/model", "--mode=train", *PRETRAIN]
+    assert main([*road, "--steps=1"]) == 0
+    return str(workplace / "runs/model/model")
 
 
 def test_from_an_empty_folder_to_metrics(workplace, capsys):
@@ -77,65 +83,54 @@ def test_from_an_empty_folder_to_metrics(workplace, capsys):
     assert "SumR" in capsys.readouterr().out
 
 
-def test_records_of_another_backbone_do_not_fit_a_model(workplace, capsys):
-    assert main(["pretrain", "--records=dataset/wardrobe/records", "--out=runs/two", "--mode=train", *PRETRAIN]) == 0
+def test_records_of_another_backbone_do_not_fit_a_model(workplace, model, capsys):
     prepare = ["prepare", "--catalog=dataset/wardrobe", "--out=other", "--backbone=random"]
     assert main([*prepare, "--prepare_config.vocabulary_size=200", "--prepare_config.test_fraction=0"]) == 0
     capsys.readouterr()
-    assert main(["evaluate", "--model=runs/two/model", "--records=other"]) == 2
+    assert main(["evaluate", f"--model={model}", "--records=other"]) == 2
     assert "the model's vocabulary is" in capsys.readouterr().err
 
 
-def test_run_pretrain_finds_what_is_prepared(workplace, tmp_path):
+def test_run_pretrain_finds_what_is_prepared(workplace, checkout, monkeypatch):  # noqa: F811
     """`cd scripts; sh run_pretrain.sh`, in a copy of the checkout that has one data set."""
-    for name in ("scripts", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
-    environment = {**os.environ, "PYTHON": sys.executable}
-    command = ["sh", "run_pretrain.sh", *PRETRAIN[:3], "--steps=1", "--train_config.tensorboard=false"]
-    empty = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
+    arguments = [*PRETRAIN[:3], "--steps=1", "--train_config.tensorboard=false"]
+    empty = run_script(checkout, "run_pretrain.sh", *arguments)
     assert empty.returncode == 2 and "0 data sets" in empty.stderr
-    shutil.copytree(workplace / "dataset" / "wardrobe" / "records", tmp_path / "dataset" / "wardrobe" / "records")
-    found = subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
-    assert (tmp_path / "runs" / "pretrain_base_wardrobe" / "metrics.json").is_file()
+    shutil.copytree(workplace / "dataset" / "wardrobe" / "records", checkout / "dataset" / "wardrobe" / "records")
+    (command,) = commands_of(checkout, "run_pretrain.sh", *arguments)
+    monkeypatch.chdir(checkout)
+    assert main(command) == 0
+    assert (checkout / "runs" / "pretrain_base_wardrobe" / "metrics.json").is_file()
 
 
-def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, tmp_path, capsys):
+def test_the_retrieval_scripts_and_what_only_the_catalogue_knows(workplace, checkout, model, monkeypatch, capsys):  # noqa: F811
     """`cd scripts; sh run_i2t.sh` on a prepared wardrobe; labels and titles come from its catalogue."""
-    for name in ("scripts", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
-    shutil.copytree(workplace / "dataset", tmp_path / "dataset")
-    environment = {**os.environ, "PYTHON": sys.executable}
+    shutil.copytree(workplace / "dataset", checkout / "dataset")
+    monkeypatch.chdir(checkout)
     few = ["--candidates_config.negatives=2", "--candidates_config.queries=3", "--split=train"]
     few += ["--candidates_config.small=drop"]
+    missing = run_script(checkout, "run_i2t.sh", *few)
+    assert missing.returncode == 2 and "run_pretrain.sh first" in missing.stderr
 
     def run(script, *arguments):
-        command = ["sh", script, *few, *arguments]
-        return subprocess.run(command, cwd=tmp_path / "scripts", env=environment, capture_output=True, text=True)
+        (command,) = commands_of(checkout, script, *few, *arguments, MODEL=model)
+        return main(command)
 
-    missing = run("run_i2t.sh")
-    assert missing.returncode == 2 and "run_pretrain.sh first" in missing.stderr
-    pretrain = ["pretrain", "--records=dataset/wardrobe/records", "--out=runs/three", "--mode=train", *PRETRAIN]
-    assert main(pretrain) == 0
-    environment["MODEL"] = str(workplace / "runs/three/model")
-    found = run("run_t2i.sh")
-    assert found.returncode == 0, found.stderr
-    assert (tmp_path / "runs/t2i_wardrobe/retrieval-random100-train.json").is_file()
+    assert run("run_t2i.sh") == 0
+    assert (checkout / "runs/t2i_wardrobe/retrieval-random100-train.json").is_file()
     pattern = ["--candidates_config.label=pattern", "--text=title"]
-    found = run("run_i2t.sh", *pattern)
-    assert found.returncode == 0, found.stderr
-    assert "of the same pattern by product" in found.stdout and "text: title." in found.stdout
+    capsys.readouterr()
+    assert run("run_i2t.sh", *pattern) == 0
+    shown = capsys.readouterr().out
+    assert "of the same pattern by product" in shown and "text: title." in shown
 
     def refused(*arguments):
-        records = f"--records={tmp_path / 'dataset/wardrobe/records'}"
-        command = ["retrieve", records, f"--model={environment['MODEL']}", f"--out={tmp_path / 'refused'}", *few]
+        command = ["retrieve", "--records=dataset/wardrobe/records", f"--model={model}", "--out=refused", *few]
         assert main([*command, "--direction=i2t", *arguments]) == 2
         return capsys.readouterr().err
 
     assert "no product has the column price; there are category, subcategory" in refused(
         "--candidates_config.label=price"
     )
-    (tmp_path / "dataset/wardrobe/catalog.json").unlink()
+    (checkout / "dataset/wardrobe/catalog.json").unlink()
     assert "no catalogue beside the records" in refused(*pattern)

@@ -30,6 +30,12 @@ def runs(tmp_path):
     return write_runs(tmp_path / "runs", planned)
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Spares the seconds that drawing the figures takes."""
+    monkeypatch.setattr("kaleido.experiments.report.plots._png", lambda figure: b"")
+
+
 def test_cells_are_means_of_seeds(runs):
     cells = fill(read_ledger(runs)).cells["table4"]
     cell = cells["SumR"]["AGM"]
@@ -120,6 +126,7 @@ def test_the_report(runs, tmp_path, capsys):
     assert data["curves"]["random, seed 0"] == "stages/pretrain-random-0/run/metrics.jsonl"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_latex_is_balanced(runs, tmp_path):
     assert main(["report", str(runs), "--out", str(tmp_path)]) == 0
     for name, columns in (("table2", 10), ("table3", 4), ("table4", 12)):
@@ -151,6 +158,7 @@ def test_failed_and_unfinished_stages_are_told_apart(tmp_path):
     assert cells["Bleu-4"]["B"].missing == "no run"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tasks_that_the_paper_does_not_have_are_listed(runs, tmp_path):
     plan = json.loads((runs / "experiments.json").read_text())
     for run, error in zip(plan["runs"][:2], (2.0, 4.0)):
@@ -168,6 +176,7 @@ def test_tasks_that_the_paper_does_not_have_are_listed(runs, tmp_path):
     assert "| random | price | error | 3 ± 1.414 |" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_nothing_has_been_run(tmp_path, capsys):
     runs = write_runs(tmp_path / "runs", [run("b", "B", 0)])
     assert main(["report", str(runs), "--out", str(tmp_path / "out")]) == 0

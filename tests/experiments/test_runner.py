@@ -7,16 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 from sklearn.metrics import accuracy_score, f1_score
 from stages_here import stages_made_here
+from workers import PATIENCE
 
 from kaleido.__main__ import main
 from kaleido.experiments.report.paper import SUMS
@@ -26,7 +27,7 @@ QUICK = {"batch_size": 4, "save_every": 100, "tensorboard": False}
 PRESET = {
     "title": "tried",
     "share_process": True,
-    "catalog": {"generate": {"products": 40, "photo-size": 48, "workers": 1}},
+    "catalog": {"generate": {"products": 30, "photo-size": 48, "workers": 1}},
     "prepare": {
         "prepare_config": {
             "saliency": "border",
@@ -39,13 +40,13 @@ PRESET = {
     "align": {"align_config": {"steps": 2, "batch_size": 4, "photos": 16, "max_text_length": 16, "hidden_size": 8}},
     "pretrain": {
         "preprocess_config": {"max_text_length": 16},
-        "model_config": {"size": "tiny", "num_layers": 1},
-        "train_config": {**QUICK, "steps": 4, "log_every": 2},
+        "model_config": {"size": "tiny", "num_layers": 1, "hidden_size": 16, "intermediate_size": 32},
+        "train_config": {**QUICK, "steps": 2, "log_every": 1},
         "evaluate_config": {"every": 2},
     },
     "finetune": {
         "preprocess_config": {"max_text_length": 16},
-        "train_config": {**QUICK, "steps": 2},
+        "train_config": {**QUICK, "steps": 1},
         "evaluate_config": {"split": "test"},
     },
     "category": {"recognition_config": {"unseen": "ignore"}},
@@ -53,7 +54,7 @@ PRESET = {
     "caption": {"caption_config": {"decoder": "mask_predict", "long_texts": "cut"}},
     "retrieve": {
         "resamples": 10,
-        "candidates_config": {"queries": 8, "negatives": 3, "repeats": 1, "label": "category", "small": "drop"},
+        "candidates_config": {"queries": 4, "negatives": 2, "repeats": 1, "label": "category", "small": "drop"},
     },
 }
 CATALOG_ALONE = {key: PRESET[key] for key in ("catalog", "prepare", "align")}
@@ -133,7 +134,7 @@ def test_cells_are_recomputed_from_what_was_dumped(finished):
     assert table["SumR"]["Random"]["missing"] == table["SumR"]["Fixed"]["missing"] == "no run"
     assert set(data["curves"]) == {"guided, seed 0", "saliency, seed 0", "random, seed 0"}
     told = {row["what"]: row["ours"] for row in data["differences"]}
-    assert told["backbone"] == "random" and told["model"] == "1 layers, 128 wide" and "4 steps" in told["pre-training"]
+    assert told["backbone"] == "random" and told["model"] == "1 layers, 16 wide" and "2 steps" in told["pre-training"]
     assert "wardrobe" in told["data"] and "of the same category" in told["retrieval"]
 
 
@@ -157,27 +158,22 @@ def test_a_failure_is_told_and_the_others_go_on(tmp_path, capsys):
     assert main(write(tmp_path, preset, a_bad=bad, good=good)) == 0
 
 
-def test_another_process_is_waited_for(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("kaleido.experiments.runner.PAUSE", 0.2)
-    command = write(tmp_path, CATALOG_ALONE, one={"stages": ["records"]})
-    assert main([*command, "--dry-run"]) == 0
-    locks = tmp_path / "runs" / "locks"
-    locks.mkdir(parents=True)
-    from kaleido.experiments.experiment import read_experiments
-    from kaleido.experiments.plan import Planner
-    from kaleido.experiments.preset import read_preset
-
-    runs = Planner(read_preset(tmp_path / "tried.yaml"), tmp_path / "runs").plan(
-        read_experiments(tmp_path / "experiments"), (0,)
-    )
-    with open(locks / f"{runs[0].stages['catalog'].name}.lock", "w") as lock:
+def test_another_process_is_waited_for(finished, capsys, monkeypatch):
+    folder, command = finished
+    (stage,) = (folder / "runs" / "stages").glob("catalog-*")
+    (stage / "done.json").unlink()
+    locks = folder / "runs" / "locks"
+    locks.mkdir(exist_ok=True)
+    with open(locks / f"{stage.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write('{"process": 7, "host": "elsewhere", "command": "kaleido experiments", "since": "today"}')
         lock.flush()
-        threading.Timer(4, fcntl.flock, (lock, fcntl.LOCK_UN)).start()
-        assert main(command) == 0
-    said = capsys.readouterr().out
-    assert said.count("is being made by process 7 on elsewhere") == 1
+        pauses = iter([int, int, lambda: fcntl.flock(lock, fcntl.LOCK_UN)])
+        monkeypatch.setattr("kaleido.experiments.runner.time", SimpleNamespace(sleep=lambda _: next(pauses)()))
+        with stages_made_here():
+            assert main(command) == 0
+    assert not [*pauses] and (stage / "done.json").exists()
+    assert capsys.readouterr().out.count("is being made by process 7 on elsewhere") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -185,14 +181,19 @@ def test_a_killed_runner_leaves_nobody_behind_and_goes_on(tmp_path, number, caps
     preset = {**CATALOG_ALONE, "catalog": {"generate": {"products": 3000, "photo-size": 48, "workers": 1}}}
     command = write(tmp_path, preset, one={"stages": ["records"]})
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen([sys.executable, "-m", "kaleido", *command], env=environment, stdout=subprocess.PIPE)
     locks = tmp_path / "runs" / "locks"
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "runs").rglob("drawing/*.jsonl")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    running.send_signal(number)
-    assert running.wait(60) == (143 if number == signal.SIGTERM else -number)
+    deadline = time.monotonic() + PATIENCE
+    with subprocess.Popen(
+        [sys.executable, "-m", "kaleido", *command], env=environment, stdout=subprocess.PIPE
+    ) as running:
+        try:
+            while not list((tmp_path / "runs").rglob("drawing/*.jsonl")):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            running.send_signal(number)
+            assert running.wait(PATIENCE) == (143 if number == signal.SIGTERM else -number)
+        finally:
+            running.kill()
     for lock in locks.iterdir():  # none where the worker could end properly
         with open(lock) as file:
             while True:

@@ -2,52 +2,40 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from checkouts import checkout, commands_of, run_script  # noqa: F401
 
 from kaleido.experiments.report.paper import SUMS, paper
 
-ROOT = Path(__file__).parents[2]
 
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A copy of what the script needs, with this interpreter as its environment."""
-    for name in ("scripts", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "kaleido").symlink_to(ROOT / "kaleido")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    (tmp_path / ".venv" / "installed").touch()
-    return tmp_path
-
-
-def script(checkout, *arguments):
+def script(checkout, *arguments):  # noqa: F811
     return ["sh", str(checkout / "scripts" / "reproduce_tables.sh"), *arguments]
 
 
-def test_the_script_passes_on_what_it_is_told(checkout, tmp_path):
-    done = subprocess.run(script(checkout, "smoke", "--dry-run"), cwd="/", capture_output=True, text=True)
-    assert done.returncode == 0 and "13 of them different" in done.stdout, done.stderr
+def test_the_script_passes_on_what_it_is_told(checkout):  # noqa: F811
+    name, runs = "reproduce_tables.sh", "runs/tables_smoke"
+    done = run_script(checkout, name, "smoke", "--dry-run", "--only", "akpm_b")
+    assert done.returncode == 0 and "1 runs, 1 of them different" in done.stdout, done.stderr
     assert not (checkout / "runs").exists()
-    done = subprocess.run(script(checkout, "--dry-run", "--only", "akpm_b"), cwd="/", capture_output=True, text=True)
-    assert done.returncode == 0 and "1 runs, 1 of them different" in done.stdout
     done = subprocess.run(script(checkout, "nothing"), cwd="/", capture_output=True, text=True)
     assert done.returncode == 2 and "no such preset" in done.stderr and not (checkout / "runs").exists()
+    dry = ["experiments", "smoke", "--out", runs, "--dry-run", "--only", "akpm_b"]
+    assert commands_of(checkout, name, "--dry-run", "--only", "akpm_b") == [dry]
+    report = ["report", runs, "--out", f"{runs}/report"]
+    assert commands_of(checkout, name) == [["experiments", "smoke", "--out", runs], report]
+    assert commands_of(checkout, name, "small", "--shard", "1/2", RUNS="a", OUT="b") == [
+        ["experiments", "small", "--out", "a", "--shard", "1/2"],
+        ["report", "a", "--out", "b"],
+    ]
 
 
 @pytest.mark.tables
 @pytest.mark.timeout(2400)
-def test_every_cell_is_filled_although_the_script_is_killed_in_the_middle(checkout):
+def test_every_cell_is_filled_although_the_script_is_killed_in_the_middle(checkout):  # noqa: F811
     environment = {**os.environ, "RUNS": str(checkout / "runs")}
     running = subprocess.Popen(script(checkout, "smoke"), cwd="/", env=environment, stdout=subprocess.DEVNULL)
     stages = checkout / "runs" / "stages"

@@ -10,6 +10,8 @@ from kaleido.bench.retrieval import benchmark_scoring, scoring_flop
 from kaleido.bench.training import benchmark_step, forward_flop, moved_bytes
 from kaleido.model.config import ModelConfig
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 BASE = ModelConfig.of_size("base")
 
 

@@ -42,6 +42,10 @@ MEMORY_LIMIT = 2 * 2**30
 """Bytes that an input may take beyond what the process has before."""
 
 
+PRELOADED = ["PIL.Image", "h5py", "jsonargparse", "kaleido.catalog.importing", "kaleido.records.folder"]
+"""Modules that every worker finds loaded."""
+
+
 @dataclass
 class Outcome:
     """What became of a target's inputs.
@@ -83,7 +87,8 @@ def campaign(name: str, seed: int, inputs: int) -> Outcome:
     ):
         while number < inputs:
             ours, theirs = multiprocessing.Pipe(duplex=False)
-            context = multiprocessing.get_context("spawn")
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(PRELOADED)
             worker = context.Process(
                 target=_work, args=(theirs, Path(folder) / "input", name, seed, number, inputs), daemon=True
             )

@@ -6,6 +6,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ COLOURS = {"red": (190, 30, 40), "blue": (40, 60, 190), "green": (30, 140, 60), 
 SHAPES = ("dress", "shirt", "bag", "hat", "boot")
 
 
+@cache
 def drawn(shape: str, colour: str, seed: int, size: tuple[int, int] = (60, 80)) -> Image.Image:
     """A product on white, with a pattern of its own."""
     draw = random.Random(seed)

@@ -73,7 +73,8 @@ def is_placeholder(value):
 
 
 def command_lines():
-    """The words of every command line, whether it may be cut short, and its place."""
+    """The words of every command line, whether it may be cut short, and its first place."""
+    seen = set()
     for pattern in PATTERNS:
         for path in sorted(ROOT.glob(pattern)):
             for line in lines_of(path):
@@ -86,6 +87,9 @@ def command_lines():
                     if words and words[0] in NAMES:
                         if partial and words[-1].startswith("--"):
                             words.append("VALUE")
+                        if (key := (*words, partial)) in seen:
+                            continue
+                        seen.add(key)
                         place = f"{path.relative_to(ROOT)}: {' '.join(words)}"
                         yield pytest.param(words, partial, id=place[:150])
 

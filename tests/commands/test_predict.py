@@ -19,6 +19,8 @@ from kaleido.model.kaleido_bert import KaleidoBert
 from kaleido.records.reader import PhotoRecords
 from kaleido.text import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 ROOT = Path(__file__).parents[2]
 TRAIN = [
     "--text-length=60",
@@ -34,7 +36,7 @@ def workplace(tmp_path_factory):
     """A folder with a prepared wardrobe, a model that matches, and a recogniser that starts from it."""
     folder = tmp_path_factory.mktemp("predictions")
     catalog, records = folder / "wardrobe", folder / "wardrobe" / "records"
-    assert main(["catalog", "generate", "--products=24", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
+    assert main(["catalog", "generate", "--products=16", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
     prepare = ["prepare", f"--catalog={catalog}", f"--out={records}", "--backbone=random"]
     prepare += ["--prepare_config.vocabulary_size=300", "--prepare_config.validation_fraction=0.3"]
     assert main([*prepare, "--saliency=border", "--prepare_config.max_stored_tokens=46"]) == 0
@@ -231,10 +233,15 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("compiled")
 def test_export(workplace, tmp_path, capsys):
-    command = ["export", f"--model={workplace / 'run' / 'model'}", f"--out={tmp_path / 'saved'}"]
-    assert main(command) == 0
-    assert "a SavedModel with embed, classify;" in capsys.readouterr().out
+    # With one signature; those of every task are in tests/pretrained/test_export.py.
+    content = read_model_config(workplace / "run" / "model")
+    model = KaleidoBert(ModelConfig.from_dict(content["architecture"]), ("mlm",))
+    tokenizer = load_tokenizer(workplace / "wardrobe" / "records")
+    save_model(tmp_path / "model", model, "pretraining", tokenizer, processor=content["processor"])
+    assert main(["export", f"--model={tmp_path / 'model'}", f"--out={tmp_path / 'saved'}"]) == 0
+    assert "a SavedModel with embed;" in capsys.readouterr().out
     assert (tmp_path / "saved" / "saved_model.pb").is_file()
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kaleido.json").read_text())
     assert about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 48

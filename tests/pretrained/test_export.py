@@ -239,15 +239,16 @@ def test_onnx_files_answer_as_the_model_does(model_folders, tmp_path, task):
     with pytest.warns(UserWarning, match="backbone is left out: random is no network"):
         assert kaleido.load(model_folders[task]).export(tmp_path / "onnx", format="onnx") == SIGNATURES[task]
     model = load_model(model_folders[task]).model
+    sessions = {
+        name: onnxruntime.InferenceSession(tmp_path / "onnx" / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        for name in SIGNATURES[task]
+    }
     for number, (rows, length) in enumerate(SHAPES):
         given = batch(rows, length, number)
         for key, values in expected(task, model, given).items():
             name, output = key.split()
-            session = onnxruntime.InferenceSession(
-                tmp_path / "onnx" / f"{name}.onnx", providers=["CPUExecutionProvider"]
-            )
-            read = {array.name: given[array.name] for array in session.get_inputs()}
-            (found,) = session.run([output], read)
+            read = {array.name: given[array.name] for array in sessions[name].get_inputs()}
+            (found,) = sessions[name].run([output], read)
             np.testing.assert_allclose(found, values, atol=1e-4, rtol=0, err_msg=key)
     about = json.loads((tmp_path / "onnx" / "assets.extra" / "kaleido.json").read_text())
     assert list(about["signatures"]) == SIGNATURES[task] and "backbone" in about["left_out"]

@@ -20,6 +20,8 @@ from kaleido.pretrained import processor
 from kaleido.pretrained.inputs import examples_of
 from kaleido.pretrained.model import Model
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def models(model_folders) -> dict[str, Model]:
@@ -87,6 +89,7 @@ def test_photos_of_odd_kinds(models, photo_files, tmp_path):
         np.testing.assert_allclose(found[:3], np.repeat(found[3:], 3, axis=0), atol=0.02, err_msg=name)
 
 
+@pytest.mark.usefixtures("compiled")
 def test_answers_are_those_of_the_model(model_folders, models, photo_files):
     """By the features of the processor, the plain functions of the loaded model give the same."""
     model, saved = models["retrieval"], load_model(model_folders["retrieval"])
@@ -132,6 +135,7 @@ def test_classes(models, photo_files):
     assert model.classify(photo_files[0]) == model.classify(photo_files[0], "") != model.classify(photo_files[0], "hat")
 
 
+@pytest.mark.usefixtures("compiled")
 def test_captions(models, photo_files):
     model = models["caption"]
     captions = model.caption(photo_files)
@@ -382,7 +386,7 @@ def test_a_model_in_float16_is_smaller_and_nearly_the_same(models, photo_files, 
 
 def test_records_that_are_prepared_like_a_model_fit_it(models, tmp_path, capsys):
     """Its backbone, saliency and vocabulary are taken; another one that is asked for is refused."""
-    catalog = kaleido.Catalog.wardrobe(tmp_path / "catalog", products=12)
+    catalog = kaleido.Catalog.wardrobe(tmp_path / "catalog", products=8, photo_size=48)
     model = models["pretraining"]
     records = model.prepare(catalog, tmp_path / "records", progress=False, validation_fraction=0.2)
     tuned = model.finetune(records, "retrieval", tmp_path / "run", steps=1, batch_size=2, progress=False)

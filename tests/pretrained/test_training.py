@@ -9,6 +9,8 @@ import kaleido
 from kaleido.__main__ import main
 from kaleido.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 SIZES = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 32}
 SHORT = {"size": "tiny", "steps": 2, "batch_size": 8, "text_length": 24, "progress": False, "model_config": SIZES}
 OPTIONS = {"train_config.tensorboard": False}

@@ -26,6 +26,8 @@ from kaleido.retrieval.kagl import QueryGallery, metrics_of, rank_queries, read_
 from kaleido.retrieval.run import retrieve
 from kaleido.text import load_tokenizer
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def three_splits(tmp_path_factory):

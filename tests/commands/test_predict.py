@@ -245,5 +245,5 @@ def test_export(workplace, tmp_path, capsys):
     assert (tmp_path / "saved" / "saved_model.pb").is_file()
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kaleido.json").read_text())
     assert about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 48
-    assert main(["export", f"--model={tmp_path}", f"--out={tmp_path / 'other'}"]) == 2
+    assert main(["export", f"--model={tmp_path / 'saved'}", f"--out={tmp_path / 'other'}"]) == 2
     assert "no saved model here" in capsys.readouterr().err

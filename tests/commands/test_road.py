@@ -40,6 +40,7 @@ def workplace(tmp_path_factory):
             "--backbone=random",
             "--prepare_config.vocabulary_size=300",
             "--prepare_config.validation_fraction=0.2",
+            "--prepare_config.test_fraction=0.2",
         ]
         assert main(generate) == 0
         assert main(prepare) == 0

@@ -12,8 +12,6 @@ from kaleido.serve.app import FILES, create_app
 from kaleido.serve.config import ServeConfig
 from kaleido.serve.engine import Engine
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 
 def form(photo=None, **fields):
     """Arguments of a request with a form."""

@@ -11,8 +11,6 @@ sys.path.append(str(Path(__file__).parents[1] / "campaigns"))
 
 from hostile_uploads import campaign
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: pip install 'kaleido-bert[test]'")
 
 CHECKS = (

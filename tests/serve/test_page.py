@@ -16,8 +16,6 @@ CHROMIUM = Path("/usr/bin/chromium")
 if not CHROMIUM.exists():
     pytest.skip(f"needs a browser: no {CHROMIUM} (apt-get install chromium)", allow_module_level=True)
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 # The machine's network may be closed: the browser asks for nothing but the page.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
@@ -102,7 +100,7 @@ def test_results_fill_while_one_types(open_page, engine):
 
 def test_a_late_answer_is_dropped(open_page, engine):
     page, held = open_page(), []
-    page.route("**/api/search*text=red*", held.append)
+    page.route("**/api/search*text=red*", lambda route: held.append(route))
     with page.expect_request("**/api/search*text=red*"):
         page.fill("#words", "red")
     page.fill("#words", "blue hat")

@@ -53,6 +53,7 @@ def test_greedy_and_beam_captioning_are_timed():
     assert values["beam_flop_per_example"] == four == pytest.approx(one + 3 * (two - one))
 
 
+@pytest.mark.usefixtures("compiled")  # the loop takes many steps
 @pytest.mark.parametrize("given", [False, True])
 def test_the_loop_is_timed_beside_its_step(given, synthetic, tokenizer, monkeypatch):
     train = TrainConfig(batch_size=8, steps=6, log_every=2)

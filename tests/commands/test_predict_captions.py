@@ -22,7 +22,7 @@ TRAIN = [
     "--caption_config.beams=2",
 ]
 
-pytestmark = pytest.mark.usefixtures("no_java", "uncompiled")
+pytestmark = pytest.mark.usefixtures("no_java")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def workplace(tmp_path_factory):
     """A folder with a prepared wardrobe and a captioner."""
     folder = tmp_path_factory.mktemp("captions")
     catalog, records = folder / "wardrobe", folder / "wardrobe" / "records"
-    assert main(["catalog", "generate", "--products=16", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
+    assert main(["catalog", "generate", "--products=24", "--photo-size=48", "--workers=1", f"--out={catalog}"]) == 0
     prepare = ["prepare", f"--catalog={catalog}", f"--out={records}", "--backbone=random"]
     prepare += ["--prepare_config.vocabulary_size=300", "--prepare_config.validation_fraction=0.2"]
     assert main(prepare) == 0

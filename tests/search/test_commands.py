@@ -8,8 +8,6 @@ from shops import rows_of, write_table
 
 from kaleido.__main__ import main
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 
 @pytest.fixture
 def run(capsys):

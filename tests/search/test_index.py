@@ -15,8 +15,6 @@ from kaleido.search.index import Index
 from kaleido.search.store import Store
 from kaleido.search.vectors import embed
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 
 def scores_of(vectors, query, ids):
     """Products with the cosine of their most similar photo, exactly."""

@@ -11,8 +11,6 @@ import kaleido
 from kaleido.search.tags import Tagger, read_labels, tag
 from kaleido.search.vectors import Vectors, embed
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 LABELS = ["red dress", "blue shirt", "green hat"]
 
 

@@ -17,8 +17,6 @@ from kaleido.search.encoder import model_checksum
 from kaleido.search.products import TableReading, stamp_of
 from kaleido.search.vectors import Vectors, embed
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 
 def test_vectors_are_those_of_the_model(shop, matcher, tmp_path):
     found = embed(shop, matcher, tmp_path / "v.parquet", dtype="float32", progress=False)

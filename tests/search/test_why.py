@@ -16,8 +16,6 @@ from kaleido.pretrained.inputs import examples_of
 from kaleido.search.why import covered, explain
 from kaleido.text import load_tokenizer
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
-
 TEXT = "red shirt number 3"
 
 

@@ -21,6 +21,8 @@ FULL, SHORT = (tiny.DIRECTORY / variant for variant in tiny.VARIANTS)
 WITHOUT_EFFECT = ("input_dropout", "short_segment_table")
 """Quirks that change nothing where there is no dropout, and where the table is long enough."""
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 REFERENCES = [
     FULL,
     SHORT,

@@ -76,8 +76,8 @@ def said(tokens):
 
 @pytest.mark.parametrize("options", [{}, {"beams": 4}, {"beams": 3, "length_penalty": 0.0, "no_repeat_ngram": 2}])
 def test_caching_changes_nothing(captioner, batch, options):
-    cached = beam_search(CachedReader(captioner, batch), PIECES, 12, **options)
-    recomputed = beam_search(RecomputingReader(captioner, batch), PIECES, 12, **options)
+    cached = beam_search(CachedReader(captioner, batch), PIECES, 7, **options)
+    recomputed = beam_search(RecomputingReader(captioner, batch), PIECES, 7, **options)
     np.testing.assert_array_equal(cached.tokens, recomputed.tokens)
     np.testing.assert_allclose(cached.scores, recomputed.scores, rtol=1e-4)
 
@@ -136,7 +136,7 @@ def test_no_ngram_occurs_twice(seed, size, beams):
     table, _ = chain(seed, 20)
     table[:, END] = -20
     pieces = SpecialTokens(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=20)
-    caption = said(beam_search(Chain(table), pieces, 12, beams=beams, no_repeat_ngram=size).tokens[0])
+    caption = said(beam_search(Chain(table), pieces, 8, beams=beams, no_repeat_ngram=size).tokens[0])
     ngrams = [tuple(caption[start : start + size]) for start in range(len(caption) - size + 1)]
     assert len(ngrams) == len(set(ngrams))
 

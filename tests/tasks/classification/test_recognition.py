@@ -33,7 +33,7 @@ def finetuning(records, tmp_path) -> FinetuneConfig:
         str(tmp_path / "finetuned"),
         model_config=ModelSection("tiny", 1, 32, 2, 64, dropout=0.0, attention_dropout=0.0),
         train_config=TrainConfig(batch_size=8, steps=100, optimizer_config=OptimizerConfig(learning_rate=1e-2)),
-        evaluate_config=EvaluateConfig(split="train", batch_size=7, every=100),
+        evaluate_config=EvaluateConfig(split="train", batch_size=8, every=100),
     )
 
 
@@ -178,7 +178,7 @@ def test_tasks_that_there_are_not(finetuning, change, changes, message):
 def test_a_further_column_of_the_catalogue(tmp_path, capsys):
     catalogue = tmp_path / "wardrobe"
     assert (
-        main(["catalog", "generate", "--products", "40", "--photo-size", "48", "--out", str(catalogue), "--seed", "5"])
+        main(["catalog", "generate", "--products", "24", "--photo-size", "48", "--out", str(catalogue), "--seed", "5"])
         == 0
     )
     records, run = str(catalogue / "records"), str(tmp_path / "run")

@@ -26,9 +26,14 @@ def write_records(directory: Path, splits: dict[str, int]) -> Path:
 @pytest.fixture
 def config(records, tmp_path) -> PretrainConfig:
     """A training of seconds."""
+    return training_config(records, tmp_path / "run")
+
+
+def training_config(records: Path, out: Path) -> PretrainConfig:
+    """Makes the configuration of a training of seconds."""
     return PretrainConfig(
         records=str(records),
-        out=str(tmp_path / "run"),
+        out=str(out),
         seed=3,
         preprocess_config=PipelineConfig(max_text_length=24),
         model_config=ModelSection("tiny", num_layers=1, hidden_size=16, num_heads=2, intermediate_size=32),
@@ -43,7 +48,7 @@ def config(records, tmp_path) -> PretrainConfig:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def change():
     """`change(config, **{"train_config.steps": 3})`: a copy with dotted keys replaced."""
 

@@ -1,7 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from training_fixtures import write_records
 
 from kaleido.app.config import EvaluateConfig, ModelSection, OptimizerConfig, TrainConfig
 from kaleido.app.finetune_config import FinetuneConfig, finetune_config_class
@@ -15,6 +17,12 @@ from kaleido.tasks.pretraining.application import Pretraining
 pytestmark = pytest.mark.usefixtures("uncompiled", "no_java")
 
 
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Path:
+    """Records of two batches, whose captions are soon learned."""
+    return write_records(tmp_path_factory.mktemp("few") / "records", {"train": 16})
+
+
 @pytest.fixture
 def finetuning(records, tmp_path) -> FinetuneConfig:
     return finetune_config_class()(
@@ -22,19 +30,20 @@ def finetuning(records, tmp_path) -> FinetuneConfig:
         str(records),
         str(tmp_path / "finetuned"),
         preprocess_config=PipelineConfig(max_text_length=24),
-        model_config=ModelSection("tiny", 1, 128, 2, 128, dropout=0.0, attention_dropout=0.0),
+        model_config=ModelSection("tiny", 1, 64, 2, 128, dropout=0.0, attention_dropout=0.0),
         caption_config=CaptionConfig(beams=1, no_repeat_ngram=0),
         train_config=TrainConfig(
-            batch_size=8, steps=500, tensorboard=False, optimizer_config=OptimizerConfig(learning_rate=1e-3)
+            batch_size=8, steps=200, tensorboard=False, optimizer_config=OptimizerConfig(learning_rate=5e-3)
         ),
-        evaluate_config=EvaluateConfig(split="train", batch_size=7, every=500),
+        evaluate_config=EvaluateConfig(split="train", batch_size=8, every=200),
     )
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize(("decoder", "rounds"), [("causal", 1), ("mask_predict", 3)])
-def test_captions_are_learned(finetuning, change, decoder, rounds):
-    config = change(finetuning, **{"caption_config.decoder": decoder, "caption_config.rounds": rounds})
+@pytest.mark.parametrize(("decoder", "rounds", "steps"), [("causal", 1, 120), ("mask_predict", 3, 200)])
+def test_captions_are_learned(finetuning, few, change, decoder, rounds, steps):
+    options = {"caption_config.decoder": decoder, "caption_config.rounds": rounds, "train_config.steps": steps}
+    config = change(finetuning, records=str(few), **options)
     application = Captioning(config)
     metrics = application.run_train_and_evaluate()
     assert metrics["accuracy/caption"] > 0.5

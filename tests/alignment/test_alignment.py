@@ -25,7 +25,7 @@ from kaleido.text import SentencePieceTokenizer
 from kaleido.vision.product import CELLS
 from kaleido.vision.saliency import BorderSaliency
 
-QUICK = AlignConfig(steps=3, batch_size=6, hidden_size=16, max_text_length=24)
+QUICK = AlignConfig(steps=1, batch_size=6, hidden_size=16, max_text_length=16)
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("uncompiled")
 @pytest.fixture(scope="module")
 def wardrobe(tmp_path_factory):
     directory = tmp_path_factory.mktemp("aligned") / "wardrobe"
-    assert main(["catalog", "generate", "--products", "24", "--photo-size", "48", "--out", str(directory)]) == 0
+    assert main(["catalog", "generate", "--products", "14", "--photo-size", "48", "--out", str(directory)]) == 0
     prepare = [
         "prepare",
         f"--catalog={directory}",
@@ -66,7 +66,7 @@ def test_pairs_get_into_the_records_and_stay_the_same(records):
     assert align(records, config=QUICK).photos == 0
     with pytest.raises(UserError, match="pairs that were made otherwise; replace them with --overwrite true"):
         align(records, config=QUICK, seed=1)
-    again = align(records, config=QUICK, steps=4, overwrite=True)
+    again = align(records, config=QUICK, steps=2, overwrite=True)
     assert again.photos == found.photos
     same = align(records, config=QUICK, overwrite=True).records["train"].index
     np.testing.assert_array_equal(same.pair_patches, index.pair_patches)
@@ -165,7 +165,7 @@ def learned():
         grid[photo, 10:13, 10:13, 2 if "hat" in text else 3] += 3
     found = {"rows": np.arange(4), "maps": maps, "product": np.ones((4, CELLS), np.float32)}
     records = SimpleNamespace(index=index, directory="here")
-    config = AlignConfig(steps=250, batch_size=4, hidden_size=32, word_share=1.0, hard_share=0.0)
+    config = AlignConfig(steps=150, batch_size=4, hidden_size=32, word_share=1.0, hard_share=0.0)
     with functions(eagerly=False):  # many steps
         return Aligner.train(tokenizer, records, found, config, 0), found, encodings
 
@@ -195,7 +195,7 @@ def test_captions_are_said_with_attention(learned):
 def test_texts_of_any_kind(learned, heat, words):
     aligner, found, _ = learned
     other = Aligner(aligner.model, aligner.tokenizer, replace(aligner.config, heat=heat, words=words))
-    texts = ["hat", " ".join(["red belt"] * 150), "红色的帽子", ""]
+    texts = ["hat", " ".join(["red belt"] * 40), "红色的帽子", ""]
     encodings = [aligner.tokenizer.encode(text) for text in texts]
     pairs = other.align([(e.ids, e.word_ids) for e in encodings], found["maps"], found["product"])
     for of_text, encoding in zip(pairs, encodings):
@@ -224,7 +224,7 @@ def test_an_aligner_is_saved_and_read_again(learned, tmp_path):
 
 def test_align_and_explain_work_as_functions(records, tmp_path):
     moved = shutil.copytree(records, tmp_path / "elsewhere")
-    found = align(Records(moved), steps=3, batch_size=6, hidden_size=16, progress=False)
+    found = align(Records(moved), steps=1, batch_size=6, hidden_size=16, progress=False)
     assert "parts" not in found.metrics["splits"]["train"]  # no catalogue is needed, and none is there
     assert found.table in str(found) and (moved / "alignment.json").exists()
     with pytest.raises(UserError, match="no catalogue beside the records"):

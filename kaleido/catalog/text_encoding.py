@@ -3,7 +3,7 @@
 import codecs
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from charset_normalizer import CharsetMatch, from_bytes
@@ -119,7 +119,8 @@ class _Scan(NamedTuple):
     sample: bytes
 
 
-_HIGH_LINE = re.compile(rb"[^\r\n]{0,1000}[\x80-\xff][^\r\n]{0,1000}")
+_HIGH = re.compile(rb"[\x80-\xff]")
+_REST = re.compile(rb"[^\r\n]{0,2000}")
 _MULTIBYTE = re.compile(rb"[\xc3-\xf4][\x80-\xbf]+")
 
 
@@ -136,9 +137,9 @@ def _scan(head: bytes, file: BinaryIO) -> _Scan:
             except UnicodeDecodeError:
                 utf8 = False
         if room > 0 and not chunk.isascii():
-            for line in _HIGH_LINE.finditer(chunk):
-                sample.append(line[0])
-                room -= len(line[0])
+            for line in _high_lines(chunk):
+                sample.append(line)
+                room -= len(line)
                 if room <= 0:
                     break
         elif room <= 0 and not utf8:
@@ -153,6 +154,17 @@ def _scan(head: bytes, file: BinaryIO) -> _Scan:
     multibyte = len(_MULTIBYTE.findall(lines))
     broken = lines.decode("utf-8", "replace").count("\ufffd")
     return _Scan(utf8, utf8 and not zeros, multibyte, broken, lines)
+
+
+def _high_lines(chunk: bytes) -> Iterator[bytes]:
+    """Yields what lies around bytes beyond ASCII in their lines; in linear time, as a line may be the whole file."""
+    place = 0
+    while found := _HIGH.search(chunk, place):
+        before = chunk[max(place, found.start() - 1000) : found.start()]
+        rest = _REST.match(chunk, found.start())
+        assert rest
+        yield before[max(before.rfind(b"\n"), before.rfind(b"\r")) + 1 :] + rest[0]
+        place = rest.end()
 
 
 def _detected(sample: bytes, name: str) -> str:

@@ -111,11 +111,15 @@ class Csv(Target):
 
 def plain_rows(data: bytes) -> dict[int, int]:
     """The numbers of the rows of a table without quotes, of one photo each."""
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
-    lines = enumerate(re.split("\r\n|\r|\n", text), start=1)
-    filled = [number for number, line in lines if line.replace(",", "").strip()]
-    first = next(number for number, line in enumerate(re.split("\r\n|\r|\n", text), start=1) if line)
+    lines = text_lines(data)
+    filled = [number for number, line in enumerate(lines, start=1) if line.replace(",", "").strip()]
+    first = next(number for number, line in enumerate(lines, start=1) if line)
     return {number: 1 for number in filled if number > first}
+
+
+def text_lines(data: bytes) -> list[str]:
+    """Lines of a file with any line end, in whatever encoding: what is beyond ASCII is of no interest."""
+    return re.split("\r\n|\r|\n", data.decode("utf-8", "replace").removeprefix("\ufeff"))
 
 
 class Jsonl(Target):
@@ -137,12 +141,20 @@ class Jsonl(Target):
         imported = import_folder(folder, "t.jsonl", rejects, photo_options=UNCHECKED)
         left_out = {reject.row for reject in rejects.rows if not reject.photo}
         rows = {}
-        for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        for number, line in enumerate(text_lines(data), start=1):
             if line.strip():
-                photos = [] if number in left_out else json.loads(line).get("photos", [])
-                rows[number] = len([path for path in photos if path.strip()]) if isinstance(photos, list) else 1
+                cells = {} if number in left_out else json.loads(line.rstrip().removesuffix(","))
+                rows[number] = sum(_photos(cell) for name, cell in cells.items() if _is_heading_of_photos(name))
         check_nothing_is_lost(imported, rejects, rows)
         open_again(imported, folder)
+
+
+def _is_heading_of_photos(name: str) -> bool:
+    return re.sub("[^a-z\ufffd]", "", name.lower()) in ("photo", "photos")
+
+
+def _photos(cell: object) -> int:
+    return sum(1 for path in cell if path.strip()) if isinstance(cell, list) else 1
 
 
 class Zip(Target):

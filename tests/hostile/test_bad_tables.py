@@ -1,6 +1,7 @@
 """Tables: each bad row is named, or left out and listed; none is lost."""
 
 import json
+import time
 
 import pytest
 
@@ -115,3 +116,11 @@ def test_odd_values_of_a_jsonl_are_kept_as_text(folder, run, tmp_path):
     product = json.loads((tmp_path / "out" / "products.jsonl").read_text())
     assert product["id"] == "7" and product["title"] == "true"
     assert product["attributes"] == {"sizes": '{"s": [1, null]}'}
+
+
+def test_a_long_line_takes_linear_time(folder, run, tmp_path):
+    table = b"id,title,photos,more\na,Caf\xe9,a.png," + b"x" * 1_000_000 + b"\n"
+    started = time.process_time()
+    code, printed, _ = run("catalog", "import", "folder", folder(table), "--out", tmp_path / "out")
+    assert code == 0 and "read as cp1252" in printed
+    assert time.process_time() - started < 5

@@ -59,6 +59,9 @@ class SignatureRunner:
 
         Returns:
             Outputs by name, float32, one row per example.
+
+        Raises:
+            UserError: if an output is not finite.
         """
         batch = {name: values for name, values in photos.items() if name in self._reads}
         if any(name in self._reads for name in TEXT):
@@ -67,7 +70,7 @@ class SignatureRunner:
             batch |= {"token_ids": tokens.token_ids, "token_mask": tokens.token_mask}
         rows = len(next(iter(batch.values())))
         filled = {name: np.resize(values, (self.batch_size, *values.shape[1:])) for name, values in batch.items()}
-        return {name: values[:rows] for name, values in self._run(filled).items()}
+        return {name: finite(values[:rows]) for name, values in self._run(filled).items()}
 
 
 class Predictor(ABC):
@@ -122,6 +125,17 @@ class SignaturePredictor(Predictor):
             columns = application.prediction({name: values[place] for name, values in outputs.items()}, labels)
             rows.append({"text": text, **columns} if self.needs_text else columns)
         return rows
+
+
+def finite(outputs: np.ndarray) -> np.ndarray:
+    """Returns what a model has computed, which finite weights can make infinite.
+
+    Raises:
+        UserError: if a value is not finite.
+    """
+    if not np.isfinite(outputs).all():
+        raise UserError("the model computes values that are not finite; its weights were altered, get the model again")
+    return outputs
 
 
 def stored_text_length(saved: SavedModel) -> int:

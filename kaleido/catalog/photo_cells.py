@@ -36,6 +36,9 @@ _PATH = re.compile(r"\w[\w./-]*")
 _NO_COMMA = re.compile(r"(['\"])\s+(?=['\"])")
 """Between two texts of a list that NumPy printed."""
 
+_MOST = 1000
+"""Most photos between separators that a cell may name."""
+
 _RUN = 4
 """Most pieces between separators that are tried as one file name."""
 
@@ -134,7 +137,12 @@ class PhotoCells:
         """Joins parts, which alternate with their separators, to the longest runs that are files.
 
         Of a run that is none, all up to the first suffix of a photo belongs together.
+
+        Raises:
+            RowError: if there are too many.
         """
+        if len(parts) > 2 * _MOST:
+            raise RowError(f"a cell of {self.place} divides into more than {_MOST:,} photos")
         start = 0
         while start < len(parts):
             ends = range(start + 1, min(start + 2 * _RUN, len(parts) + 1), 2)

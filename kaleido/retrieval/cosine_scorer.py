@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from kaleido.app.predictor import finite
 from kaleido.backend import keras
 from kaleido.compiled import compiled
 from kaleido.progress import tqdm
@@ -137,7 +138,7 @@ def _embeddings(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int
         items = np.arange(start, min(start + batch_size, count))
         found.append(embed(np.resize(items, batch_size))[: len(items)])
     # Exact in float32: its values below 1/8 are rounded, larger ones are multiples of the step already.
-    return np.rint(np.concatenate(found) * np.float32(_GRID)) / np.float32(_GRID)
+    return np.rint(finite(np.concatenate(found)) * np.float32(_GRID)) / np.float32(_GRID)
 
 
 def _offsets(items: np.ndarray, bank: np.ndarray, scale: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kaleido.app.predictor import finite
 from kaleido.backend import keras, ops
 from kaleido.compiled import compiled
 from kaleido.constants import PATCHES
@@ -60,6 +61,9 @@ class PairScorer:
 
         Returns:
             float32 [n], higher for better matches.
+
+        Raises:
+            UserError: if a score is not finite.
         """
         count = len(self._gallery.text_ids)
         pairs, places = np.unique(photos.astype(np.int64) * count + texts, return_inverse=True)
@@ -75,7 +79,7 @@ class PairScorer:
                     self._fetch(before, found, progress)
                     before = batch, margins
                 self._fetch(before, found, progress)
-        return found[places]
+        return finite(found)[places]
 
     def rate(self, seconds: float = 0.0) -> float:
         """Measures the pairs scored per second, on at least one batch; the first batch of a length is not timed.

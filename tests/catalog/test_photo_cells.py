@@ -1,6 +1,7 @@
 """One or several photos in a cell, and paths built from columns."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,14 @@ def test_no_separators():
 def test_what_is_no_photo(cell):
     with pytest.raises(RowError, match="column 'photos' must hold a path or a list of paths"):
         read(cell)
+
+
+@pytest.mark.parametrize("cell", ["|" * 200_000, "a.png," * 2000, "<a " * 50_000])
+def test_a_cell_of_too_many_photos(cell):
+    started = time.process_time()
+    with pytest.raises(RowError, match="a cell of photos divides into more than 1,000 photos"):
+        read(cell)
+    assert time.process_time() - started < 1
 
 
 def row(**values):

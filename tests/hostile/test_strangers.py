@@ -12,10 +12,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import kaleido
-from kaleido.app.model_folder import TRUSTED_VARIABLE, save_model
+from kaleido.app.model_folder import TRUSTED_VARIABLE, load_model, save_model
+from kaleido.app.predictor import SignatureRunner
+from kaleido.app.signatures import CLASSIFY
 from kaleido.catalog import delimited, rejects, table_file
 from kaleido.catalog.rejects import Rejects
 from kaleido.checksums import file_sha256, seal, unseal
+from kaleido.constants import LEVELS
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.tasks.classification.model import Classifier
@@ -161,6 +164,16 @@ def test_weights_that_records_name_are_copied_only_where_they_are_weights(tmp_pa
     photos = {"saliency_weights": str(secret), "backbone_weights": str(secret / "key"), "backbone": "random"}
     save_model(tmp_path / "model", model, "category", WordPieceTokenizer(TOKENS), processor={"photos": photos})
     assert not [path for path in (tmp_path / "model").rglob("*") if path.name in ("key", "backbone_weights")]
+
+
+def test_finite_weights_whose_answers_are_not(folder, uncompiled):
+    path = folder / "model.safetensors"
+    save_file({name: np.full_like(array, 3e38) for name, array in load_file(path).items()}, path)
+    change(folder, {})
+    runner = SignatureRunner(load_model(folder), CLASSIFY, 1)
+    photo = {f"level{level}": np.ones((1, level**2, 8), np.float16) for level in LEVELS}
+    with pytest.raises(UserError, match="not finite"):
+        runner({**photo, "positions": np.ones((1, 55, 5), np.float32)}, ["red"])
 
 
 def test_a_list_of_trusted_models(folder, tmp_path, monkeypatch):

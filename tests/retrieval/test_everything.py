@@ -8,6 +8,7 @@ from galleries import Shelf, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaleido.errors import UserError
 from kaleido.retrieval import everything
 from kaleido.retrieval.candidates import full_queries
 from kaleido.retrieval.config import DIRECTIONS
@@ -102,6 +103,11 @@ def test_cosines_depend_on_nothing_but_the_two_embeddings(texts, photos, size, b
     np.testing.assert_array_equal(scorer.scores(*pairs), whole[pairs[1], pairs[0]].astype(np.float32))
     same = np.flatnonzero((scorer.texts == scorer.texts[0]).all(axis=1))
     assert (whole[:, same] == whole[:, :1]).all()
+
+
+def test_embeddings_that_are_not_finite_are_refused():
+    with pytest.raises(UserError, match="values that are not finite"):
+        CosineScorer(Shelf([0, 1], 2), lambda items: np.full((len(items), 3), np.nan, np.float32), len, 2)
 
 
 @settings(max_examples=20, deadline=None)

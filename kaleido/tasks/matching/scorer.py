@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kaleido.app.predictor import finite
 from kaleido.backend import ops
 from kaleido.retrieval.cosine_scorer import CosineScorer, two_tower_scorer
 from kaleido.retrieval.gallery import Gallery
@@ -39,7 +40,7 @@ class MatcherScorer:
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
         """Computes the logit of a match minus that of a mismatch for each pair; see `PairScorer.scores`."""
         margins = ops.convert_to_numpy(self._model.margins(self._cosines.scores(texts, photos)))
-        return self._pairs.scores(texts, photos) + margins
+        return self._pairs.scores(texts, photos) + finite(margins)
 
     def rate(self) -> float:
         """Measures the pairs scored per second by the encoder."""

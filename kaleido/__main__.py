@@ -22,7 +22,7 @@ from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 from kaleido.interruption import Interrupted, leave, obey_termination
 from kaleido.plugins import import_modules
-from kaleido.shortage import shortage
+from kaleido.shortage import check_addresses, shortage
 from kaleido.terminal import control_characters_escaped
 
 GROUPS = {
@@ -63,6 +63,9 @@ FORMER = {"caption": "`kaleido predict --model MODEL PHOTOS --out DIR` writes ca
 """Replacements of the subcommands of earlier versions."""
 
 USER_ERROR = 2
+
+_ADDRESSES, _ADDRESSES_OF_CORE = 320 << 20, 32 << 20
+"""Bytes of addresses without which NumPy's OpenBLAS exits, and those of a core's thread."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -165,6 +168,7 @@ def run(argv: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
+    check_addresses(_ADDRESSES, _ADDRESSES_OF_CORE, "this program")
     import_modules(modules)
     return run_command(find_subcommand(arguments[0]), f"kaleido {arguments[0]}", arguments[1:])
 

@@ -7,7 +7,6 @@ a task can be registered, a configuration checked and a mistyped option answered
 import importlib
 import logging
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kaleido.compilations import keep_compilations
 from kaleido.errors import UserError
-from kaleido.shortage import shortage
+from kaleido.shortage import check_addresses, shortage
 
 _ADDRESSES, _ADDRESSES_OF_CORE = 3 << 30, 128 << 20
 """Bytes of addresses with which TensorFlow trains a tiny model, and those of a core's stacks and heaps."""
@@ -96,16 +95,9 @@ def import_backend() -> None:
 
 def _check_limits() -> None:
     """Raises a UserError where the process lacks memory or threads, without which a framework may hang or crash."""
-    cores = os.cpu_count() or 1
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    needed = _ADDRESSES + cores * _ADDRESSES_OF_CORE
-    if limit != resource.RLIM_INFINITY and limit < needed:
-        raise UserError(
-            f"this process may use {limit / 1e9:.1f} GB of addresses, and the framework needs {needed / 1e9:.1f} GB on "
-            f"{cores} cores; raise the limit by `ulimit -v {-(-needed // 1024)}`, or more for a large model"
-        )
+    check_addresses(_ADDRESSES, _ADDRESSES_OF_CORE, "the framework")
     done = threading.Event()
-    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(_THREADS + 4 * cores)]
+    threads = [threading.Thread(target=done.wait, daemon=True) for _ in range(_THREADS + 4 * (os.cpu_count() or 1))]
     try:
         for thread in threads:
             thread.start()

@@ -6,6 +6,10 @@ Commands print it as one line on stderr and exit with code 2; any other exceptio
 import errno
 
 
+_END = 1000
+"""Characters that are kept of the beginning and of the end of a longer message."""
+
+
 class UserError(Exception):
     """Raised for an error in the user's input, files or configuration.
 
@@ -13,8 +17,9 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str):
-        # File and column names and the messages of libraries may contain line breaks.
-        super().__init__(" ".join(message.splitlines()))
+        # File and column names and the messages of libraries may contain line breaks, and have any length.
+        line = " ".join(message.splitlines())
+        super().__init__(line if len(line) <= 2 * _END else f"{line[:_END]} ... {line[-_END:]}")
 
 
 class TooManyFiles(UserError):

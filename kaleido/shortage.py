@@ -1,7 +1,11 @@
 """Errors that tell of a lack of memory, threads, open files or room on a disk."""
 
 import errno
+import os
+import resource
 from collections.abc import Iterator
+
+from kaleido.errors import UserError
 
 _MEMORY = "too little memory; free some, raise the limit (ulimit -v, or the container's), or give less at once"
 _THREADS = "no further thread could be started; raise the limits of processes and memory (ulimit -u, ulimit -v)"
@@ -20,6 +24,27 @@ _TEXTS = {
     "resource_exhausted": _DEVICE,
     "resource exhausted": _DEVICE,
 }
+
+
+def check_addresses(base: int, core: int, what: str) -> None:
+    """Checks the limit of addresses (`ulimit -v`), for want of which native libraries hang, crash or exit.
+
+    Args:
+        base: Bytes of addresses that are needed.
+        core: Bytes that are needed for each core besides.
+        what: What needs them, for the message.
+
+    Raises:
+        UserError: if the process may use less.
+    """
+    cores = os.cpu_count() or 1
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = base + cores * core
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        raise UserError(
+            f"this process may use {limit / 1e9:.1f} GB of addresses, and {what} needs {needed / 1e9:.1f} GB on {cores} "
+            f"cores; raise the limit by `ulimit -v {-(-needed // 1024)}`, or more for a large model"
+        )
 
 
 def shortage(error: BaseException | None) -> str | None:

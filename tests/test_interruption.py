@@ -132,9 +132,17 @@ def test_what_the_machine_lacks_is_one_line_and_bugs_are_not(monkeypatch, capsys
         assert said.startswith(f"kaleido prepare: {told}") and said.count("\n") == 1
 
 
-@pytest.mark.parametrize("limit", ["ulimit -v 2500000", "ulimit -v 1500000"])
-def test_too_few_addresses_for_the_framework_are_told_at_once(limit, tmp_path):
-    command = f"{limit}; exec {sys.executable} -m kaleido pretrain --records x --out {tmp_path}/run"
+@pytest.mark.parametrize(
+    ("limit", "command"),
+    [
+        ("ulimit -v 2500000", "pretrain --records x --out x"),
+        ("ulimit -v 1500000", "pretrain --records x --out x"),
+        ("ulimit -v 250000", "catalog show x"),
+        ("ulimit -v 150000", "catalog show x"),
+    ],
+)
+def test_too_few_addresses_are_told_at_once(limit, command):
+    command = f"{limit}; exec {sys.executable} -m kaleido {command}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "GB of addresses" in done.stderr and done.stderr.count("\n") == 1
 

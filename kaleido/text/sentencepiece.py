@@ -32,6 +32,8 @@ class SentencePieceTokenizer(Tokenizer):
 
     def __init__(self, model: bytes):
         try:
+            if not model:  # for sentencepiece, one that is given later
+                raise RuntimeError
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError:
             raise UserError("not a SentencePiece model: the file is damaged or of another kind") from None

@@ -22,7 +22,7 @@ from kaleido.constants import LEVELS
 from kaleido.errors import UserError
 from kaleido.model.config import ModelConfig
 from kaleido.tasks.classification.model import Classifier
-from kaleido.text import WordPieceTokenizer
+from kaleido.text import SentencePieceTokenizer, WordPieceTokenizer
 from kaleido.untrusted import check_folder, inner_file, parse_json, read_npz, read_plain
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "shirt"]
@@ -164,6 +164,18 @@ def test_weights_that_records_name_are_copied_only_where_they_are_weights(tmp_pa
     photos = {"saliency_weights": str(secret), "backbone_weights": str(secret / "key"), "backbone": "random"}
     save_model(tmp_path / "model", model, "category", WordPieceTokenizer(TOKENS), processor={"photos": photos})
     assert not [path for path in (tmp_path / "model").rglob("*") if path.name in ("key", "backbone_weights")]
+
+
+def test_an_empty_vocabulary_is_told_by_us_alone(capfd):
+    with pytest.raises(UserError, match="not a SentencePiece model"):
+        SentencePieceTokenizer(b"")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_message_has_an_end(folder):
+    change(folder, {"architecture|" + "a" * 1_000_000: 1})
+    message = refusal(folder)
+    assert len(message) < 2100 and message.startswith(str(folder)) and "unknown keys: a" in message
 
 
 def test_finite_weights_whose_answers_are_not(folder, uncompiled):

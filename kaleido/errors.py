@@ -5,7 +5,6 @@ Commands print it as one line on stderr and exit with code 2; any other exceptio
 
 import errno
 
-
 _END = 1000
 """Characters that are kept of the beginning and of the end of a longer message."""
 

@@ -42,8 +42,8 @@ def check_addresses(base: int, core: int, what: str) -> None:
     needed = base + cores * core
     if limit != resource.RLIM_INFINITY and limit < needed:
         raise UserError(
-            f"this process may use {limit / 1e9:.1f} GB of addresses, and {what} needs {needed / 1e9:.1f} GB on {cores} "
-            f"cores; raise the limit by `ulimit -v {-(-needed // 1024)}`, or more for a large model"
+            f"this process may use {limit / 1e9:.1f} GB of addresses, and {what} needs {needed / 1e9:.1f} GB on "
+            f"{cores} cores; raise the limit by `ulimit -v {-(-needed // 1024)}`, or more for a large model"
         )
 
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from kaleido.commands.command import Actions, Command, run_command
 from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
-from kaleido.interruption import Interrupted, leave, obey_termination
+from kaleido.interruption import Interrupted, leave, obey_termination, signal_of
 from kaleido.plugins import import_modules
 from kaleido.shortage import check_addresses, shortage
 from kaleido.terminal import control_characters_escaped
@@ -87,7 +87,7 @@ def _main(argv: Sequence[str] | None) -> int:
     except Interrupted as interruption:
         message, code = str(interruption), 128 + interruption.signal_number
     except KeyboardInterrupt as interruption:
-        message, code = "interrupted", 128 + (interruption.args or (signal.SIGINT,))[0]
+        message, code = "interrupted", 128 + signal_of(interruption)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             _discard_output()

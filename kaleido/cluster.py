@@ -5,10 +5,12 @@ import re
 import signal
 import socket
 import threading
+import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaleido import __version__, plugins
@@ -21,6 +23,12 @@ from kaleido.ranges import check_range
 PATIENCE = 20.0
 """Seconds to wait for the port of a cluster."""
 
+_LOOK = 10.0
+"""Seconds between two looks at the nodes."""
+
+_NOBODY = 600.0
+"""Seconds without a node that can run a task, after which it is given up."""
+
 WINDOW = 1000
 """Tasks that the engine knows at a time; it need not hold those of a whole catalogue."""
 
@@ -30,6 +38,9 @@ _SLOW = {
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "600",
 }
 """Limits within which the processes of Ray must have started, for machines with other work; Ray's are a minute."""
+
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error"}
+"""Messages of Ray's own that would hide the one line of an error."""
 
 _STARTS = 3
 """Tries to start Ray on this machine: it gives parts of a node 15 and 30 seconds, which no setting changes."""
@@ -94,10 +105,14 @@ class ClusterOptions:
 class Cluster:
     """A connection to a cluster, made by `connected`."""
 
-    def __init__(self, ray: Any, cpus: int, config: ClusterConfig):
+    def __init__(self, ray: Any, nodes: list[dict[str, float]], config: ClusterConfig):
         self._ray = ray
+        self._config = config
+        self._nodes = len(nodes)
+        self._looked = self._seen = time.monotonic()
+        self.cpus = choose_cpus(nodes, config)
         self._options = {
-            "num_cpus": cpus,
+            "num_cpus": self.cpus,
             "num_gpus": config.gpus,
             "max_retries": config.retries,
             # A process that took GPUs goes on to the next task, as others do: it has loaded the networks.
@@ -130,7 +145,8 @@ class Cluster:
             while queue or pending:
                 while queue and len(pending) < WINDOW:
                     pending.append(remote.remote(function, setting, shared, queue.popleft()))
-                done, pending = ray.wait(pending)
+                done, pending = ray.wait(pending, timeout=_LOOK)
+                self._look(bool(done))
                 for result, error in ray.get(done):
                     if error:
                         raise UserError(error)
@@ -147,6 +163,27 @@ class Cluster:
                 f"the cluster did not end a task ({_brief(error)}); what is finished is kept, and the same "
                 "command goes on"
             ) from None
+
+    def _look(self, busy: bool) -> None:
+        """Tells when nodes have come or gone.
+
+        Raises:
+            UserError: if for some time no node could run a task.
+        """
+        now = time.monotonic()
+        if busy:
+            self._seen = now
+        if now < self._looked + _LOOK:
+            return
+        self._looked = now
+        nodes = alive_nodes(self._ray)
+        if len(nodes) != self._nodes:
+            tqdm.write(f"cluster: {len(nodes)} nodes, {self._nodes} before; tasks of a lost node are given to others")
+            self._nodes = len(nodes)
+        if _able(nodes, self.cpus, self._config.gpus):
+            self._seen = now
+        elif now > self._seen + _NOBODY:
+            choose_cpus(nodes, replace(self._config, cpus=self.cpus))
 
 
 _common: tuple[str, Any] = "", None
@@ -197,19 +234,20 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
     host = check_address(address)
     if host:
         _check_answer(host, address)
-    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **_SLOW}.items():
+    for name, value in (_QUIET | _SLOW).items():
         os.environ.setdefault(name, value)
     with missing_extras_named():
         import ray
     try:
         _connect(ray, address)
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        cpus = choose_cpus(nodes, config)
+        nodes = alive_nodes(ray)
+        cluster = Cluster(ray, nodes, config)
         tqdm.write(
             f"cluster: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
-            f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs; a task takes {cpus} CPUs and {config.gpus:g} GPUs"
+            f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs; a task takes {cluster.cpus} CPUs and "
+            f"{config.gpus:g} GPUs"
         )
-        yield Cluster(ray, cpus, config)
+        yield cluster
     finally:
         ray.shutdown()
 
@@ -243,16 +281,39 @@ def _connect(ray: Any, address: str) -> None:
         while left:
             left -= 1
             try:
-                ray.init(address, **options)
+                with warnings.catch_warnings(action="ignore"):
+                    ray.init(address, **options)
+                # A node that is lost would print its whole log here.
+                ray._private.worker._worker_logs_enabled = False
                 return
             except Exception as error:  # Ray raises its base class as well.
                 if not left:
-                    raise UserError(f"cluster {address}: {_brief(error)}") from None
+                    raise UserError(f"cluster {address}: {_brief(error)}{_advice(error)}") from None
             ray.shutdown()
     finally:
         # Ray's own would end the process in the middle of what it does.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+def _advice(error: Exception) -> str:
+    """Says what to do where a cluster may have refused the caller, or another server than Ray's has answered."""
+    told = f"{error} {error.__cause__}"
+    if "client connection timeout" not in told and "Authentication" not in told and "AuthToken" not in told:
+        return ""
+    return (
+        "; is this the port of Ray's client server (10001 by default), and has this command the token of the cluster, "
+        "in RAY_AUTH_TOKEN or ~/.ray/auth_token with RAY_AUTH_MODE=token (Ray 2.59 and later may ask for one)?"
+    )
+
+
+def alive_nodes(ray: Any) -> list[dict[str, float]]:
+    """Lists the resources of the nodes that are there."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _able(nodes: list[dict[str, float]], cpus: int, gpus: float) -> list[dict[str, float]]:
+    return [node for node in nodes if node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus]
 
 
 def choose_cpus(nodes: list[dict[str, float]], config: ClusterConfig) -> int:
@@ -261,7 +322,7 @@ def choose_cpus(nodes: list[dict[str, float]], config: ClusterConfig) -> int:
     Raises:
         UserError: if no node has what a task takes.
     """
-    able = [node for node in nodes if node.get("CPU", 0) >= (config.cpus or 1) and node.get("GPU", 0) >= config.gpus]
+    able = _able(nodes, config.cpus or 1, config.gpus)
     if not able:
         there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes[:5])
         raise UserError(

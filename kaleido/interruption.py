@@ -25,6 +25,9 @@ _PAUSE = 0.05
 
 _noticed = 0.0
 
+_received = signal.SIGINT
+"""Signal that asked this process to end last."""
+
 _failed_with = 0
 """Exit code of a process that is leaving because it failed."""
 
@@ -62,6 +65,11 @@ def notice_signal() -> None:
     _noticed = time.monotonic()
 
 
+def signal_of(interruption: BaseException | None) -> int:
+    """Tells the number of the signal that a KeyboardInterrupt stands for; libraries raise their own without it."""
+    return (getattr(interruption, "args", ()) or (_received,))[0]
+
+
 def leave(code: int) -> None:
     """Exits; neither SIGTERM nor threads that are stuck keep the interpreter's shutdown from its end.
 
@@ -91,6 +99,8 @@ def _skip_teardown() -> None:
 
 
 def _raise(number: int, frame: Any) -> None:
+    global _received
+    _received = signal.Signals(number)
     notice_signal()
     raise KeyboardInterrupt(number)
 
@@ -121,8 +131,7 @@ def _unraisable(unraisable: Any) -> None:
             _end(reason, 2)
         sys.__unraisablehook__(unraisable)
         return
-    number = (getattr(unraisable.exc_value, "args", ()) or (signal.SIGINT,))[0]
-    timer = threading.Timer(_PAUSE, os.kill, (os.getpid(), number))
+    timer = threading.Timer(_PAUSE, os.kill, (os.getpid(), signal_of(unraisable.exc_value)))
     timer.daemon = True
     timer.start()
 

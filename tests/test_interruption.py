@@ -49,6 +49,18 @@ except KeyboardInterrupt:
     assert (done.returncode, done.stdout, done.stderr) == (0, "saved\n", "")
 
 
+def test_an_interruption_that_a_library_raises_anew_is_of_the_signal_that_arrived():
+    done = run("""
+import os
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+except KeyboardInterrupt:
+    print(interruption.signal_of(KeyboardInterrupt()))
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "15\n", "")
+
+
 @pytest.mark.parametrize("ending", ["signal", "time"])
 def test_threads_that_are_stuck_do_not_keep_a_failed_process(ending):
     code = f"""

@@ -23,7 +23,7 @@ import yaml
 
 from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
-from kaleido.interruption import leave, obey_termination
+from kaleido.interruption import leave, obey_termination, signal_of
 from kaleido.locks import Locked, locked
 
 FAILED = 1
@@ -157,5 +157,5 @@ if __name__ == "__main__":
     try:
         code = main()
     except KeyboardInterrupt as interruption:
-        code = 128 + (interruption.args or (signal.SIGINT,))[0]
+        code = 128 + signal_of(interruption)
     leave(code)

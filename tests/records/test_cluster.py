@@ -5,13 +5,14 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clusters import Sequential
 
 from kaleido.__main__ import main
 from kaleido.catalog.catalog import Catalog
-from kaleido.cluster import ClusterConfig, check_address, choose_cpus, connected
+from kaleido.cluster import Cluster, ClusterConfig, check_address, choose_cpus, connected
 from kaleido.errors import UserError
 from kaleido.records.place import partial_directory
 from kaleido.records.prepare import make_catalog_records
@@ -78,6 +79,57 @@ def test_ray_that_does_not_start_on_this_machine_is_tried_again_and_told(monkeyp
     with told as error, connected("local", ClusterConfig()):
         pass
     assert tries == ["local"] * 3 and "\n" not in str(error.value)
+
+
+def test_a_cluster_that_refuses_or_does_not_answer_is_told_with_what_to_look_at(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def init(address, **options):
+        try:
+            raise RuntimeError("InvalidAuthToken: Authentication token is missing or incorrect")
+        except RuntimeError as error:
+            raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379") from error
+
+    monkeypatch.setattr(ray, "init", init)
+    told = pytest.raises(UserError, match=r"cluster auto: Failed to connect .*RAY_AUTH_TOKEN or ~/\.ray/auth_token")
+    with told as error, connected("auto", ClusterConfig()):
+        pass
+    assert "\n" not in str(error.value)
+
+
+class Engine:
+    """Ray, whose nodes are given as lists for one look after the other and whose tasks never end."""
+
+    exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=KeyError)
+
+    def __init__(self, *looks):
+        self.looks = [[{"Alive": True, "Resources": resources} for resources in look] for look in looks]
+
+    def nodes(self):
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def remote(self, **options):
+        return lambda function: SimpleNamespace(remote=lambda *arguments: "task")
+
+    def put(self, value):
+        return value
+
+    def wait(self, pending, timeout):
+        return [], pending
+
+    def get(self, done):
+        return done
+
+
+def test_nodes_that_go_are_told_and_without_any_that_can_run_a_task_the_command_ends(monkeypatch, capsys):
+    monkeypatch.setattr("kaleido.cluster._LOOK", 0.0)
+    monkeypatch.setattr("kaleido.cluster._NOBODY", 0.0)
+    engine = Engine([NODES, NODES], [NODES], [{}])
+    cluster = Cluster(engine, [NODES, NODES], ClusterConfig())
+    with pytest.raises(UserError, match=r"no node of the cluster has the 2 CPUs .*Received: 1 nodes, 0 CPUs"):
+        list(cluster.map(print, None, [1]))
+    said = capsys.readouterr()
+    assert "cluster: 1 nodes, 2 before; tasks of a lost node are given to others" in said.out + said.err
 
 
 def test_an_address_where_nobody_answers_is_told_at_once():

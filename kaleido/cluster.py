@@ -6,7 +6,6 @@ import signal
 import socket
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,12 +18,16 @@ from kaleido.errors import UserError
 from kaleido.extras import missing_extras_named
 from kaleido.progress import tqdm
 from kaleido.ranges import check_range
+from kaleido.terminal import output_to
 
 PATIENCE = 20.0
 """Seconds to wait for the port of a cluster."""
 
 _LOOK = 10.0
 """Seconds between two looks at the nodes."""
+
+_LOST = 15.0
+"""Seconds without an answer of the head after which the cluster counts as lost."""
 
 _NOBODY = 600.0
 """Seconds without a node that can run a task, after which it is given up."""
@@ -36,11 +39,11 @@ _SLOW = {
     "RAY_worker_register_timeout_seconds": "600",
     "RAY_agent_register_timeout_ms": "600000",
     "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "600",
+    # Ray would end this process where it stands; `_look` is earlier.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
 }
-"""Limits within which the processes of Ray must have started, for machines with other work; Ray's are a minute."""
-
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "error"}
-"""Messages of Ray's own that would hide the one line of an error."""
+"""Limits within which the processes of Ray must have started or answered, for machines with other work; Ray's are a
+minute."""
 
 _STARTS = 3
 """Tries to start Ray on this machine: it gives parts of a node 15 and 30 seconds, which no setting changes."""
@@ -105,11 +108,15 @@ class ClusterOptions:
 class Cluster:
     """A connection to a cluster, made by `connected`."""
 
-    def __init__(self, ray: Any, nodes: list[dict[str, float]], config: ClusterConfig):
+    def __init__(
+        self, ray: Any, nodes: list[dict[str, float]], config: ClusterConfig, head: tuple[str, int] | None = None
+    ):
         self._ray = ray
+        self._head = head
+        self.lost = False
         self._config = config
         self._nodes = len(nodes)
-        self._looked = self._seen = time.monotonic()
+        self._looked = self._heard = self._seen = time.monotonic()
         self.cpus = choose_cpus(nodes, config)
         self._options = {
             "num_cpus": self.cpus,
@@ -168,7 +175,7 @@ class Cluster:
         """Tells when nodes have come or gone.
 
         Raises:
-            UserError: if for some time no node could run a task.
+            UserError: if the head does not answer, or for some time no node could run a task.
         """
         now = time.monotonic()
         if busy:
@@ -176,6 +183,15 @@ class Cluster:
         if now < self._looked + _LOOK:
             return
         self._looked = now
+        if self._head and not _answers(self._head):
+            if now > self._heard + _LOST:
+                self.lost = True
+                raise UserError(
+                    f"the head of the cluster no longer answers at {self._head[0]}:{self._head[1]}; what is finished "
+                    "is kept, and the same command goes on with another cluster"
+                )
+            return
+        self._heard = now
         nodes = alive_nodes(self._ray)
         if len(nodes) != self._nodes:
             tqdm.write(f"cluster: {len(nodes)} nodes, {self._nodes} before; tasks of a lost node are given to others")
@@ -234,14 +250,17 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
     host = check_address(address)
     if host:
         _check_answer(host, address)
-    for name, value in (_QUIET | _SLOW).items():
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **_SLOW}.items():
         os.environ.setdefault(name, value)
     with missing_extras_named():
         import ray
+    cluster = None
     try:
         _connect(ray, address)
         nodes = alive_nodes(ray)
-        cluster = Cluster(ray, nodes, config)
+        # A client of Ray notices by itself that its server is gone.
+        head = None if host else ray.get_runtime_context().gcs_address.rsplit(":", 1)
+        cluster = Cluster(ray, nodes, config, (head[0].strip("[]"), int(head[1])) if head else None)
         tqdm.write(
             f"cluster: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
             f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs; a task takes {cluster.cpus} CPUs and "
@@ -249,7 +268,13 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
         )
         yield cluster
     finally:
-        ray.shutdown()
+        if cluster and cluster.lost:
+            # It may wait for the head.
+            closing = threading.Thread(target=ray.shutdown, daemon=True)
+            closing.start()
+            closing.join(5)
+        else:
+            ray.shutdown()
 
 
 def check_address(address: str) -> tuple[str, int] | None:
@@ -262,6 +287,14 @@ def check_address(address: str) -> tuple[str, int] | None:
     if address not in ("local", "auto") and not found:
         raise UserError(f"cluster must be local, auto or ray://HOST:PORT (port 10001 by default). Received: {address}")
     return (found[1].strip("[]"), int(found[2])) if found else None
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _check_answer(host: tuple[str, int], address: str) -> None:
@@ -281,7 +314,8 @@ def _connect(ray: Any, address: str) -> None:
         while left:
             left -= 1
             try:
-                with warnings.catch_warnings(action="ignore"):
+                # What Ray prints besides would hide the one line of an error.
+                with open(os.devnull, "w") as nowhere, output_to(nowhere.fileno()):
                     ray.init(address, **options)
                 # A node that is lost would print its whole log here.
                 ray._private.worker._worker_logs_enabled = False

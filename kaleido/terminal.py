@@ -4,6 +4,7 @@ An escape sequence in a title could clear the screen, rename the window or hide 
 direction of writing shows a name as another one.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -55,3 +56,21 @@ def control_characters_escaped() -> Iterator[None]:
 def drawing(stream: Any) -> Any:
     """Gives the stream that progress bars are drawn on, which move the cursor."""
     return stream._wrapped if isinstance(stream, _Escaping) else stream
+
+
+@contextmanager
+def output_to(descriptor: int) -> Iterator[None]:
+    """Redirects whatever this process and its children print, libraries in C included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    for number, _ in kept:
+        os.dup2(descriptor, number)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, before in kept:
+            os.dup2(before, number)
+            os.close(before)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Starts a Ray cluster on the nodes of a SLURM job, one process of Ray a node, and runs a kaleido command on it.
-# usage: sbatch --nodes 4 --ntasks-per-node 1 --exclusive scripts/slurm.sh prepare --catalog CATALOG --out RECORDS
-# (further options of the command after it; `--cluster auto` is added). The catalogue, OUT and the environment must be
+# usage: sbatch --nodes 4 --ntasks-per-node 1 --exclusive --no-kill scripts/slurm.sh prepare OPTIONS
+# (`--cluster auto` is added to the options). The catalogue, OUT and the environment must be
 # on a disk that all nodes see. PYTHON names the interpreter, with the extra `cluster`; PORT another port than 6379.
 set -eu
 : "${SLURM_JOB_NODELIST:?is not set: start this script by sbatch, or in a shell of salloc}"

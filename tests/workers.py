@@ -61,10 +61,14 @@ def configure(config, folder: Path, change) -> Path:
     return folder / "config.yaml"
 
 
-def wait_for_points(log: Path, count: int):
+def wait_for_points(log: Path, count: int, workers: Workers):
+    """Waits until so many points are logged; tells what the workers said where they end before, or take too long."""
     deadline = time.monotonic() + PATIENCE
     while len(read_metrics(log)) < count:
-        assert time.monotonic() < deadline
+        if time.monotonic() > deadline or any(process.poll() is not None for process in workers.processes):
+            for process in workers.processes:
+                process.terminate()
+            raise AssertionError(f"{len(read_metrics(log))} points, not {count}: {workers.end()}")
         time.sleep(0.05)
 
 

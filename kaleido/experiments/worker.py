@@ -14,8 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from kaleido.atomic import write_atomically
 from kaleido.experiments.ledger import DONE_FILE, FAILED_FILE, LOG_FILE, STAGE_FILE
 from kaleido.interruption import leave, obey_termination, signal_of
 from kaleido.locks import Locked, locked
+from kaleido.terminal import output_to
 
 FAILED = 1
 
@@ -72,7 +72,7 @@ def _make(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     (folder / FAILED_FILE).unlink(missing_ok=True)
     _note(folder / STAGE_FILE, request["about"])
     begun, took = time.monotonic(), {}
-    with open(folder / LOG_FILE, "ab", buffering=0) as log, _output_to(log.fileno()):
+    with open(folder / LOG_FILE, "ab", buffering=0) as log, output_to(log.fileno()):
         for command in request["commands"]:
             arguments = list(command["arguments"])
             if command["config"] is not None:
@@ -113,22 +113,6 @@ def _run(subcommand: str, arguments: list[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return code
-
-
-@contextmanager
-def _output_to(descriptor: int) -> Iterator[None]:
-    """Redirects whatever this process and its children print, libraries in C included."""
-    kept = [(number, os.dup(number)) for number in (1, 2)]
-    for number, _ in kept:
-        os.dup2(descriptor, number)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for number, before in kept:
-            os.dup2(before, number)
-            os.close(before)
 
 
 def _note(path: Path, content: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ def test_hosts_train_like_one_over_a_bad_link_and_survive_its_loss_and_that_of_a
         # time the same commands go on from the last checkpoint.
         for gone in ((), (1,), (0,)):
             workers = Workers(backend, two, two, hosts=hosts)
-            wait_for_points(log, len(read_metrics(log)) + 4)
+            wait_for_points(log, len(read_metrics(log)) + 4, workers)
             with cut(hosts):
                 begun = time.monotonic()
                 for index in gone:
@@ -48,7 +48,7 @@ def test_hosts_train_like_one_over_a_bad_link_and_survive_its_loss_and_that_of_a
 
         # A link that comes back within seconds is no loss.
         workers = Workers(backend, two, two, hosts=hosts)
-        wait_for_points(log, len(read_metrics(log)) + 2)
+        wait_for_points(log, len(read_metrics(log)) + 2, workers)
         with cut(hosts):
             time.sleep(3)
         assert workers.end()[0] == [0, 0]

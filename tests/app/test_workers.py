@@ -42,7 +42,7 @@ def test_two_workers_train_like_one_and_survive_what_happens_to_them(backend, qu
         (1, signal.SIGTERM, [128 + signal.SIGTERM] * 2),
     ):
         workers = Workers(backend, two, two)
-        wait_for_points(log, len(read_metrics(log)) + 4)
+        wait_for_points(log, len(read_metrics(log)) + 4, workers)
         workers.processes[victim].send_signal(number)
         asked = time.monotonic()
         found, lines = workers.end()

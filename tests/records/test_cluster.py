@@ -2,7 +2,9 @@
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,6 +134,17 @@ def test_nodes_that_go_are_told_and_without_any_that_can_run_a_task_the_command_
     assert "cluster: 1 nodes, 2 before; tasks of a lost node are given to others" in said.out + said.err
 
 
+def test_a_head_that_no_longer_answers_is_told(monkeypatch):
+    monkeypatch.setattr("kaleido.cluster._LOOK", 0.0)
+    monkeypatch.setattr("kaleido.cluster._LOST", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        head = server.getsockname()
+    cluster = Cluster(Engine([NODES]), [NODES], ClusterConfig(), head)
+    with pytest.raises(UserError, match=f"the head of the cluster no longer answers at 127.0.0.1:{head[1]}"):
+        list(cluster.map(print, None, [1]))
+    assert cluster.lost
+
+
 def test_an_address_where_nobody_answers_is_told_at_once():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -235,3 +248,35 @@ def test_a_node_that_is_lost_and_one_that_is_added_change_no_byte(tmp_path, ward
     assert summary.made == wardrobe.photo_count
     make_catalog_records(wardrobe, tmp_path / "one", config)
     assert contents(records) == contents(tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_command_that_is_stopped_or_loses_the_head_goes_on(tmp_path, wardrobe, cluster):
+    """Takes minutes on two busy cores, as the test above; from the shell."""
+    options = ["--catalog", str(wardrobe.directory), "--backbone", "random", "--prepare_config.saliency", "border"]
+    options += ["--prepare_config.shard_photos", "3", "--out"]
+
+    def command(out, *more):
+        line = [sys.executable, "-m", "kaleido", "prepare", *options, str(tmp_path / out), *more]
+        return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def disturbed(disturb):
+        before = len(parts())
+        process = command("records", "--cluster", "auto")
+        while len(parts()) < before + 2 and process.poll() is None:
+            time.sleep(0.1)
+        disturb(process)
+        since = time.monotonic()
+        said, _ = process.communicate(timeout=300)
+        assert time.monotonic() - since < 60
+        return process.returncode, said.splitlines()[-1]
+
+    def parts():
+        return list(partial_directory(tmp_path / "records").glob("*/parts/*.npz"))
+
+    assert disturbed(lambda process: process.terminate()) == (143, "kaleido prepare: interrupted")
+    code, line = disturbed(lambda process: cluster.head_node.kill_gcs_server())
+    assert code == 2
+    assert line.startswith("kaleido prepare: the head of the cluster no longer answers at ")
+    assert [command("records").wait(), command("alone").wait()] == [0, 0]
+    assert contents(tmp_path / "records") == contents(tmp_path / "alone")

@@ -1,5 +1,6 @@
 """Runs the same function for many items on a cluster, by the engine Ray."""
 
+import logging
 import os
 import re
 import signal
@@ -308,6 +309,7 @@ def _connect(ray: Any, address: str) -> None:
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+    logging.getLogger("ray.util.client").setLevel(logging.ERROR)
     handler = signal.getsignal(signal.SIGTERM)
     left = _STARTS if address == "local" else 1
     try:

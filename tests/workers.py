@@ -40,11 +40,11 @@ class Workers:
     def end(self) -> tuple[list[int], list[str]]:
         """Waits for them; their exit codes and last lines."""
         try:
-            outputs = [process.communicate(timeout=PATIENCE)[0] for process in self.processes]
+            self.outputs = [process.communicate(timeout=PATIENCE)[0] for process in self.processes]
         finally:
             for process in self.processes:
                 process.kill()
-        lines = [(text.splitlines() or [""])[-1] for text in outputs]
+        lines = [(text.splitlines() or [""])[-1] for text in self.outputs]
         return [process.returncode for process in self.processes], lines
 
 
@@ -68,7 +68,9 @@ def wait_for_points(log: Path, count: int, workers: Workers):
         if time.monotonic() > deadline or any(process.poll() is not None for process in workers.processes):
             for process in workers.processes:
                 process.terminate()
-            raise AssertionError(f"{len(read_metrics(log))} points, not {count}: {workers.end()}")
+            codes, _ = workers.end()
+            said = "\n".join(workers.outputs)
+            raise AssertionError(f"{len(read_metrics(log))} points, not {count}; codes {codes}:\n{said}")
         time.sleep(0.05)
 
 

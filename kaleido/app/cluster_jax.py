@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import jax
+from jax._src import distributed
 from jax.experimental import multihost_utils
 
 from kaleido.app.cluster import VARIABLE, Cluster, lost_worker
@@ -51,7 +52,7 @@ class JaxCluster:
         if jax.__version_info__ < (0, 10):
             raise UserError(f"several workers ({VARIABLE}) need JAX 0.10 or later. Received: {jax.__version__}")
         self._cluster = cluster
-        self._lost, self._left = threading.Event(), False
+        self._lost, self._left, self._met = threading.Event(), False, False
         print(f"worker {cluster.rank} of {cluster.workers} (from 0) waits for the others", file=sys.stderr, flush=True)
         # JAX's service and clients see only this host.
         service = ("127.0.0.1", _free_port())
@@ -103,6 +104,19 @@ class JaxCluster:
         jax.distributed.shutdown()
         if stopped:
             raise stopped
+
+    def meet(self) -> None:
+        """Waits until all workers have come here, once, which is to be before their first collective operation.
+
+        In that, gloo gives up after 30 seconds without one of them.
+        """
+        if self._met:
+            return
+        self._met = True
+        client = distributed.global_state.client
+        client.key_value_set(f"kaleido/met/{self._cluster.rank}", "there")
+        while len(client.key_value_dir_get("kaleido/met/")) < self._cluster.workers:
+            time.sleep(0.1)
 
     def _accept_workers(self) -> Mapping[bytes, socket.socket]:
         """Waits for a connection from every worker: connections by greeting."""

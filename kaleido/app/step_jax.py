@@ -100,6 +100,7 @@ class StepJax(Step):
     def sum_over_workers(self, values: np.ndarray) -> np.ndarray | jax.Array:
         if not self._workers:
             return values
+        self._workers.meet()
         rows = np.zeros((self.devices, *np.shape(values)), np.float32)
         rows[0] = values
         return self._sum(self._join(jax.device_put(rows, self._cut), self._all_cut))

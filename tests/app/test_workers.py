@@ -68,3 +68,31 @@ def test_workers_that_do_not_see_the_same_folder_are_told(backend, quiet, change
     codes, lines = Workers(backend, one, other).end()
     assert codes == [2, 2]
     assert all("different checkpoints" in line and "steps 10, 0" in line for line in lines)
+
+
+def test_workers_on_jax_wait_for_the_last_one_before_they_add_up(monkeypatch):
+    pytest.importorskip("jax")
+    from jax._src import distributed
+
+    from kaleido.app.cluster import Cluster
+    from kaleido.app.cluster_jax import JaxCluster
+
+    class Client:
+        there, looks = [], 0
+
+        def key_value_set(self, key, value):
+            self.there.append((key, value))
+
+        def key_value_dir_get(self, prefix):
+            self.looks += 1
+            if self.looks == 3:
+                self.key_value_set(f"{prefix}0", "there")
+            return [key for key, _ in self.there if key.startswith(prefix)]
+
+    client = Client()
+    monkeypatch.setattr(distributed.global_state, "client", client)
+    workers = JaxCluster.__new__(JaxCluster)
+    workers._cluster, workers._met = Cluster(1, 2, "host:1"), False
+    workers.meet()
+    workers.meet()
+    assert client.looks == 3

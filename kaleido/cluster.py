@@ -249,8 +249,9 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
         yield None
         return
     host = check_address(address)
-    if host:
-        _check_answer(host, address)
+    named = re.fullmatch(r"(.+):([0-9]{1,5})", os.environ.get("RAY_ADDRESS", "")) if address == "auto" else None
+    if host or named:
+        _check_answer(host or (named[1].strip("[]"), int(named[2])), named[0] if named else address)
     for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **_SLOW}.items():
         os.environ.setdefault(name, value)
     with missing_extras_named():

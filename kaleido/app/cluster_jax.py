@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import jax
 from jax._src import distributed
@@ -113,7 +114,7 @@ class JaxCluster:
         if self._met:
             return
         self._met = True
-        client = distributed.global_state.client
+        client: Any = distributed.global_state.client
         client.key_value_set(f"kaleido/met/{self._cluster.rank}", "there")
         while len(client.key_value_dir_get("kaleido/met/")) < self._cluster.workers:
             time.sleep(0.1)

@@ -93,6 +93,7 @@ def test_a_cluster_that_refuses_or_does_not_answer_is_told_with_what_to_look_at(
             raise ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379") from error
 
     monkeypatch.setattr(ray, "init", init)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     told = pytest.raises(UserError, match=r"cluster auto: Failed to connect .*RAY_AUTH_TOKEN or ~/\.ray/auth_token")
     with told as error, connected("auto", ClusterConfig()):
         pass
@@ -153,6 +154,14 @@ def test_an_address_where_nobody_answers_is_told_at_once():
         pytest.raises(UserError, match=f"no cluster answers at {address}: .*refused"),
         connected(address, ClusterConfig()),
     ):
+        pass
+
+
+def test_a_head_that_the_environment_names_and_that_does_not_answer_is_told(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+    told = pytest.raises(UserError, match=r"no cluster answers at 127\.0\.0\.1:.*refused")
+    with told, connected("auto", ClusterConfig()):
         pass
 
 

@@ -195,7 +195,8 @@ class Cluster:
         self._heard = now
         nodes = alive_nodes(self._ray)
         if len(nodes) != self._nodes:
-            tqdm.write(f"cluster: {len(nodes)} nodes, {self._nodes} before; tasks of a lost node are given to others")
+            lost = "; tasks of a lost node are given to others" if len(nodes) < self._nodes else ""
+            tqdm.write(f"cluster: {len(nodes)} nodes, {self._nodes} before{lost}")
             self._nodes = len(nodes)
         if _able(nodes, self.cpus, self._config.gpus):
             self._seen = now

@@ -111,6 +111,7 @@ def header_problem(
         max_megapixels: Largest number of pixels, in millions.
     """
     try:
+        check_whole(head, size)
         complete = (not tail or _ends(head, tail)) and _stated_size(head) <= size
         if complete and (frame := _jpeg_frame(head)):
             width, height, reducible = frame
@@ -131,6 +132,17 @@ def header_problem(
     except Exception as error:  # damaged files make Pillow raise nearly anything
         return reason_of(error, max_megapixels)
     return ""
+
+
+def check_whole(head: bytes, size: int) -> None:
+    """Raises a `UserError` if a JPEG 2000 file is cut short, of which its decoder may make a blank picture.
+
+    Args:
+        head: Its first `HEAD` bytes, or all.
+        size: Number of its bytes.
+    """
+    if head[4:8] == b"jP  " and _stated_size(head) > size:
+        raise UserError(f"photo cannot be decoded: cut short. Received: {size} bytes of {_stated_size(head)}")
 
 
 def _stated_size(head: bytes) -> int:

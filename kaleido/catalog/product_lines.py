@@ -145,8 +145,20 @@ class HeldProducts(ProductLines):
         self._flush()
         return super().lines()
 
+    def __getstate__(self) -> list[bytes]:
+        return [*self.lines()]
+
+    def __setstate__(self, lines: list[bytes]) -> None:
+        HeldProducts.__init__(self)
+        for line in lines:
+            start, size = self._keep(line)
+            self._starts.append(start)
+            self._sizes.append(size)
+
     def _write(self, product: Product) -> tuple[int, int]:
-        line = product_json.encode(product).encode()
+        return self._keep(product_json.encode(product).encode())
+
+    def _keep(self, line: bytes) -> tuple[int, int]:
         try:
             self._file.write(line)
         except OSError as error:

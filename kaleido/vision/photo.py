@@ -6,7 +6,16 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kaleido.errors import UserError
-from kaleido.pictures import FLOATING_POINT, MAX_MEGAPIXELS, check_size, fit, open_picture, reason_of
+from kaleido.pictures import (
+    FLOATING_POINT,
+    HEAD,
+    MAX_MEGAPIXELS,
+    check_size,
+    check_whole,
+    fit,
+    open_picture,
+    reason_of,
+)
 
 _LOADING = threading.Lock()
 """Held while pixels of an opened picture are unpacked, which Pillow does for one thread at a time."""
@@ -40,6 +49,7 @@ def decode(data: bytes | np.ndarray | Image.Image, max_megapixels: float = MAX_M
             with _LOADING:
                 data.load()
             return np.asarray(_to_rgb(ImageOps.exif_transpose(data)))
+        check_whole(data[:HEAD], len(data))
         with open_picture(data) as image:
             fit(image, max_megapixels)
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))

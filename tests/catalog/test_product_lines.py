@@ -126,7 +126,8 @@ def test_a_catalogue_that_is_replaced_keeps_its_products(tmp_path):
 
 def test_a_catalogue_can_be_given_to_another_process(tmp_path):
     catalog = Catalog.open(shop(tmp_path, 20))
-    assert pickle.loads(pickle.dumps(catalog)).products == list(catalog.products)
+    for products in (catalog.products, HeldProducts(catalog.products), HeldProducts()):
+        assert pickle.loads(pickle.dumps(products)) == list(products)
 
 
 def test_a_damaged_line_is_named_with_its_row(tmp_path):

@@ -32,7 +32,7 @@ def workplace(tmp_path_factory):
     before = Path.cwd()
     os.chdir(folder)
     try:
-        generate = ["catalog", "generate", "--products=30", "--photo-size=48", "--workers=1", "--out=dataset/wardrobe"]
+        generate = ["catalog", "generate", "--products=40", "--photo-size=48", "--workers=1", "--out=dataset/wardrobe"]
         prepare = [
             "prepare",
             "--catalog=dataset/wardrobe",
@@ -40,7 +40,6 @@ def workplace(tmp_path_factory):
             "--backbone=random",
             "--prepare_config.vocabulary_size=300",
             "--prepare_config.validation_fraction=0.2",
-            "--prepare_config.test_fraction=0.2",
         ]
         assert main(generate) == 0
         assert main(prepare) == 0

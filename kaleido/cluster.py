@@ -148,7 +148,7 @@ class Cluster:
         setting = (__version__, keras.backend.backend(), os.getcwd(), tuple(plugins.imported))
         try:
             # In a list a reference is passed on as it is: each process gets the object once, and not each call.
-            shared = [ray.put(common)]
+            shared = [ray.put(ray.cloudpickle.dumps(common))]
             pending: list[Any] = []
             while queue or pending:
                 while queue and len(pending) < WINDOW:
@@ -228,7 +228,8 @@ def _run(
             import ray
 
             _common = "", None  # Networks of another job leave the memory first.
-            _common = name, ray.get(shared[0])
+            # Ray would hide a UserError of what opens a folder on its arrival.
+            _common = name, ray.cloudpickle.loads(ray.get(shared[0]))
         return function(_common[1], item), None
     except UserError as error:
         return None, f"{error} {node}"

@@ -1,6 +1,8 @@
 """Preparation by the tasks of a cluster gives the bytes of one process."""
 
 import os
+import pickle
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,12 +14,13 @@ from types import SimpleNamespace
 import pytest
 from clusters import Sequential
 
+from kaleido import __version__
 from kaleido.__main__ import main
 from kaleido.catalog.catalog import Catalog
-from kaleido.cluster import Cluster, ClusterConfig, check_address, choose_cpus, connected
+from kaleido.cluster import Cluster, ClusterConfig, _run, check_address, choose_cpus, connected
 from kaleido.errors import UserError
 from kaleido.records.place import partial_directory
-from kaleido.records.prepare import make_catalog_records
+from kaleido.records.prepare import CatalogSource, make_catalog_records
 
 NODES = {"CPU": 2.0}
 
@@ -104,6 +107,7 @@ class Engine:
     """Ray, whose nodes are given as lists for one look after the other and whose tasks never end."""
 
     exceptions = SimpleNamespace(RayTaskError=KeyError, RayError=KeyError)
+    cloudpickle = pickle
 
     def __init__(self, *looks):
         self.looks = [[{"Alive": True, "Resources": resources} for resources in look] for look in looks]
@@ -144,6 +148,16 @@ def test_a_head_that_no_longer_answers_is_told(monkeypatch):
     with pytest.raises(UserError, match=f"the head of the cluster no longer answers at 127.0.0.1:{head[1]}"):
         list(cluster.map(print, None, [1]))
     assert cluster.lost
+
+
+def test_a_catalogue_that_a_node_does_not_see_is_told(wardrobe, prepare_config, tmp_path, monkeypatch):
+    folder = shutil.copytree(wardrobe.directory, tmp_path / "seen")
+    shared = SimpleNamespace(hex=lambda: "here", data=pickle.dumps(CatalogSource(Catalog.open(folder), prepare_config)))
+    shutil.rmtree(folder)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(get=lambda one: one.data, cloudpickle=pickle))
+    setting = (__version__, "tensorflow", os.getcwd(), ())
+    result, problem = _run(print, setting, [shared], 1)
+    assert result is None and f"{folder} holds no finished catalogue" in problem and "(node " in problem
 
 
 def test_an_address_where_nobody_answers_is_told_at_once():

@@ -298,7 +298,13 @@ def test_a_command_that_is_stopped_or_loses_the_head_goes_on(tmp_path, wardrobe,
         return list(partial_directory(tmp_path / "records").glob("*/parts/*.npz"))
 
     assert disturbed(lambda process: process.terminate()) == (143, "kaleido prepare: interrupted")
-    code, line = disturbed(lambda process: cluster.head_node.kill_gcs_server())
+
+    def lose_the_head(process):
+        cluster.head_node.kill_gcs_server()
+        for node in (cluster.head_node, *cluster.worker_nodes):  # which would end the few tasks before it is noticed
+            subprocess.run(["pkill", "-STOP", "-P", str(node.all_processes["raylet"][0].process.pid)])
+
+    code, line = disturbed(lose_the_head)
     assert code == 2
     assert line.startswith("kaleido prepare: the head of the cluster no longer answers at ")
     assert [command("records").wait(), command("alone").wait()] == [0, 0]

@@ -121,12 +121,13 @@ class Store:
     @property
     def schema(self) -> "pa.Schema":
         """Columns of the photos."""
-        return self._table(PHOTOS).schema
+        return self._schema(PHOTOS)
 
     @property
     def version(self) -> int:
         """Number of the newest commit."""
-        return self._table(PHOTOS).version
+        with refusals_told(self.where):
+            return self._table(PHOTOS).version
 
     def check(self) -> None:
         """Checks that description and columns are those of an index.
@@ -136,7 +137,7 @@ class Store:
         """
         checked(_About, self.about, self.where, _DAMAGED)
         for name in {PHOTOS, THUMBNAILS} & {*self._names()}:
-            found = {field.name: str(field.type) for field in self._table(name).schema}
+            found = {field.name: str(field.type) for field in self._schema(name)}
             wanted = {"stamp": "string", "jpeg": "binary"} if name == THUMBNAILS else _COLUMNS
             wrong = [column for column, kind in wanted.items() if not re.fullmatch(kind, found.get(column, ""))]
             wrong += [c for c, kind in found.items() if c.startswith(PREFIX) and kind not in ("string", "double")]
@@ -180,6 +181,10 @@ class Store:
             opened = self._table(table)
             query = opened.search().select(list(columns)).limit(max(1, opened.count_rows()))
             return self._sound((query.where(where) if where else query).to_arrow())
+
+    def _schema(self, table: str) -> "pa.Schema":
+        with refusals_told(self.where):
+            return self._table(table).schema
 
     def _sound(self, rows: "pa.Table") -> "pa.Table":
         """Refuses rows of another program: texts that are missing, and numbers that are none."""

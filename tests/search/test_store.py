@@ -154,3 +154,14 @@ def test_an_index_in_a_bucket(monkeypatch):
         assert "\n" not in str(raised.value)
     finally:
         server.stop()
+
+
+def test_a_panic_of_the_library_is_one_line(tmp_path, monkeypatch):
+    class Damaged:
+        @property
+        def schema(self):
+            raise type("RustPanic", (Exception,), {})("rust future panicked:\nunknown error")
+
+    monkeypatch.setattr(Store, "_table", lambda self, name: Damaged())
+    with pytest.raises(UserError, match=r"the index cannot be used: rust future panicked: unknown error$"):
+        Store(str(tmp_path)).check()

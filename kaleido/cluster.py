@@ -184,7 +184,7 @@ class Cluster:
         if now < self._looked + _LOOK:
             return
         self._looked = now
-        if self._head and not _answers(self._head):
+        if self._head and _refusal(self._head, 5):
             if now > self._heard + _LOST:
                 self.lost = True
                 raise UserError(
@@ -193,7 +193,7 @@ class Cluster:
                 )
             return
         self._heard = now
-        nodes = alive_nodes(self._ray)
+        nodes = _alive_nodes(self._ray)
         if len(nodes) != self._nodes:
             lost = "; tasks of a lost node are given to others" if len(nodes) < self._nodes else ""
             tqdm.write(f"cluster: {len(nodes)} nodes, {self._nodes} before{lost}")
@@ -251,9 +251,9 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
         yield None
         return
     host = check_address(address)
-    named = re.fullmatch(r"(.+):([0-9]{1,5})", os.environ.get("RAY_ADDRESS", "")) if address == "auto" else None
-    if host or named:
-        _check_answer(host or (named[1].strip("[]"), int(named[2])), named[0] if named else address)
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    if asked := host or _host_and_port(named):
+        _check_answer(asked, named)
     for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **_SLOW}.items():
         os.environ.setdefault(name, value)
     with missing_extras_named():
@@ -261,10 +261,10 @@ def connected(address: str | None, config: ClusterConfig) -> Iterator[Cluster | 
     cluster = None
     try:
         _connect(ray, address)
-        nodes = alive_nodes(ray)
+        nodes = _alive_nodes(ray)
         # A client of Ray notices by itself that its server is gone.
-        head = None if host else ray.get_runtime_context().gcs_address.rsplit(":", 1)
-        cluster = Cluster(ray, nodes, config, (head[0].strip("[]"), int(head[1])) if head else None)
+        head = None if host else _host_and_port(ray.get_runtime_context().gcs_address)
+        cluster = Cluster(ray, nodes, config, head)
         tqdm.write(
             f"cluster: {len(nodes)} nodes, {sum(node.get('CPU', 0) for node in nodes):g} CPUs, "
             f"{sum(node.get('GPU', 0) for node in nodes):g} GPUs; a task takes {cluster.cpus} CPUs and "
@@ -287,25 +287,30 @@ def check_address(address: str) -> tuple[str, int] | None:
     Raises:
         UserError: if it has another form.
     """
-    found = re.fullmatch(r"ray://([^:/\s]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})", address)
-    if address not in ("local", "auto") and not found:
+    if address in ("local", "auto"):
+        return None
+    if not re.fullmatch(r"ray://([^:/\s]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})", address):
         raise UserError(f"cluster must be local, auto or ray://HOST:PORT (port 10001 by default). Received: {address}")
+    return _host_and_port(address.removeprefix("ray://"))
+
+
+def _host_and_port(text: str) -> tuple[str, int] | None:
+    found = re.fullmatch(r"([^/\s]+):([0-9]{1,5})", text)
     return (found[1].strip("[]"), int(found[2])) if found else None
 
 
-def _answers(address: tuple[str, int]) -> bool:
+def _refusal(address: tuple[str, int], seconds: float) -> Exception | None:
+    """Connects to an address; returns the error if nobody answers."""
     try:
-        socket.create_connection(address, 5).close()
-    except OSError:
-        return False
-    return True
+        socket.create_connection(address, seconds).close()
+    except (OSError, OverflowError) as error:
+        return error
+    return None
 
 
 def _check_answer(host: tuple[str, int], address: str) -> None:
-    try:
-        socket.create_connection(host, PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"no cluster answers at {address}: {error}; is `ray start --head` running there?") from None
+    if error := _refusal(host, PATIENCE):
+        raise UserError(f"no cluster answers at {address}: {error}; is `ray start --head` running there?")
 
 
 def _connect(ray: Any, address: str) -> None:
@@ -346,7 +351,7 @@ def _advice(error: Exception) -> str:
     )
 
 
-def alive_nodes(ray: Any) -> list[dict[str, float]]:
+def _alive_nodes(ray: Any) -> list[dict[str, float]]:
     """Lists the resources of the nodes that are there."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 

@@ -12,7 +12,6 @@ same seed, and its 95 % interval by Student's t. Runs that are in OUT already ar
 
 import argparse
 import functools
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,20 +21,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from scipy.special import logsumexp
 from scipy.stats import t as student
 
+from kaleido.app.config import OptimizerConfig
+from kaleido.app.optimizer import create_optimizer
 from kaleido.atomic import file_written_atomically, write_atomically
 from kaleido.catalog.catalog import Catalog
+from kaleido.model.contrastive import contrastive_logits, unit
 from kaleido.progress import tqdm
+from kaleido.records.corruption import WHOLE
 from kaleido.records.open import open_records
+from kaleido.retrieval.cosine_scorer import bank_offsets
 from kaleido.vision.backbones import create_backbone
-from kaleido.vision.crops import COLOUR, LEVEL2, LEVEL3, LEVEL5, ROTATIONS
+from kaleido.vision.photo import decode
 
-BATCH, EPOCHS, RATE, DECAY, DROPOUT, LENGTH = 512, 6, 2e-3, 1e-2, 0.2, 22
+BATCH, EPOCHS, DROPOUT, LENGTH = 512, 6, 0.2, 22
+OPTIMIZER = OptimizerConfig(learning_rate=2e-3, weight_decay=1e-2)
 EMBEDDED, HIDDEN, SIZE = 128, 1024, 256
 SPLITS = ("train", "validation")
-LEVELS = [np.r_[ROTATIONS.start], *(np.r_[level] for level in (LEVEL2, LEVEL3, COLOUR, LEVEL5))]
 LARGER = 224
 
 
@@ -77,7 +80,7 @@ CANDIDATES = {
 
 
 class Data:
-    """What a split's model input is made of.
+    """Titles, fields and features of a split.
 
     Args:
         records: Folder of records.
@@ -112,7 +115,7 @@ class Data:
     def patches(self, rows: np.ndarray, left_out: float, random: np.random.Generator) -> np.ndarray:
         """Averages a part of each level's patches: float16 [n, 5, D]."""
         first, found = self.records.first_rows[rows][:, None], []
-        for vectors in LEVELS:
+        for vectors in WHOLE.values():
             kept = max(1, round(len(vectors) * (1 - left_out)))
             chosen = np.argsort(random.random((len(rows), len(vectors))), axis=1)[:, :kept]
             found.append(self.records.table[first + vectors[chosen]].mean(axis=1, dtype=np.float32))
@@ -128,8 +131,8 @@ class Data:
         uris = {photo.id: photo.uri for product in catalog.products for photo in product.photos}
 
         def picture(name: str) -> np.ndarray:
-            with Image.open(io.BytesIO(catalog.read(uris[name]))) as image:
-                return np.asarray(image.convert("RGB").resize((LARGER, LARGER), Image.Resampling.BICUBIC))
+            image = Image.fromarray(decode(catalog.read(uris[name])))
+            return np.asarray(image.resize((LARGER, LARGER), Image.Resampling.BICUBIC))
 
         names = self.records.photo_ids()
         blocks = [names[start : start + 32] for start in range(0, len(names), 32)]
@@ -165,39 +168,21 @@ class Towers(keras.Model):
     def texts(self, ids: tf.Tensor) -> tf.Tensor:
         there = tf.cast(ids > 0, tf.float32)[..., None]
         mean = tf.reduce_sum(self.tokens(ids) * there, 1) / tf.maximum(tf.reduce_sum(there, 1), 1.0)
-        return tf.math.l2_normalize(self.text_out(self.text_norm(mean)), -1)
+        return unit(self.text_out(self.text_norm(mean)))
 
     def photos(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         features = tf.cast(features, tf.float32)
         embedded = [norm(low(features[:, i])) for i, (low, norm) in enumerate(zip(self.low, self.low_norms))]
         hidden = self.hidden(self.dropout(tf.concat(embedded, -1), training=training))
-        return tf.math.l2_normalize(self.photo_out(self.dropout(hidden, training=training)), -1)
+        return unit(self.photo_out(self.dropout(hidden, training=training)))
 
     def call(self, ids: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self.texts(ids), self.photos(features)
 
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises for a tenth of the steps and falls to 0."""
-
-    def __init__(self, steps: int):
-        self.steps = steps
-
-    def __call__(self, step):
-        step, warmup = tf.cast(step, tf.float32), max(1, self.steps // 10)
-        return RATE * tf.minimum((step + 1) / warmup, (self.steps - step) / (self.steps - warmup))
-
-
-def soft_cross_entropy(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(target, logits))
-
-
-def loss_of(photos: tf.Tensor, texts: tf.Tensor, scale: tf.Tensor, same: tf.Tensor, targets=None) -> tf.Tensor:
-    """Computes the symmetric contrastive loss; `same` [B, B] marks equal texts of other rows, which do not compete."""
-    cosines = tf.matmul(photos, texts, transpose_b=True)
-    logits = [tf.exp(scale) * values - 1e4 * same for values in (cosines, tf.transpose(cosines))]
-    own = tf.eye(tf.shape(texts)[0])
-    return sum(map(soft_cross_entropy, logits, targets or (own, own))) / 2
+def loss_of(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Computes the symmetric contrastive loss of logits [B, 2, B] for shares of the answers [B, 2, B]."""
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
 
 
 class Training:
@@ -216,12 +201,7 @@ class Training:
         for model in (self.model, self.past):
             model(np.ones((1, LENGTH), np.int32), self.features["train"][:1])
         self.past.set_weights(self.model.get_weights())
-        self.optimizer = keras.optimizers.AdamW(
-            Schedule(EPOCHS * self.batches), DECAY, beta_2=0.98, epsilon=1e-6, global_clipnorm=1.0
-        )
-        others = [weight for weight in self.model.trainable_weights if len(weight.shape) < 2]
-        self.optimizer.exclude_from_weight_decay(var_list=others)
-        self.optimizer.build(self.model.trainable_weights)
+        self.optimizer = create_optimizer(OPTIMIZER, EPOCHS * self.batches, self.model.trainable_weights)
 
     def run(self) -> None:
         for _ in range(EPOCHS):
@@ -250,34 +230,30 @@ class Training:
     def step(self, features: tf.Tensor, titles: tf.Tensor, whole: tf.Tensor, fields: tf.Tensor) -> None:
         candidate, model, weights = self.candidate, self.model, self.model.trainable_weights
 
-        def equal(ids: tf.Tensor) -> tf.Tensor:
-            same = tf.reduce_all(ids[:, None] == ids[None], axis=-1)
-            return tf.cast(same, tf.float32) - tf.eye(tf.shape(ids)[0])
-
-        same, own = equal(whole), tf.eye(tf.shape(whole)[0])
-        targets = (own, own)
+        targets = own = tf.repeat(tf.eye(tf.shape(whole)[0])[:, None], 2, axis=1)
         if candidate.similar_titles:
-            words = tf.minimum(tf.reduce_sum(tf.one_hot(whole, self.vocabulary), 1), 1.0)[:, 1:]
-            bags = tf.math.l2_normalize(words, -1)
-            similar = tf.nn.softmax(10.0 * tf.matmul(bags, bags, transpose_b=True) - 1e4 * same)
-            targets = 2 * ((1 - candidate.similar_titles) * own + candidate.similar_titles * similar,)
+            words = unit(tf.minimum(tf.reduce_sum(tf.one_hot(whole, self.vocabulary), 1), 1.0)[:, 1:])
+            similar = contrastive_logits(words, words, np.log(10.0), {"token_ids": whole})
+            targets = (1 - candidate.similar_titles) * own + candidate.similar_titles * tf.nn.softmax(similar)
         if candidate.momentum:
-            cosines = tf.matmul(self.past.photos(features), self.past.texts(whole), transpose_b=True)
-            targets = tuple(
-                (1 - candidate.momentum) * own
-                + candidate.momentum * tf.nn.softmax(tf.exp(self.past.scale) * values - 1e4 * same)
-                for values in (cosines, tf.transpose(cosines))
-            )
+            past = self.past
+            taught = contrastive_logits(past.texts(whole), past.photos(features), past.scale, {"token_ids": whole})
+            targets = (1 - candidate.momentum) * own + candidate.momentum * tf.nn.softmax(taught)
         with tf.GradientTape() as tape:
             photos = model.photos(features, training=True)
-            loss = loss_of(photos, model.texts(titles), model.scale, same, targets)
+
+            def logits(ids: tf.Tensor, equal: tf.Tensor) -> tf.Tensor:
+                return contrastive_logits(model.texts(ids), photos, model.scale, {"token_ids": equal})
+
+            loss = loss_of(logits(titles, whole), targets)
             if candidate.both:
-                loss = (loss + loss_of(photos, model.texts(whole), model.scale, same, targets)) / 2
+                loss = (loss + loss_of(logits(whole, whole), targets)) / 2
             if candidate.fields:
                 for values in tf.unstack(fields):
-                    loss += candidate.fields * loss_of(photos, model.texts(values), model.scale, equal(values))
-        gradients = tape.gradient(loss, weights)
-        self.optimizer.apply([tf.convert_to_tensor(gradient) for gradient in gradients], weights)
+                    loss += candidate.fields * loss_of(logits(values, values), own)
+        gradients = map(tf.convert_to_tensor, tape.gradient(loss, weights))
+        clipped, _ = tf.clip_by_global_norm([*gradients], OPTIMIZER.clip_norm)
+        self.optimizer.apply(clipped, weights)
         if candidate.momentum or candidate.averaged:
             for past, now in zip(self.past.trainable_weights, weights):
                 past.assign(0.99 * past + 0.01 * now)
@@ -305,11 +281,6 @@ class Training:
             ranks = 1 + (np.where(right, -np.inf, own) >= best).sum(axis=1) + (others >= best).sum(axis=1)
             found[name] = 100 * float((ranks <= 10).mean())
         return found
-
-
-def bank_offsets(photos: np.ndarray, bank: np.ndarray, scale: float) -> np.ndarray:
-    blocks = np.array_split(photos, max(1, len(photos) // 1000))
-    return np.concatenate([logsumexp(scale * (block @ bank.T), axis=1) / scale for block in blocks])
 
 
 def subcategory_recall(texts: np.ndarray, photos: np.ndarray, index) -> float:

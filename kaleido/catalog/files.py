@@ -196,7 +196,7 @@ def _problem(product: Product) -> str:
         return "needs an id of its own"
     if not product.photos:
         return "has no photo"
-    if not (product.title.strip() or product.description.strip()):
+    if not product.text:
         return "has neither a title nor a description"
     if product.split and product.split not in SPLITS:
         return f"has the split {product.split!r}, which is none of {', '.join(SPLITS)}"

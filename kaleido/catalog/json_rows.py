@@ -19,6 +19,15 @@ class ItemError(Exception):
     """Raised for a row that is no object; its message says why."""
 
 
+def is_text(value: Any) -> bool:
+    """Tells whether a JSON value has whole characters alone, and is not nested too deeply."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeError, RecursionError):
+        return False
+    return True
+
+
 def parse(text: str) -> Any:
     """Parses a JSON value whose objects have no key twice and whose texts can be written.
 

@@ -54,13 +54,11 @@ def merge_rows(
     for rows in _chunks(_without_headings(table, notes)):
         read = [_read(reader, row) for row in rows]
         for row, fields, found in zip(rows, read, photos.of_rows(read), strict=True):
-            try:
+            with rejects.row(table.file, row.number):
                 if isinstance(found, RowError) or isinstance(fields, RowError):
                     merging.last = None
                     raise fields if isinstance(fields, RowError) else found
                 merging.add(fields, found)
-            except RowError as error:
-                rejects.add(table.file, row.number, str(error))
     return merging.finished()
 
 
@@ -169,7 +167,7 @@ class _Merging:
         key: object = fields.get("id")
         place = self._places.get(key)
         known = None if place is None else self._products[place]
-        has_text = bool(fields.get("title") or fields.get("description"))
+        has_text = any(fields.get(name) for name in _TEXTS)
         if known is None and not (key and has_text and has_photos) and self._says(row, self._kinds, _PARTS):
             if above is None:
                 raise RowError("it is a variant or picture of a product whose row is missing or was left out")

@@ -7,10 +7,11 @@ import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from kaleido.catalog.json_rows import is_text
 from kaleido.catalog.photo_finder import has_suffix, is_address
 from kaleido.catalog.rejects import RowError
 from kaleido.catalog.row_reader import FieldRow
-from kaleido.catalog.table import is_text, nearest
+from kaleido.catalog.table import nearest
 from kaleido.errors import UserError
 
 SEPARATORS = "|;,\n"

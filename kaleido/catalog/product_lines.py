@@ -75,6 +75,7 @@ class ProductLines(Sequence[Product]):
         while first < count:
             start = end = self._starts[first]
             last = first
+            # Line breaks, or nothing, lie between two lines.
             while last < count and 0 <= self._starts[last] - end < 3 and end - start < _MOST_READ:
                 end = self._starts[last] + self._sizes[last]
                 last += 1
@@ -129,13 +130,11 @@ class HeldProducts(ProductLines):
             self.append(product)
 
     def __setitem__(self, place: int, product: Product) -> None:
-        self._starts[place], self._sizes[place] = self._write(product)
+        self._starts[place], self._sizes[place] = self._write(product_json.encode(product).encode())
 
     def append(self, product: Product) -> None:
         """Adds a product."""
-        start, size = self._write(product)
-        self._starts.append(start)
-        self._sizes.append(size)
+        self._append(product_json.encode(product).encode())
 
     def line(self, place: int) -> bytes:
         self._flush()
@@ -151,14 +150,14 @@ class HeldProducts(ProductLines):
     def __setstate__(self, lines: list[bytes]) -> None:
         HeldProducts.__init__(self)
         for line in lines:
-            start, size = self._keep(line)
-            self._starts.append(start)
-            self._sizes.append(size)
+            self._append(line)
 
-    def _write(self, product: Product) -> tuple[int, int]:
-        return self._keep(product_json.encode(product).encode())
+    def _append(self, line: bytes) -> None:
+        start, size = self._write(line)
+        self._starts.append(start)
+        self._sizes.append(size)
 
-    def _keep(self, line: bytes) -> tuple[int, int]:
+    def _write(self, line: bytes) -> tuple[int, int]:
         try:
             self._file.write(line)
         except OSError as error:

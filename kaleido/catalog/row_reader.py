@@ -71,14 +71,11 @@ class CellReader:
 
     def text(self, value: str) -> str:
         """Returns plain text, which may have lines."""
-        if len(value) > _LONGEST_KNOWN:
-            text, done = self._clean(value)
-        elif known := self._known.get(value):
-            text, done = known
-        else:
-            text, done = self._clean(value)
-            if len(self._known) < _MOST_KNOWN:
-                self._known[value] = text, done
+        short = len(value) <= _LONGEST_KNOWN  # a long text takes long to look up
+        known = self._known.get(value) if short else None
+        text, done = known or self._clean(value)
+        if short and not known and len(self._known) < _MOST_KNOWN:
+            self._known[value] = text, done
         if done:
             self._notes.count(done, value if done is EMPTIED else "")
         return text

@@ -291,21 +291,12 @@ def _read_json(file: TableFile, encoding: str, rejects: Rejects, notes: tuple[st
                 number, item = next(numbers), json_rows.unwrapped(item)
                 if not isinstance(item, dict):
                     rejects.add(file.name, number, f"is not a JSON object. Received: {type(item).__name__}")
-                elif is_text(item):
+                elif json_rows.is_text(item):
                     yield Row(number, {key: scalar_as_text(value) for key, value in item.items()})
                 else:
                     rejects.add(file.name, number, "is not UTF-8")
 
     return Table(file.name, tuple(names), rows, notes)
-
-
-def is_text(value: Any) -> bool:
-    """Tells whether a JSON value has whole characters alone, and is not nested too deeply."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except (UnicodeError, RecursionError):
-        return False
-    return True
 
 
 def _table_of_object(

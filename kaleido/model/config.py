@@ -53,7 +53,7 @@ QUIRKS = tuple(field.name for field in fields(Compatibility) if field.name != "o
 
 
 ContrastiveReads = Literal["outputs", "embeddings"]
-"""What the head of `itc` can read."""
+"""Inputs of the head of `itc`: the encoder's outputs, or the embeddings that it reads, for which it does not run."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kaleido.vision.crops import COLOUR, GREY, LEVEL2, LEVEL3, LEVEL5, ROTATIONS
 PERMUTATIONS = np.array(list(itertools.permutations(range(4))))
 """int64 [24, 4]: place i of jigsaw class c holds patch PERMUTATIONS[c, i]."""
 
-_WHOLE = {
+WHOLE = {
     "level1": np.array([ROTATIONS.start]),
     "level2": np.r_[LEVEL2],
     "level3": np.r_[LEVEL3],
@@ -50,7 +50,7 @@ class Corruption:
             patches: Places that masking chose in levels 3, 4 and 5.
             draws: Draws of the rows.
         """
-        vectors = {level: np.tile(whole, (len(draws.indices), 1)) for level, whole in _WHOLE.items()}
+        vectors = {level: np.tile(whole, (len(draws.indices), 1)) for level, whole in WHOLE.items()}
         donor_vectors = np.zeros(0, np.int64)
         labels = {}
         if "rotation" in tasks:
@@ -143,5 +143,5 @@ def clean_photos(views: Sequence[PhotoView]) -> dict[str, np.ndarray]:
     Returns:
         `level1` to `level5`, float16 [B, n, D], and `positions`, float32 [B, 55, 5].
     """
-    levels = {level: np.stack([view.vectors[whole] for view in views]) for level, whole in _WHOLE.items()}
+    levels = {level: np.stack([view.vectors[whole] for view in views]) for level, whole in WHOLE.items()}
     return levels | {"positions": np.stack([view.positions for view in views])}

@@ -74,8 +74,8 @@ class CosineScorer:
             bank: Texts and photos, for example those of the training; a text that occurs again counts once.
         """
         self._offsets = (
-            _offsets(self.texts, bank.photos, self.scale),
-            _offsets(self.photos, np.unique(bank.texts, axis=0), self.scale),
+            bank_offsets(self.texts, bank.photos, self.scale),
+            bank_offsets(self.photos, np.unique(bank.texts, axis=0), self.scale),
         )
 
     def scores(self, texts: np.ndarray, photos: np.ndarray) -> np.ndarray:
@@ -141,7 +141,7 @@ def _embeddings(what: str, embed: Callable[[np.ndarray], np.ndarray], count: int
     return np.rint(finite(np.concatenate(found)) * np.float32(_GRID)) / np.float32(_GRID)
 
 
-def _offsets(items: np.ndarray, bank: np.ndarray, scale: float) -> np.ndarray:
+def bank_offsets(items: np.ndarray, bank: np.ndarray, scale: float) -> np.ndarray:
     """Computes log(sum of exp(scale * cos)) / scale over a bank, for each item: float64 [n]."""
     found, bank = np.empty(len(items)), bank.T.astype(np.float32)
     rows = max(1, _BLOCK // bank.shape[1])

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -178,7 +179,7 @@ class Engine:
 
     async def columns(self) -> Sequence[Any]:
         """Gives the columns that can be filtered by."""
-        return await self._read(getattr, self.index, "columns", ())
+        return await self._read(attrgetter("columns"), self.index) if self.index is not None else ()
 
     async def count(self) -> int | None:
         """Counts the products of the index; None without one."""

@@ -35,12 +35,11 @@ FAILURES = Path(tempfile.gettempdir(), "kaleido-fuzz")
 TIME_LIMIT = 10.0
 """Seconds an input."""
 
-STARTUP_LIMIT = 600.0
-"""Seconds until a worker has imported what it needs and made its first input, on a busy machine."""
+STARTUP_LIMIT = 120.0
+"""Seconds until a worker has imported what it needs and made its first input."""
 
 MEMORY_LIMIT = 2 * 2**30
 """Bytes that an input may take beyond what the process has before."""
-
 
 PRELOADED = ["PIL.Image", "h5py", "jsonargparse", "kaleido.catalog.importing", "kaleido.records.folder"]
 """Modules that every worker finds loaded."""

@@ -64,7 +64,6 @@ def test_other_layouts(tmp_path):
         import_fashion_small({"": path}, Rejects())
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not DATASETS.exists(), reason="needs the real data")
 def test_real_catalogue(tmp_path):
     paths = {"train": DATASETS / "fashion_small_train.zip", "validation": DATASETS / "fashion_small_valid.zip"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kaleido.catalog.photo_finder import PhotoFinder
@@ -56,7 +56,6 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@settings(max_examples=30)
 @given(folder=NAMES, name=NAMES)
 def test_every_spelling_finds_the_file(spelling, folder, name):
     path = f"{folder}/{name}.JPG"

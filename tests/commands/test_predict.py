@@ -235,15 +235,11 @@ def test_what_cannot_be_predicted(workplace, table, tmp_path, capsys):
 
 @pytest.mark.usefixtures("compiled")
 def test_export(workplace, tmp_path, capsys):
-    # With one signature; those of every task are in tests/pretrained/test_export.py.
-    content = read_model_config(workplace / "run" / "model")
-    model = KaleidoBert(ModelConfig.from_dict(content["architecture"]), ("mlm",))
-    tokenizer = load_tokenizer(workplace / "wardrobe" / "records")
-    save_model(tmp_path / "model", model, "pretraining", tokenizer, processor=content["processor"])
-    assert main(["export", f"--model={tmp_path / 'model'}", f"--out={tmp_path / 'saved'}"]) == 0
-    assert "a SavedModel with embed;" in capsys.readouterr().out
+    command = ["export", f"--model={workplace / 'run' / 'model'}", f"--out={tmp_path / 'saved'}"]
+    assert main(command) == 0
+    assert "a SavedModel with embed, classify;" in capsys.readouterr().out
     assert (tmp_path / "saved" / "saved_model.pb").is_file()
     about = json.loads((tmp_path / "saved" / "assets.extra" / "kaleido.json").read_text())
     assert about["photos"]["backbone"] == "random" and about["text"]["max_text_length"] == 48
-    assert main(["export", f"--model={tmp_path / 'saved'}", f"--out={tmp_path / 'other'}"]) == 2
+    assert main(["export", f"--model={tmp_path}", f"--out={tmp_path / 'other'}"]) == 2
     assert "no saved model here" in capsys.readouterr().err

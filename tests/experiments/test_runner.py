@@ -191,7 +191,7 @@ def test_a_killed_runner_leaves_nobody_behind_and_goes_on(tmp_path, number, caps
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             running.send_signal(number)
-            assert running.wait(PATIENCE) == (143 if number == signal.SIGTERM else -number)
+            assert running.wait(60) == (143 if number == signal.SIGTERM else -number)
         finally:
             running.kill()
     for lock in locks.iterdir():  # none where the worker could end properly

@@ -109,7 +109,7 @@ def prepare(folder, run, vocabulary, tmp_path):
     return words
 
 
-@pytest.mark.parametrize("name", ["cut.jpg", "bomb.png", "one.png"])  # all are skipped below
+@pytest.mark.parametrize("name", BAD)
 def test_preparation_stops_at_a_bad_photo(name, prepare, refused, tmp_path):
     data, reason = BAD[name]
     line = refused(*prepare({name: data}))

@@ -119,7 +119,7 @@ def test_batches_beyond_the_slots_are_copied(records, tokenizer, monkeypatch):
 def test_a_failure_reaches_who_asked(records, kind, error, message, monkeypatch):
     # The processes import this module to make the stream.
     monkeypatch.syspath_prepend(os.path.dirname(__file__))
-    batches = Failing(records, replace(PROCESSES, workers=1), kind).iterate()
+    batches = Failing(records, PROCESSES, kind).iterate()
     assert [next(batches)["values"][0] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(error, match=message):
         next(batches)

@@ -98,7 +98,7 @@ def kill_updates(where, count, kills):
 
 
 def test_a_killed_update_leaves_the_old_or_the_new(tmp_path):
-    kill_updates(tmp_path / "index", 300, 2)
+    kill_updates(tmp_path / "index", 300, 3)
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def index_folder(shop, model_folders, tmp_path_factory) -> Path:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def config() -> ServeConfig:
-    return ServeConfig(source="shop", max_upload_mb=0.3, max_megapixels=1, max_results=50, timeout=600)
+    return ServeConfig(source="shop", max_upload_mb=0.3, max_megapixels=1, max_results=50, timeout=20)
 
 
 @pytest.fixture(scope="session")

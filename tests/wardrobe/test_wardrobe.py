@@ -19,7 +19,7 @@ CHECKSUM = "162ee5c59851f1f8f4dfbaac11d7b322f60491add14f018c8a6f64c99d93716b"
 
 @pytest.fixture(scope="module")
 def drawn():
-    return list(draw_products(120, seed=4, photo_size=SIZE))
+    return list(draw_products(200, seed=4, photo_size=SIZE))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_every_kind_can_be_drawn_and_described(kind, monkeypatch):
     category, subcategory = kind
     only = [(category, subcategory, TAXONOMY[category][subcategory])]
     monkeypatch.setattr("kaleido.wardrobe.generate._KINDS", only)
-    for item in draw_products(3, seed=2, photo_size=48):
+    for item in draw_products(6, seed=2, photo_size=48):
         assert item.product.subcategory == subcategory
         assert 8 <= len(item.product.text.split()) <= 40, item.product.text
 

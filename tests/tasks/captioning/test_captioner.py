@@ -136,7 +136,7 @@ def test_no_ngram_occurs_twice(seed, size, beams):
     table, _ = chain(seed, 20)
     table[:, END] = -20
     pieces = SpecialTokens(BEGIN, END, PAD, MASK, never=(0, 1, 2, 4), count=20)
-    caption = said(beam_search(Chain(table), pieces, 8, beams=beams, no_repeat_ngram=size).tokens[0])
+    caption = said(beam_search(Chain(table), pieces, 12, beams=beams, no_repeat_ngram=size).tokens[0])
     ngrams = [tuple(caption[start : start + size]) for start in range(len(caption) - size + 1)]
     assert len(ngrams) == len(set(ngrams))
 
